@@ -1,0 +1,188 @@
+"""One frozen type per message: its actor, its queue, its fields.
+
+A message is language-neutral JSON, `{"actor": "sync_club", "account_id": 42}`, with an
+optional "priority". It carries ids and options, never records. `parse` is the door:
+what is invalid is refused with every reason at once and never reaches a worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+
+from brokers.queues import Priority, Queue
+from sync.errors import InvalidRequest
+
+AccountId = Annotated[int, msgspec.Meta(ge=1)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+Preset = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,39}$")]
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all messages."""
+
+    actor_name: ClassVar[str]
+    queue_name: ClassVar[Queue]
+    priority: ClassVar[Priority] = Priority.NORMAL
+
+    @property
+    def unique_key(self) -> str | None:
+        """Messages with the same key are one job while it waits or runs."""
+        return None
+
+
+class SyncMessage(Message, frozen=True, kw_only=True):
+    """What all syncs share. Presets are checked against the settings by the publisher.
+
+    `run_id` names the run record; `fresh_after` lets the accounts of a batch share the
+    provider's answers fetched since then (default: `requested_at`).
+    """
+
+    preset: Preset = "full"
+    dry_run: bool = False
+    run_id: Name | None = None
+    batch_id: Name | None = None
+    requested_at: datetime | None = None
+    fresh_after: datetime | None = None
+
+
+class AccountSync(SyncMessage, frozen=True, kw_only=True):
+    account_id: AccountId
+
+    @property
+    def unique_key(self) -> str | None:
+        return f"account:{self.account_id}"
+
+
+class OrganisationSync(SyncMessage, frozen=True, kw_only=True):
+    organisation_id: Name
+    provider: Name | None = None
+
+    @property
+    def unique_key(self) -> str | None:
+        return f"organisation:{self.provider or 'default'}:{self.organisation_id.lower()}"
+
+
+class SyncClub(AccountSync, frozen=True, kw_only=True):
+    actor_name = "sync_club"
+    queue_name = Queue.SYNCS
+
+
+class SyncAssociation(AccountSync, frozen=True, kw_only=True):
+    actor_name = "sync_association"
+    queue_name = Queue.SYNCS
+
+
+class SyncClubDirect(OrganisationSync, frozen=True, kw_only=True):
+    actor_name = "sync_club_direct"
+    queue_name = Queue.DIRECT
+
+
+class SyncAssociationDirect(OrganisationSync, frozen=True, kw_only=True):
+    actor_name = "sync_association_direct"
+    queue_name = Queue.DIRECT
+
+
+class UpdateAccount(AccountSync, frozen=True, kw_only=True):
+    actor_name = "update_account"
+    queue_name = Queue.UPDATES
+    priority = Priority.HIGH
+
+
+class OnboardAccount(AccountSync, frozen=True, kw_only=True):
+    actor_name = "onboard_account"
+    queue_name = Queue.ONBOARDING
+    priority = Priority.HIGH
+
+
+class SendNotification(Message, frozen=True, kw_only=True):
+    """Tell one channel about one event of one run."""
+
+    actor_name = "send_notification"
+    queue_name = Queue.NOTIFICATIONS
+
+    event: Name
+    channel: Name
+    run_id: Name | None = None
+
+    @property
+    def unique_key(self) -> str | None:
+        return f"notification:{self.event}:{self.channel}:{self.run_id}"
+
+
+class CheckHealth(Message, frozen=True, kw_only=True):
+    """A round trip through queue and worker; stores when it ran."""
+
+    actor_name = "check_health"
+    queue_name = Queue.HEALTH
+    priority = Priority.HIGH
+
+    requested_at: datetime | None = None
+
+
+MESSAGES: Mapping[str, type[Message]] = {
+    message.actor_name: message
+    for message in (
+        SyncClub,
+        SyncAssociation,
+        SyncClubDirect,
+        SyncAssociationDirect,
+        UpdateAccount,
+        OnboardAccount,
+        SendNotification,
+        CheckHealth,
+    )
+}
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A message with the priority it was asked for."""
+
+    message: Message
+    priority: Priority
+
+
+def parse(envelope: Mapping[str, Any]) -> Request:
+    """Read `{"actor": ..., "priority": ..., **fields}`.
+
+    Raises InvalidRequest whose text lists every reason, one a line.
+    """
+    actor = envelope.get("actor")
+    kind = MESSAGES.get(actor) if isinstance(actor, str) else None
+    if kind is None:
+        known = ", ".join(MESSAGES)
+        raise InvalidRequest(f"actor: {actor!r} is not known; one of {known}")
+    fields = {name: value for name, value in envelope.items() if name not in ("actor", "priority")}
+    reasons = _field_reasons(kind, fields)
+    priority = kind.priority
+    if (asked := envelope.get("priority")) is not None:
+        try:
+            priority = Priority(asked)
+        except ValueError:
+            reasons.append(f"priority: {asked!r} is not one of {', '.join(Priority)}")
+    if reasons:
+        raise InvalidRequest("\n".join(reasons))
+    return Request(msgspec.convert(fields, kind), priority)
+
+
+def _field_reasons(kind: type[Message], fields: Mapping[str, Any]) -> list[str]:
+    # msgspec stops at the first mistake, so each field is converted by itself.
+    known = {field.name: field for field in msgspec.structs.fields(kind)}
+    reasons = [
+        f"{name}: unknown field; {kind.actor_name} takes {', '.join(known)}"
+        for name in fields
+        if name not in known
+    ]
+    for name, field in known.items():
+        if name not in fields:
+            if field.required:
+                reasons.append(f"{name}: required")
+            continue
+        try:
+            msgspec.convert(fields[name], field.type)
+        except msgspec.ValidationError as error:
+            reasons.append(f"{name}: {error}")
+    return reasons

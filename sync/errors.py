@@ -1,0 +1,91 @@
+"""Everything that can go wrong in a sync, as one tree.
+
+The branch decides what happens to the message; the leaf tells the operator why.
+
+    SyncError
+      TransientError         retry with backoff; uses up an attempt
+        ProviderUnavailable    connect, timeout, 5xx, an open breaker
+        CmsUnavailable         the CMS did not answer
+        StoreUnavailable       SQL or Redis did not answer
+      DeferredError          send again after retry_after_s; nothing failed
+        RateLimited            429, or a 403 whose body is not JSON
+        AccountBusy            another worker holds the account's lease
+        LeaseLost              this worker no longer holds it and must not write
+        Stopping               the worker drains; the rest goes to another one
+      PermanentError         dead letter at once
+        CredentialsRejected    401, or a 403 with a JSON body
+        NotFound               404, 410; may be an answer, so a stage decides
+        UnexpectedResponse     a payload broke its contract
+        InvalidRequest         the message asks for something that cannot be
+    ConfigurationError       start-up only; the process exits
+"""
+
+from __future__ import annotations
+
+
+class SyncError(Exception):
+    """Base of all expected failures; `str()` is one clear sentence without secrets."""
+
+
+class TransientError(SyncError):
+    """May pass by itself: retried with backoff, uses up an attempt."""
+
+
+class ProviderUnavailable(TransientError):
+    """The provider did not answer, answered 5xx, or its breaker is open."""
+
+
+class CmsUnavailable(TransientError):
+    """The CMS did not answer."""
+
+
+class StoreUnavailable(TransientError):
+    """SQL or Redis did not answer."""
+
+
+class DeferredError(SyncError):
+    """Nothing failed, but not now: sent again after `retry_after_s`, no attempt used."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RateLimited(DeferredError):
+    """The provider throttles this key, or the quota is used up."""
+
+
+class AccountBusy(DeferredError):
+    """Another run holds the account's lease."""
+
+
+class LeaseLost(DeferredError):
+    """The lease passed to somebody else while this run worked; it must not write."""
+
+
+class Stopping(DeferredError):
+    """The worker is draining; another one takes the run from its checkpoint."""
+
+
+class PermanentError(SyncError):
+    """Trying again cannot help: the message goes to the dead letters at once."""
+
+
+class CredentialsRejected(PermanentError):
+    """The provider or the CMS refused our key."""
+
+
+class NotFound(PermanentError):
+    """The record does not exist upstream, or not any more."""
+
+
+class UnexpectedResponse(PermanentError):
+    """An answer broke its contract: wrong type, missing required field, not JSON."""
+
+
+class InvalidRequest(PermanentError):
+    """The request cannot be carried out: wrong id, wrong type for an id, unknown preset."""
+
+
+class ConfigurationError(Exception):
+    """The settings are unusable; the message lists every problem, one a line."""

@@ -1,0 +1,203 @@
+"""What a run needs from the outside, as Protocols; adapters satisfy them.
+
+Every fetch raises the errors of `sync.errors`; nothing returns None for a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Generic, Protocol, TypeVar
+
+from sync.changes import Change
+from sync.model import (
+    Account,
+    Game,
+    Grade,
+    Ladder,
+    Organisation,
+    OrganisationKind,
+    RecordKind,
+    Season,
+    Team,
+)
+from sync.report import RequestCounts, Run, Stage
+
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """A single record that broke its contract; the rest of the listing stands."""
+
+    kind: RecordKind
+    record_id: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[R]):
+    """A complete listing: every page arrived. A partial one is an error instead."""
+
+    records: Sequence[R]
+    quarantined: Sequence[Quarantined] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fixture:
+    """The complete fixture of a grade, with the team names it happened to carry."""
+
+    games: Sequence[Game]
+    team_names: Mapping[str, str] = field(default_factory=dict)
+    quarantined: Sequence[Quarantined] = ()
+
+
+class Source(Protocol):
+    """Where records come from, opened for one run (a provider adapter)."""
+
+    def fetch_seasons(self, organisation: Organisation) -> Listing[Season]:
+        """Every season the organisation publishes; of a club, incomplete by nature."""
+        ...
+
+    def fetch_grades(self, season: Season) -> Listing[Grade]: ...
+
+    def fetch_teams(self, season: Season) -> Listing[Team]: ...
+
+    def fetch_fixture(self, grade: Grade) -> Fixture: ...
+
+    def fetch_ladders(self, grade: Grade) -> Listing[Ladder]: ...
+
+    @property
+    def requests(self) -> RequestCounts:
+        """What this run has cost so far."""
+        ...
+
+
+class Sources(Protocol):
+    """Opens a source for a run."""
+
+    def open(self, provider: str, *, fresh_after: datetime, is_urgent: bool) -> Source:
+        """Answers stored before `fresh_after` (aware UTC) are asked for again.
+
+        Raises InvalidRequest for a provider that is not installed or configured.
+        """
+        ...
+
+
+class Cms(Protocol):
+    """Where accounts live and records go. One transaction an `apply`."""
+
+    def find_account(self, account_id: int) -> Account:
+        """Raises NotFound."""
+        ...
+
+    def find_organisation(self, kind: OrganisationKind, organisation_id: str) -> Organisation | None:
+        """What is known of an organisation, or None when it was never seen."""
+        ...
+
+    def save_organisation(self, organisation: Organisation) -> None:
+        """Remember a name and associations that were learned."""
+        ...
+
+    def set_flags(
+        self, account_id: int, *, is_setup: bool | None = None, is_updating: bool | None = None
+    ) -> None: ...
+
+    def read_seasons(self, association_ids: Collection[str]) -> Mapping[str, Season]: ...
+
+    def read_grades(self, season_ids: Collection[str]) -> Mapping[str, Grade]: ...
+
+    def read_teams(self, season_ids: Collection[str]) -> Mapping[str, Team]: ...
+
+    def read_games(self, grade_ids: Collection[str]) -> Mapping[str, Game]:
+        """Stored games of the grades, soft-deleted ones left out."""
+        ...
+
+    def read_removed_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
+        """Those of the games that are soft-deleted; seen again they are restored."""
+        ...
+
+    def read_ladders(self, grade_ids: Collection[str]) -> Mapping[str, Ladder]: ...
+
+    def apply(
+        self, run_id: str, stage: Stage, changes: Sequence[Change], *, fence: Fence
+    ) -> Sequence[Quarantined]:
+        """Write the changes and their history; repeatable.
+
+        Answers the records it refused; all others are stored. Raises LeaseLost
+        when a later fence has written to the same account.
+        """
+        ...
+
+    def record_plan(self, run_id: str, stage: Stage, changes: Sequence[Change]) -> None:
+        """Keep the changes of a dry run as its diff, applied to nothing."""
+        ...
+
+    def record_absences(
+        self, grade_id: str, *, missing: Collection[str], present: Collection[str], day: date
+    ) -> Mapping[str, int]:
+        """Count, per missing game, the different days on which a complete listing lacked it.
+
+        Present games are counted from zero again. Answers the missing ones' counts.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Proof of a lease: `token` grows with each new holder of `key`."""
+
+    key: str
+    token: int
+
+
+class Lease(Protocol):
+    """A held account; lost when not renewed in time."""
+
+    @property
+    def fence(self) -> Fence: ...
+
+    def renew(self) -> None:
+        """Raises LeaseLost when somebody else holds it."""
+        ...
+
+
+class Leases(Protocol):
+    def hold(self, key: str, *, owner: str) -> AbstractContextManager[Lease]:
+        """Take the lease of an account or organisation; release it at the end.
+
+        The same owner (a run) takes its own lease again after a crash.
+        Raises AccountBusy.
+        """
+        ...
+
+
+class Runs(Protocol):
+    """The run records."""
+
+    def request(self, run: Run) -> None:
+        """Insert a queued run; repeatable, an existing one stays as it is."""
+        ...
+
+    def find(self, run_id: str) -> Run:
+        """Raises NotFound."""
+        ...
+
+    def save(self, run: Run) -> None:
+        """Store the state, stages and counts of the run."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Aware UTC."""
+        ...
+
+
+class StopSignal(Protocol):
+    def raise_if_stopping(self) -> None:
+        """Raises Stopping once this worker drains."""
+        ...

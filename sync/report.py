@@ -1,0 +1,125 @@
+"""A run as a record: mode, preset, state, stages, counts, outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """What was asked for; each has an actor of its own."""
+
+    CLUB = "club"
+    ASSOCIATION = "association"
+    CLUB_DIRECT = "club_direct"
+    ASSOCIATION_DIRECT = "association_direct"
+    UPDATE = "update"
+    ONBOARDING = "onboarding"
+
+    @property
+    def is_direct(self) -> bool:
+        return self in (Mode.CLUB_DIRECT, Mode.ASSOCIATION_DIRECT)
+
+
+class Stage(StrEnum):
+    """The stages in running order, named as operators name them."""
+
+    COMPETITIONS = "competitions"
+    TEAMS = "teams"
+    GAMES = "games"
+    FIXTURE_VALIDATION = "fixture-validation"
+    FIXTURE_CLEANUP = "fixture-cleanup"
+    TRACKING = "tracking"
+
+
+class Outcome(StrEnum):
+    """A verdict; of a run it is the worst of its stages (skipped counts for nothing)."""
+
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class RunState(StrEnum):
+    """queued -> running -> (deferred -> running)* -> succeeded | partial | failed."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DEFERRED = "deferred"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageReport:
+    """What one stage did; written counts come from the changes it applied."""
+
+    outcome: Outcome
+    read: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    quarantined: int = 0
+    duration_s: float = 0.0
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCounts:
+    """What a run cost its provider; `sent` includes repeats, cache hits are not sent."""
+
+    sent: int = 0
+    cache_hits: int = 0
+    not_modified: int = 0
+    retried: int = 0
+    throttled: int = 0
+
+    def __add__(self, other: RequestCounts) -> RequestCounts:
+        return RequestCounts(
+            sent=self.sent + other.sent,
+            cache_hits=self.cache_hits + other.cache_hits,
+            not_modified=self.not_modified + other.not_modified,
+            retried=self.retried + other.retried,
+            throttled=self.throttled + other.throttled,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run, from the request to the verdict; times are aware UTC."""
+
+    id: str
+    mode: Mode
+    preset: str
+    state: RunState
+    requested_at: datetime
+    account_id: int | None = None
+    organisation_id: str | None = None
+    provider: str | None = None
+    batch_id: str | None = None
+    dry_run: bool = False
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    config_version: int | None = None
+    stages: Mapping[Stage, StageReport] = field(default_factory=dict)
+    requests: RequestCounts = field(default_factory=RequestCounts)
+    message: str | None = None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        return Outcome(self.state.value) if self.state.is_final else None
+
+    @property
+    def duration_s(self) -> float | None:
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
