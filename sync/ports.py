@@ -25,7 +25,6 @@ from sync.model import (
 )
 from sync.report import RequestCounts, Run, Stage
 
-
 R = TypeVar("R")
 
 
