@@ -5,13 +5,13 @@ Every fetch raises the errors of `sync.errors`; nothing returns None for a failu
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from sync.changes import Change
+from sync.changes import Action, Change
 from sync.model import (
     Account,
     Game,
@@ -26,6 +26,7 @@ from sync.model import (
 from sync.report import RequestCounts, Run, Stage
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +116,17 @@ class Cms(Protocol):
         """Stored games of the grades, soft-deleted ones left out."""
         ...
 
+    def find_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
+        """Stored games by id, whichever grade holds them; soft-deleted ones left out."""
+        ...
+
+    def find_game_grades(self, team_ids: Collection[str], *, since: date) -> Collection[str]:
+        """The grades with a stored game of one of the teams that ends on `since` or later.
+
+        A game without a day counts as later; soft-deleted games do not count.
+        """
+        ...
+
     def read_removed_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
         """Those of the games that are soft-deleted; seen again they are restored."""
         ...
@@ -135,6 +147,13 @@ class Cms(Protocol):
         """Keep the changes of a dry run as its diff, applied to nothing."""
         ...
 
+    def count_changes(self, run_id: str) -> Mapping[Stage, Mapping[Action, int]]:
+        """How many records the run has written so far, by stage and action.
+
+        A record that one stage wrote twice with the same action counts once.
+        """
+        ...
+
     def record_absences(
         self, grade_id: str, *, missing: Collection[str], present: Collection[str], day: date
     ) -> Mapping[str, int]:
@@ -142,6 +161,10 @@ class Cms(Protocol):
 
         Present games are counted from zero again. Answers the missing ones' counts.
         """
+        ...
+
+    def count_absences(self, grade_id: str, *, missing: Collection[str], day: date) -> Mapping[str, int]:
+        """What `record_absences` would answer, recording nothing (for a dry run)."""
         ...
 
 
@@ -187,6 +210,52 @@ class Runs(Protocol):
 
     def save(self, run: Run) -> None:
         """Store the state, stages and counts of the run."""
+        ...
+
+
+class Checkpoints(Protocol):
+    """Which units of a run are done, so that a killed run goes on where it stopped."""
+
+    def is_done(self, run_id: str, unit: str) -> bool: ...
+
+    def mark_done(self, run_id: str, unit: str, result: Mapping[str, Any]) -> None:
+        """Remember the unit and its result (JSON values); called after its writes."""
+        ...
+
+    def done(self, run_id: str) -> Mapping[str, Mapping[str, Any]]:
+        """Every finished unit of the run with its result."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progressed:
+    """How far a stage is: units done of total, and the records read by then."""
+
+    run_id: str
+    stage: Stage
+    done: int
+    total: int
+    records: int
+
+
+class Progress(Protocol):
+    """Whoever watches a run; best effort, never raises."""
+
+    def publish(self, event: Progressed) -> None: ...
+
+
+class MapConcurrently(Protocol):
+    def __call__(self, work: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
+        """Call `work` on every item, a bounded number at a time; answers as they come.
+
+        Returns only after all calls have ended, so no work outlives its stage.
+        """
+        ...
+
+
+class Announce(Protocol):
+    def __call__(self, run: Run, /) -> None:
+        """Tell the people concerned that the run has ended; called after the flags."""
         ...
 
 
