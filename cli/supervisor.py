@@ -77,9 +77,11 @@ class Supervisor:
 
     def watch(self, should_stop: Callable[[], bool]) -> None:
         """Restart crashed children until told to stop or until all have ended by themselves."""
-        while not should_stop() and any(c.is_alive or c.restart_at_s is not None for c in self.children):
+        while not should_stop():
             for child in self.children:
                 self._tend(child)
+            if not any(child.is_alive or child.restart_at_s is not None for child in self.children):
+                return
             time.sleep(POLL_S)
 
     def stop(self, *, grace_s: float) -> bool:
@@ -142,8 +144,9 @@ class Supervisor:
         )
 
     def _echo(self, name: str, stream: IO[bytes]) -> None:
-        for line in stream:
-            self.say(name, line.decode(errors="replace").rstrip())
+        with stream:
+            for line in stream:
+                self.say(name, line.decode(errors="replace").rstrip())
 
     def _last_words(self, child: Child) -> str:
         if self.log_dir is None:
