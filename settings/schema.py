@@ -4,13 +4,45 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+
+from settings import values
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _number_is_no_bool(cls, value: object, info: ValidationInfo) -> object:
+        # Python counts True as 1; nobody who writes `greenlets = true` means one.
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and kind in (int, float, float | None):
+            raise ValueError("should be a number")
+        return value
+
+
+HttpUrl = Annotated[str, AfterValidator(values.http_url)]
+SecretHttpUrl = Annotated[SecretStr, AfterValidator(values.secret_http_url)]
+ProxyUrl = Annotated[SecretStr, AfterValidator(values.proxy_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(values.redis_url)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(values.database_url)]
+Zone = Annotated[str, AfterValidator(values.zone)]
+Cron = Annotated[str, AfterValidator(values.cron)]
+Names = Annotated[tuple[str, ...], BeforeValidator(values.comma_separated)]
+# Names become parts of dotted keys, message fields and Redis keys.
+EntryName = Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,39}$")]
 
 
 class Environment(StrEnum):
@@ -19,18 +51,26 @@ class Environment(StrEnum):
     TEST = "test"
 
 
+class Deployment(StrEnum):
+    """A deployment preset: how large the processes are."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+    SMALL_DYNO = "small-dyno"
+
+
 class RedisSettings(Section):
     """`url` None means the embedded server in `home`."""
 
-    url: SecretStr | None = None
-    namespace: str = "clubsync"
+    url: RedisUrl | None = None
+    namespace: EntryName = "clubsync"
     max_connections: int = Field(default=32, ge=2)
 
 
 class DatabaseSettings(Section):
     """`url` None means a SQLite file in `home`."""
 
-    url: SecretStr | None = None
+    url: DatabaseUrl | None = None
     busy_timeout_s: float = Field(default=10.0, gt=0)
 
 
@@ -48,7 +88,7 @@ class WorkerSettings(Section):
 class HttpSettings(Section):
     """The way out; `proxies` are URLs, with credentials if need be."""
 
-    proxies: tuple[SecretStr, ...] = ()
+    proxies: Annotated[tuple[ProxyUrl, ...], BeforeValidator(values.comma_separated)] = ()
     connect_timeout_s: float = Field(default=5.0, gt=0)
     read_timeout_s: float = Field(default=20.0, gt=0)
     write_timeout_s: float = Field(default=20.0, gt=0)
@@ -62,17 +102,17 @@ class HttpSettings(Section):
 class PlayHQSettings(Section):
     """`base_url` None means the simulator."""
 
-    base_url: str | None = None
+    base_url: HttpUrl | None = None
     api_key: SecretStr | None = None
     tenant: str = "ca"
     requests_per_s: float = Field(default=5.0, gt=0)
     concurrency: int = Field(default=4, ge=1)
-    default_zone: str = "Australia/Sydney"
-    extra_season_ids: tuple[str, ...] = ()
+    default_zone: Zone = "Australia/Sydney"
+    extra_season_ids: Names = ()
 
 
 class PlayCricketSettings(Section):
-    base_url: str = "https://www.play-cricket.com/api/v3"
+    base_url: HttpUrl = "https://www.play-cricket.com/api/v3"
     api_token: SecretStr | None = None
     requests_per_s: float = Field(default=1.0, gt=0)
     concurrency: int = Field(default=2, ge=1)
@@ -85,7 +125,7 @@ class ProvidersSettings(Section):
 
 
 class StrapiSettings(Section):
-    base_url: str = "http://127.0.0.1:1337/api/"
+    base_url: HttpUrl = "http://127.0.0.1:1337/api/"
     token: SecretStr | None = None
     version: Literal["auto", "v4", "v5"] = "auto"
 
@@ -109,11 +149,11 @@ class SyncSettings(Section):
 
 
 class SlackSettings(Section):
-    webhook_url: SecretStr | None = None
+    webhook_url: SecretHttpUrl | None = None
     token: SecretStr | None = None
     channel: str = "#data-account"
     error_channel: str = "#data-account-error"
-    base_url: str = "https://slack.com/api"
+    base_url: HttpUrl = "https://slack.com/api"
 
 
 class MailSettings(Section):
@@ -123,29 +163,78 @@ class MailSettings(Section):
     password: SecretStr | None = None
     use_starttls: bool = False
     sender: str = "clubsync@localhost"
-    recipients: tuple[str, ...] = ()
+    recipients: Names = ()
+
+
+class WebhookSettings(Section):
+    """A JSON POST to any service, signed with `secret` (HMAC-SHA256)."""
+
+    url: SecretHttpUrl | None = None
+    secret: SecretStr | None = None
+
+
+class RouteSettings(Section):
+    """Which channels hear of which end of a run; an empty list: nobody, it is only logged."""
+
+    sync_succeeded: Names = ("slack",)
+    sync_partial: Names = ("slack",)
+    sync_failed: Names = ("slack",)
+    update_succeeded: Names = ("slack",)
+    update_partial: Names = ("slack",)
+    update_failed: Names = ("slack",)
+    onboarding_succeeded: Names = ("mail",)
+    onboarding_partial: Names = ("slack",)
+    onboarding_failed: Names = ("slack",)
+    direct_succeeded: Names = ("slack",)
+    direct_partial: Names = ("slack",)
+    direct_failed: Names = ("slack",)
+    dry_run_succeeded: Names = ("slack",)
+    dry_run_partial: Names = ("slack",)
+    dry_run_failed: Names = ("slack",)
 
 
 class NotificationsSettings(Section):
+    timeout_s: float = Field(default=10.0, gt=0)
     slack: SlackSettings = SlackSettings()
     mail: MailSettings = MailSettings()
+    webhook: WebhookSettings = WebhookSettings()
+    routes: RouteSettings = RouteSettings()
+
+
+class AccountFilter(Section):
+    """Which accounts a batch takes; an empty field takes all."""
+
+    types: Annotated[tuple[Literal["club", "association"], ...], BeforeValidator(values.comma_separated)] = ()
+    tags: Names = ()
+    provider: str | None = None
 
 
 class ScheduleEntry(Section):
-    """When a batch or a message is sent; exactly one of `cron` and `every_s`."""
+    """When a batch or a message is sent; exactly one of `cron` and `every_s`.
 
-    cron: str | None = None
-    every_s: float | None = Field(default=None, gt=0)
-    zone: str = "Australia/Sydney"
+    A tick that is later than `catch_up_s` (nobody led, the machine slept) is not sent; of
+    several late ones only the last is sent while `coalesce` is on. `jitter_s` moves each
+    tick by the same amount on every scheduler, so that two never disagree about it.
+    """
+
+    cron: Cron | None = None
+    every_s: float | None = Field(default=None, ge=1)
+    zone: Zone = "Australia/Sydney"
+    jitter_s: float = Field(default=0.0, ge=0)
+    catch_up_s: float = Field(default=3600.0, ge=0)
+    coalesce: bool = True
+    overlap: Literal["skip", "allow"] = "skip"
     action: Literal["batch", "check_health"] = "batch"
-    preset: str = "full"
+    preset: EntryName = "full"
+    priority: Literal["urgent", "high", "normal", "low"] = "low"
+    filter: AccountFilter = AccountFilter()
     spread_s: float = Field(default=0.0, ge=0)
     is_paused: bool = False
 
 
 class SchedulerSettings(Section):
-    lease_s: float = Field(default=4.0, gt=0)
-    entries: dict[str, ScheduleEntry] = {}
+    lease_s: float = Field(default=3.0, gt=0, le=60)
+    entries: dict[EntryName, ScheduleEntry] = {}
 
 
 class LoggingSettings(Section):
@@ -166,6 +255,7 @@ class RunPreset(Section):
 
 class Settings(Section):
     environment: Environment = Environment.DEVELOPMENT
+    deployment: Deployment = Deployment.DEVELOPMENT
     home: Path = Path("var")
     redis: RedisSettings = RedisSettings()
     database: DatabaseSettings = DatabaseSettings()
@@ -175,7 +265,7 @@ class Settings(Section):
     providers: ProvidersSettings = ProvidersSettings()
     cms: CmsSettings = CmsSettings()
     sync: SyncSettings = SyncSettings()
-    presets: dict[str, RunPreset] = {}
+    presets: dict[EntryName, RunPreset] = {}
     notifications: NotificationsSettings = NotificationsSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
     logging: LoggingSettings = LoggingSettings()

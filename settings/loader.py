@@ -1,0 +1,139 @@
+"""Settings from all their layers: validated together, every mistake in one report.
+
+Layers, each over the one before: defaults, deployment preset, environment, file,
+environment variables, live overrides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from settings import layers, problems, rules
+from settings.layers import Layer
+from settings.problems import Problem
+from settings.schema import Deployment, Environment, Settings
+from settings.schema_tree import Tree
+from sync.errors import ConfigurationError
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Validated settings; `origins` says for each dotted key which file or variable gave it."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hex digits that differ when any value differs that is not a secret."""
+        text = json.dumps(masked(self.settings), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+class InvalidSettings(ConfigurationError):
+    """Carries the mistakes one by one for programs; its text has one a line."""
+
+    def __init__(self, found: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, found)))
+        self.problems = tuple(found)
+
+
+def load(environ: Mapping[str, str] | None = None, *, overrides: Mapping[str, Any] | None = None) -> Loaded:
+    """Read all layers anew. `overrides` maps dotted keys to live values.
+
+    Raises InvalidSettings (a ConfigurationError) that lists every mistake of every layer.
+    """
+    environ = os.environ if environ is None else environ
+    found: list[Problem] = []
+    given: list[Layer] = []
+    if path := environ.get(layers.CONFIG_VARIABLE):
+        try:
+            given.append(layers.read_file(Path(path), path))
+        except layers.UnreadableFile as error:
+            found.append(error.problem)
+    given.append(layers.read_variables(environ))
+    given.append(layers.read_overrides(overrides or {}))
+    given = [_keep_valid(layer, found) for layer in given]
+
+    environment = _chosen(given, "environment", Environment.DEVELOPMENT)
+    fallback = Deployment.PRODUCTION if environment is Environment.PRODUCTION else Deployment.DEVELOPMENT
+    deployment = _chosen(given, "deployment", fallback)
+    tree, origins = layers.merge(
+        [
+            layers.read_defaults(),
+            layers.read_builtin("presets", deployment),
+            layers.read_builtin("environments", environment),
+            *given,
+        ]
+    )
+    settings = Settings.model_validate({**tree, "environment": environment, "deployment": deployment})
+    for key, cause, advice in rules.broken(settings):
+        place = origins.get(key) or origins.get(cause, "defaults.toml")
+        if not any(_same_section(key, problem.key) for problem in found):
+            found.append(Problem(place, key, problems.show(key, value_at(settings, key)), advice))
+    if found:
+        raise InvalidSettings(found)
+    return Loaded(settings, origins)
+
+
+def masked(settings: Settings) -> dict[str, Any]:
+    """The settings as plain JSON values, no secret among them."""
+    dumped: dict[str, Any] = settings.model_dump(mode="json")
+    return {name: _masked_tree(name, value) for name, value in dumped.items()}
+
+
+def value_at(settings: Settings, key: str) -> Any:
+    """The value of a dotted key."""
+    value: Any = settings
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else getattr(value, name)
+    return value
+
+
+def _keep_valid(layer: Layer, found: list[Problem]) -> Layer:
+    """Validate a layer by itself, so that a mistake is reported even where a later layer hides it."""
+    try:
+        Settings.model_validate(layer.tree)
+    except ValidationError as error:
+        wrong = problems.from_validation(error, layer.names, layer.origin)
+        found += wrong
+        keys = tuple(problem.key for problem in wrong)
+        return Layer(layer.origin, _without(layer.tree, keys), layer.names)
+    return layer
+
+
+def _same_section(key: str, other: str) -> bool:
+    # A value that was refused is missing from its section, which then breaks rules in turn.
+    return key.rpartition(".")[0] == other.rpartition(".")[0]
+
+
+def _without(tree: Tree, keys: tuple[str, ...], prefix: str = "") -> Tree:
+    return {
+        name: _without(value, keys, f"{prefix}{name}.") if isinstance(value, Mapping) else value
+        for name, value in tree.items()
+        if f"{prefix}{name}" not in keys
+    }
+
+
+def _chosen(given: list[Layer], key: str, fallback: Choice) -> Choice:
+    for layer in reversed(given):
+        if key in layer.tree:
+            return type(fallback)(layer.tree[key])
+    return fallback
+
+
+def _masked_tree(name: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _masked_tree(f"{name}.{key}", item) for key, item in value.items()}
+    return problems.mask(value)

@@ -1,0 +1,129 @@
+"""A mistake in the settings, as one line that says where, what, and what would be right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+
+from settings import schema_tree
+
+MASK = "********"
+# An unknown key may be a secret's misspelt name, so its value is shown only when it looks harmless.
+SECRET_NAME = re.compile(
+    r"key|token|password|passwd|secret|credential|url|dsn|prox|auth|webhook", re.IGNORECASE
+)
+MAX_SHOWN_CHARS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`place` is a file's or a variable's name; `key` is empty when the whole layer is wrong."""
+
+    place: str
+    key: str
+    value: str | None
+    advice: str
+
+    def __str__(self) -> str:
+        shown = f" = {self.value}" if self.value is not None else ""
+        subject = f"{self.place}: {self.key}{shown}" if self.key else self.place
+        return f"{subject}: {self.advice}"
+
+
+def from_validation(error: ValidationError, places: Mapping[str, str], origin: str) -> list[Problem]:
+    """One problem for each of pydantic's; `places` says where a key was written if not in `origin`."""
+    found: dict[str, Problem] = {}
+    for detail in error.errors(include_url=False):
+        problem = _from_detail(detail, places, origin)
+        # Both halves of a union complain about one value; the first says it best.
+        found.setdefault(problem.key, problem)
+    return list(found.values())
+
+
+def mask(value: Any) -> Any:
+    """The value as it may be shown: no secret, no password within a URL."""
+    if isinstance(value, SecretStr):
+        return MASK
+    if isinstance(value, str):
+        return mask_url(value)
+    if isinstance(value, Mapping):
+        return {name: MASK if SECRET_NAME.search(str(name)) else mask(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [mask(item) for item in value]
+    return value
+
+
+def mask_url(text: str) -> str:
+    """Hide the user and password of a URL, if it is one."""
+    if "://" not in text or "@" not in text:
+        return text
+    scheme, rest = text.split("://", 1)
+    return f"{scheme}://{MASK}@{rest.rsplit('@', 1)[1]}"
+
+
+def show(key: str, value: Any) -> str:
+    """A value on one line of text, masked if the key holds a secret or may hold one."""
+    if value is None:
+        return "not set"
+    if _may_be_secret(key):
+        return MASK
+    text = repr(mask(value))
+    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}..."
+
+
+def _may_be_secret(key: str) -> bool:
+    if known := schema_tree.find(key):
+        return known.is_secret
+    meant = schema_tree.find(schema_tree.nearest(key) or "")
+    return bool(SECRET_NAME.search(key)) or (meant is not None and meant.is_secret)
+
+
+def _from_detail(detail: ErrorDetails, places: Mapping[str, str], origin: str) -> Problem:
+    names = [part for part in detail["loc"] if isinstance(part, str) and part != "[key]"]
+    key = _known_part(names)
+    place = places.get(key, origin)
+    if detail["type"] == "extra_forbidden":
+        return Problem(place, key, show(key, detail["input"]), _unknown(key, is_variable=key in places))
+    value = show(key, detail["input"])
+    return Problem(place, key, value, _advice(detail))
+
+
+def _known_part(names: list[str]) -> str:
+    # pydantic adds names of its own for the branches of a union, such as "function-after[...]".
+    return ".".join(name for name in names if "[" not in name and "(" not in name)
+
+
+def _unknown(key: str, *, is_variable: bool) -> str:
+    meant = schema_tree.nearest(key)
+    if meant is not None:
+        return f"unknown setting; did you mean {variable_name(meant) if is_variable else meant}?"
+    parent, _, _ = key.rpartition(".")
+    known = ", ".join(schema_tree.children(parent)) or ", ".join(schema_tree.children(""))
+    return f"unknown setting; {parent or 'the top level'} has {known}"
+
+
+def variable_name(key: str) -> str:
+    return f"CLUBSYNC_{key.upper().replace('.', '__')}"
+
+
+def _advice(detail: ErrorDetails) -> str:
+    if detail["type"] == "value_error":
+        return str(detail["ctx"]["error"])
+    if detail["type"] in ("model_type", "dict_type"):
+        return "should be a table with settings of its own"
+    if detail["type"] == "string_pattern_mismatch":
+        return "should be a name of lower-case letters, digits and hyphens that begins with a letter"
+    if detail["type"] == "tuple_type":
+        return "should be a list"
+    message = detail["msg"].replace("Input should", "should").replace("String should", "should")
+    return message[0].lower() + message[1:]
+
+
+def redact_userinfo(text: str) -> str:
+    """Hide what stands between `://` and `@` anywhere in a longer text."""
+    return re.sub(r"(?<=://)[^\s/@]*(?=@)", MASK, text)

@@ -1,0 +1,56 @@
+"""What must hold between settings, once each is right by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from settings.schema import ScheduleEntry, Settings
+
+# The key to correct, the setting that makes it wrong, and what would be right.
+Broken = tuple[str, str, str]
+
+
+def broken(settings: Settings) -> Iterator[Broken]:
+    yield from _cms(settings)
+    yield from _channels(settings)
+    yield from _http(settings)
+    for name, entry in settings.scheduler.entries.items():
+        yield from _entry(f"scheduler.entries.{name}", entry, settings)
+
+
+def _cms(settings: Settings) -> Iterator[Broken]:
+    if settings.cms.kind == "strapi" and settings.cms.strapi.token is None:
+        yield "cms.strapi.token", "cms.kind", "is required when cms.kind is strapi"
+
+
+def _channels(settings: Settings) -> Iterator[Broken]:
+    mail = settings.notifications.mail
+    if mail.host is not None and not mail.recipients:
+        advice = "should name somebody when notifications.mail.host is set"
+        yield "notifications.mail.recipients", "notifications.mail.host", advice
+    if (mail.username is None) != (mail.password is None):
+        missing, given = ("username", "password") if mail.username is None else ("password", "username")
+        advice = f"is required together with notifications.mail.{given}"
+        yield f"notifications.mail.{missing}", f"notifications.mail.{given}", advice
+    webhook = settings.notifications.webhook
+    if webhook.url is not None and webhook.secret is None:
+        advice = "is required to sign what is sent to notifications.webhook.url"
+        yield "notifications.webhook.secret", "notifications.webhook.url", advice
+
+
+def _http(settings: Settings) -> Iterator[Broken]:
+    if settings.http.retry_base_s > settings.http.retry_cap_s:
+        yield (
+            "http.retry_base_s",
+            "http.retry_cap_s",
+            f"should be at most http.retry_cap_s ({settings.http.retry_cap_s})",
+        )
+
+
+def _entry(key: str, entry: ScheduleEntry, settings: Settings) -> Iterator[Broken]:
+    if (entry.cron is None) == (entry.every_s is None):
+        yield f"{key}.cron", f"{key}.every_s", "should be set, or every_s, and not both"
+    if entry.action == "batch" and entry.preset not in settings.presets:
+        yield f"{key}.preset", f"{key}.action", f"should be one of {', '.join(settings.presets)}"
+    if entry.every_s is not None and entry.jitter_s >= entry.every_s:
+        yield f"{key}.jitter_s", f"{key}.every_s", f"should be less than every_s ({entry.every_s})"

@@ -1,0 +1,126 @@
+"""The schema as dotted keys: which exist, which hold secrets, lists or tables, and which is meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr
+
+from settings.schema import Settings
+
+Tree = Mapping[str, Any]
+
+ANY_NAME = "*"  # stands for the names an operator chooses: presets, schedule entries
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """A setting; `path` has `*` where a chosen name stands."""
+
+    path: tuple[str, ...]
+    is_secret: bool
+    is_container: bool
+
+    @property
+    def dotted(self) -> str:
+        return ".".join(self.path)
+
+
+def find(key: str) -> KnownKey | None:
+    """The setting that a dotted key names, or None."""
+    parts = tuple(key.split("."))
+    return next((known for known in known_keys() if _matches(known.path, parts)), None)
+
+
+def container_at(key: str) -> bool:
+    """Whether the key holds a list or a table, so that a variable's text must be parsed."""
+    known = find(key)
+    return known.is_container if known else False
+
+
+def nearest(key: str) -> str | None:
+    """The known key that a misspelt one most likely means."""
+    names = {_spelling(known.dotted): known.dotted for known in known_keys()}
+    parts = key.split(".")
+    for name, dotted in list(names.items()):
+        if ANY_NAME in dotted and len(dotted.split(".")) == len(parts):
+            # The chosen name is right by definition: keep the operator's.
+            own = [
+                mine if theirs == ANY_NAME else theirs
+                for mine, theirs in zip(parts, dotted.split("."), strict=True)
+            ]
+            names[_spelling(".".join(own))] = ".".join(own)
+            del names[name]
+    close = difflib.get_close_matches(_spelling(key), names, n=1, cutoff=0.7)
+    if close:
+        return names[close[0]]
+    # A right name in the wrong section.
+    last = {known.path[-1]: known.dotted for known in reversed(known_keys())}
+    close = difflib.get_close_matches(parts[-1], last, n=1, cutoff=0.85)
+    return last[close[0]] if close else None
+
+
+def children(key: str) -> list[str]:
+    """The names directly below a dotted key ('' for the top)."""
+    parts = tuple(part for part in key.split(".") if part)
+    below = {
+        known.path[len(parts)]: None
+        for known in known_keys()
+        if len(known.path) > len(parts) and _matches(known.path[: len(parts)], parts)
+    }
+    return list(below)
+
+
+@cache
+def known_keys() -> tuple[KnownKey, ...]:
+    return tuple(_walk(Settings, ()))
+
+
+def _walk(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[KnownKey]:
+    for name, field in model.model_fields.items():
+        kinds = list(_kinds(field.annotation))
+        section = next((kind for kind in kinds if _is_section(kind)), None)
+        table = next((kind for kind in kinds if get_origin(kind) is dict), None)
+        if section is not None:
+            yield from _walk(section, (*path, name))
+        elif table is not None:
+            yield from _walk(get_args(table)[1], (*path, name, ANY_NAME))
+        else:
+            inner = [part for kind in kinds for part in (kind, *map(_plain, get_args(kind)))]
+            yield KnownKey(
+                path=(*path, name),
+                is_secret=SecretStr in inner,
+                is_container=any(get_origin(kind) is tuple for kind in kinds),
+            )
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    annotation = _plain(annotation)
+    if get_origin(annotation) in (Union, UnionType):
+        for part in get_args(annotation):
+            yield from _kinds(part)
+    else:
+        yield annotation
+
+
+def _plain(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _matches(pattern: tuple[str, ...], parts: tuple[str, ...]) -> bool:
+    return len(pattern) == len(parts) and all(
+        theirs in (ANY_NAME, mine) for theirs, mine in zip(pattern, parts, strict=True)
+    )
+
+
+def _spelling(key: str) -> str:
+    return key.replace("_", "").replace(".", "").replace("-", "")

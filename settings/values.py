@@ -1,0 +1,117 @@
+"""What single values must look like; each check answers the value or says what would be right."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import SecretStr
+
+HTTP_SCHEMES = ("http", "https")
+REDIS_SCHEMES = (
+    "redis",
+    "rediss",
+    "unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+)
+DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql", "postgresql+psycopg")
+
+# Name, lowest, highest; numbered days of the week start at Sunday, 7 is Sunday again.
+CRON_FIELDS = (
+    ("minute", 0, 59),
+    ("hour", 0, 23),
+    ("day of month", 1, 31),
+    ("month", 1, 12),
+    ("day of week", 0, 7),
+)
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+CRON_PART = re.compile(r"^(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?$")
+
+
+def http_url(value: str) -> str:
+    _check_url(value, HTTP_SCHEMES, "https://host/path")
+    return value
+
+
+def secret_http_url(value: SecretStr) -> SecretStr:
+    http_url(value.get_secret_value())
+    return value
+
+
+def proxy_url(value: SecretStr) -> SecretStr:
+    _check_url(value.get_secret_value(), HTTP_SCHEMES, "http://user:password@host:port")
+    return value
+
+
+def redis_url(value: SecretStr) -> SecretStr:
+    _check_url(value.get_secret_value(), REDIS_SCHEMES, "redis://host:6379/0")
+    return value
+
+
+def database_url(value: SecretStr) -> SecretStr:
+    _check_url(value.get_secret_value(), DATABASE_SCHEMES, "postgresql://user:password@host/name")
+    return value
+
+
+def zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("should be an IANA zone such as Australia/Sydney") from error
+    return value
+
+
+def cron(value: str) -> str:
+    """Five fields of cron: `*`, numbers, names of months and days, ranges, lists and steps."""
+    fields = value.split()
+    if len(fields) != len(CRON_FIELDS):
+        raise ValueError("should be five cron fields: minute hour day month weekday, such as '0 1 * * *'")
+    for text, (name, lowest, highest) in zip(fields, CRON_FIELDS, strict=True):
+        if not all(_is_cron_part(part, name, lowest, highest) for part in text.split(",")):
+            raise ValueError(f"should have {name} values from {lowest} to {highest}, not {text!r}")
+    return value
+
+
+def comma_separated(value: Any) -> Any:
+    """Variables hold lists as `a, b`; anything that is no text passes through."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _check_url(value: str, schemes: tuple[str, ...], example: str) -> None:
+    message = f"should be a URL such as {example}, with the scheme {' or '.join(schemes)}"
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # raises ValueError when it is no number
+    except ValueError as error:
+        raise ValueError(message) from error
+    is_local = parts.scheme in ("unix", "sqlite")
+    if parts.scheme not in schemes or not (parts.hostname or is_local) or value != value.strip():
+        raise ValueError(message)
+
+
+def _is_cron_part(part: str, name: str, lowest: int, highest: int) -> bool:
+    match = CRON_PART.match(part.lower())
+    if match is None or match["step"] == "0":
+        return False
+    ends = [_cron_number(text, name) for text in (match["first"], match["last"]) if text is not None]
+    return all(end is not None and lowest <= end <= highest for end in ends) and ends == sorted(
+        ends, key=lambda end: end or 0
+    )
+
+
+def _cron_number(text: str, name: str) -> int | None:
+    if text.isdecimal():
+        return int(text)
+    if name == "month" and text in MONTHS:
+        return MONTHS.index(text) + 1
+    if name == "day of week" and text in WEEKDAYS:
+        return WEEKDAYS.index(text)
+    return None
