@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+from dramatiq.brokers.stub import StubBroker
+from dramatiq.worker import Worker
+
+from brokers.middleware.drain_on_sigterm import DrainOnSigterm
+from sync.errors import Stopping
+
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.fixture
+def received() -> Iterator[list[int]]:
+    """What reached the handler that dramatiq would have installed."""
+    seen: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+
+    before = [signal.signal(signum, handle) for signum in SIGNALS]
+    yield seen
+    for signum, handler in zip(SIGNALS, before, strict=True):
+        signal.signal(signum, handler)
+
+
+def test_only_the_first_of_several_signals_reaches_the_worker(received: list[int]) -> None:
+    broker = StubBroker(middleware=[DrainOnSigterm()])
+    broker.emit_after("process_boot")
+    for signum in (signal.SIGTERM, signal.SIGTERM, signal.SIGHUP):
+        signal.raise_signal(signum)
+    assert received == [signal.SIGTERM]
+
+
+def test_long_actors_are_told_from_the_signal_on(received: list[int]) -> None:
+    drain = DrainOnSigterm()
+    broker = StubBroker(middleware=[drain])
+    broker.emit_after("process_boot")
+    drain.raise_if_stopping()
+    signal.raise_signal(signal.SIGTERM)
+    with pytest.raises(Stopping) as stopping:
+        drain.raise_if_stopping()
+    assert stopping.value.retry_after_s == 0.0
+
+
+def test_shutdown_without_a_signal_stops_fetching_too() -> None:
+    class FetchingBroker(StubBroker):
+        is_fetching = True
+
+        def stop_fetching(self) -> None:
+            self.is_fetching = False
+
+    drain = DrainOnSigterm()
+    broker = FetchingBroker(middleware=[drain])
+    broker.emit_before("worker_shutdown", Worker(broker))
+    assert drain.is_stopping
+    assert not broker.is_fetching
