@@ -77,6 +77,7 @@ class DatabaseSettings(Section):
 class WebSettings(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    requests_per_s: float = Field(default=1000.0, gt=0)
 
 
 class WorkerSettings(Section):
