@@ -1,0 +1,92 @@
+"""What adapters use of the local database, as Protocols; `stores.sql` satisfies them.
+
+The embedded CMS lives in it. Other CMSs keep there what they have no place for: the
+history, fences and absences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from typing import Protocol
+
+from sync.changes import Action, Change
+from sync.model import (
+    Account,
+    Game,
+    Grade,
+    Ladder,
+    Organisation,
+    OrganisationKind,
+    Season,
+    Team,
+)
+from sync.ports import Fence, Quarantined
+from sync.report import Stage
+
+
+class Accounts(Protocol):
+    def find(self, account_id: int) -> Account: ...
+
+    def set_flags(
+        self, account_id: int, *, is_setup: bool | None = None, is_updating: bool | None = None
+    ) -> None: ...
+
+
+class Organisations(Protocol):
+    def find(self, kind: OrganisationKind, organisation_id: str) -> Organisation | None: ...
+
+    def save(self, organisation: Organisation) -> None: ...
+
+
+class Mirror(Protocol):
+    def read_seasons(self, association_ids: Collection[str]) -> Mapping[str, Season]: ...
+
+    def read_grades(self, season_ids: Collection[str]) -> Mapping[str, Grade]: ...
+
+    def read_teams(self, season_ids: Collection[str]) -> Mapping[str, Team]: ...
+
+    def read_games(self, grade_ids: Collection[str]) -> Mapping[str, Game]: ...
+
+    def find_games(self, game_ids: Collection[str]) -> Mapping[str, Game]: ...
+
+    def find_game_grades(self, team_ids: Collection[str], *, since: date) -> Collection[str]: ...
+
+    def read_removed_games(self, game_ids: Collection[str]) -> Mapping[str, Game]: ...
+
+    def read_ladders(self, grade_ids: Collection[str]) -> Mapping[str, Ladder]: ...
+
+    def apply(
+        self, run_id: str, stage: Stage, changes: Sequence[Change], *, fence: Fence
+    ) -> Sequence[Quarantined]: ...
+
+
+class History(Protocol):
+    def record(self, run_id: str, stage: Stage, written: Sequence[Change], *, is_applied: bool) -> None: ...
+
+    def count_written(self, run_id: str) -> Mapping[Stage, Mapping[Action, int]]: ...
+
+
+class Absences(Protocol):
+    def record(
+        self, grade_id: str, *, missing: Collection[str], present: Collection[str], day: date
+    ) -> Mapping[str, int]: ...
+
+    def count(self, *, missing: Collection[str], day: date) -> Mapping[str, int]: ...
+
+
+class LocalStores(Protocol):
+    @property
+    def accounts(self) -> Accounts: ...
+
+    @property
+    def organisations(self) -> Organisations: ...
+
+    @property
+    def mirror(self) -> Mirror: ...
+
+    @property
+    def changes(self) -> History: ...
+
+    @property
+    def absences(self) -> Absences: ...

@@ -1,0 +1,52 @@
+"""Absences: on which days a complete listing lacked a game that is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import date
+
+from sqlalchemy import Connection, Engine, delete, func, select
+
+from stores.sql.engine import reading, writing
+from stores.sql.tables import absences
+from stores.sql.upserts import chunked, insert_new
+
+
+class Absences:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def record(
+        self, grade_id: str, *, missing: Collection[str], present: Collection[str], day: date
+    ) -> Mapping[str, int]:
+        """Count, per missing game, the different days on which it was missing.
+
+        Present games are counted from zero again.
+        """
+        rows = [
+            {"game_id": game_id, "day": day.isoformat(), "grade_id": grade_id} for game_id in sorted(missing)
+        ]
+        with writing(self._engine) as connection:
+            for chunk in chunked(present):
+                connection.execute(delete(absences).where(absences.c.game_id.in_(chunk)))
+            insert_new(connection, absences, rows)
+            return _count_days(connection, missing)
+
+    def count(self, *, missing: Collection[str], day: date) -> Mapping[str, int]:
+        """What `record` would answer, recording nothing."""
+        with reading(self._engine) as connection:
+            counts = _count_days(connection, missing, without=day)
+        return {game_id: counts.get(game_id, 0) + 1 for game_id in missing}
+
+
+def _count_days(
+    connection: Connection, game_ids: Collection[str], *, without: date | None = None
+) -> dict[str, int]:
+    counted = select(absences.c.game_id, func.count().label("days")).group_by(absences.c.game_id)
+    if without is not None:
+        counted = counted.where(absences.c.day != without.isoformat())
+    counts: dict[str, int] = {}
+    for chunk in chunked(game_ids):
+        rows = connection.execute(counted.where(absences.c.game_id.in_(chunk)))
+        counts.update({row.game_id: row.days for row in rows})
+    return counts

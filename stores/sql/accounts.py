@@ -1,0 +1,242 @@
+"""The accounts: who pays, which organisation they point at, their flags and tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, select, update
+
+from stores.sql.engine import reading, writing
+from stores.sql.organisations import save_organisation
+from stores.sql.paging import Page, cut_page, read_cursor
+from stores.sql.tables import account_tags, accounts, organisations
+from sync.errors import InvalidRequest, NotFound
+from sync.model import Account, Organisation, OrganisationKind
+from sync.ports import Clock
+
+_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAccount:
+    """An account to be added; its organisation gets the given associations, if any."""
+
+    kind: OrganisationKind
+    name: str
+    provider: str
+    organisation_id: str
+    association_ids: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountFilter:
+    """Which accounts; what is None does not matter. `name` matches any part of the name."""
+
+    kind: OrganisationKind | None = None
+    provider: str | None = None
+    tag: str | None = None
+    name: str | None = None
+    organisation_id: str | None = None
+    is_setup: bool | None = None
+
+
+class Accounts:
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def add(self, account: NewAccount) -> Account:
+        """Raises InvalidRequest when such an account exists, or its organisation is of another kind."""
+        (added,) = self.add_many([account])
+        return added
+
+    def add_many(self, new: Sequence[NewAccount]) -> Sequence[Account]:
+        """Add all or none. Raises InvalidRequest that names every account in the way, one a line."""
+        with writing(self._engine) as connection:
+            if reasons := [reason for account in new for reason in conflicts(connection, account)]:
+                raise InvalidRequest("\n".join(reasons))
+            ids = [self._insert(connection, account) for account in new]
+        return [
+            Account(
+                id=account_id,
+                name=account.name,
+                organisation=Organisation(
+                    id=account.organisation_id,
+                    kind=account.kind,
+                    provider=account.provider,
+                    association_ids=account.association_ids,
+                ),
+                tags=tuple(sorted(set(account.tags))),
+            )
+            for account_id, account in zip(ids, new, strict=True)
+        ]
+
+    def find(self, account_id: int) -> Account:
+        """Raises NotFound."""
+        with reading(self._engine) as connection:
+            found = _read(connection, _selection().where(accounts.c.id == account_id))
+        if not found:
+            raise NotFound(f"account {account_id} does not exist")
+        return found[0]
+
+    def list(self, wanted: AccountFilter, *, limit: int, cursor: str | None = None) -> Page[Account]:
+        """The accounts by id. Raises InvalidRequest for a foreign cursor."""
+        query = _narrowed(_selection(), wanted).order_by(accounts.c.id).limit(limit + 1)
+        if cursor is not None:
+            (after,) = read_cursor(cursor, tuple[int])
+            query = query.where(accounts.c.id > after)
+        with reading(self._engine) as connection:
+            found = _read(connection, query)
+        return cut_page(found, limit, lambda account: (account.id,))
+
+    def each(self, wanted: AccountFilter) -> Iterator[Account]:
+        """Every account of the filter by id, read in pages."""
+        cursor: str | None = None
+        while True:
+            page = self.list(wanted, limit=_BATCH, cursor=cursor)
+            yield from page.items
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    def count(self, wanted: AccountFilter) -> int:
+        query = _narrowed(select(func.count()).select_from(accounts), wanted)
+        with reading(self._engine) as connection:
+            return int(connection.scalar(query) or 0)
+
+    def set_flags(
+        self, account_id: int, *, is_setup: bool | None = None, is_updating: bool | None = None
+    ) -> None:
+        """Set the flags that are given. Raises NotFound."""
+        flags = {"is_setup": is_setup, "is_updating": is_updating}
+        values = {name: value for name, value in flags.items() if value is not None}
+        if values:
+            self._change(account_id, values)
+
+    def set_tags(self, account_id: int, tags: Iterable[str]) -> None:
+        """Replace the tags. Raises NotFound."""
+        with writing(self._engine) as connection:
+            if connection.scalar(select(accounts.c.id).where(accounts.c.id == account_id)) is None:
+                raise NotFound(f"account {account_id} does not exist")
+            connection.execute(delete(account_tags).where(account_tags.c.account_id == account_id))
+            _insert_tags(connection, account_id, tags)
+
+    def _change(self, account_id: int, values: Mapping[str, Any]) -> None:
+        with writing(self._engine) as connection:
+            statement = update(accounts).where(accounts.c.id == account_id).values(**values)
+            if connection.execute(statement).rowcount == 0:
+                raise NotFound(f"account {account_id} does not exist")
+
+    def _insert(self, connection: Connection, account: NewAccount) -> int:
+        save_organisation(
+            connection,
+            Organisation(
+                id=account.organisation_id,
+                kind=account.kind,
+                provider=account.provider,
+                association_ids=account.association_ids,
+            ),
+        )
+        row = {
+            "kind": account.kind.value,
+            "name": account.name,
+            "provider": account.provider,
+            "organisation_id": account.organisation_id,
+            "is_setup": False,
+            "is_updating": False,
+            "created_at": self._clock.now(),
+        }
+        (account_id,) = connection.execute(insert(accounts).values(row)).inserted_primary_key or (0,)
+        _insert_tags(connection, account_id, account.tags)
+        return int(account_id)
+
+
+def conflicts(connection: Connection, account: NewAccount) -> Sequence[str]:
+    """Why the account cannot be added beside what is stored; empty when it can."""
+    reasons = []
+    same = select(accounts.c.id).where(
+        accounts.c.kind == account.kind.value,
+        accounts.c.provider == account.provider,
+        accounts.c.organisation_id == account.organisation_id,
+    )
+    if (existing := connection.scalar(same)) is not None:
+        reasons.append(
+            f"organisation: {account.kind.value} {account.organisation_id} has account {existing} already"
+        )
+    known_kind = connection.scalar(
+        select(organisations.c.kind).where(
+            organisations.c.provider == account.provider, organisations.c.id == account.organisation_id
+        )
+    )
+    if known_kind is not None and known_kind != account.kind.value:
+        reasons.append(
+            f"type: {account.organisation_id} is known as {known_kind}, it cannot be {account.kind.value}"
+        )
+    return reasons
+
+
+def _insert_tags(connection: Connection, account_id: int, tags: Iterable[str]) -> None:
+    rows = [{"account_id": account_id, "tag": tag} for tag in sorted(set(tags))]
+    if rows:
+        connection.execute(insert(account_tags), rows)
+
+
+def _selection() -> Select[Any]:
+    return select(
+        accounts,
+        organisations.c.name.label("organisation_name"),
+        organisations.c.association_ids,
+    ).outerjoin(
+        organisations,
+        (organisations.c.provider == accounts.c.provider)
+        & (organisations.c.id == accounts.c.organisation_id),
+    )
+
+
+def _narrowed(query: Select[Any], wanted: AccountFilter) -> Select[Any]:
+    equal = {
+        accounts.c.kind: wanted.kind.value if wanted.kind else None,
+        accounts.c.provider: wanted.provider,
+        accounts.c.organisation_id: wanted.organisation_id,
+        accounts.c.is_setup: wanted.is_setup,
+    }
+    for column, value in equal.items():
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.name is not None:
+        query = query.where(accounts.c.name.icontains(wanted.name, autoescape=True))
+    if wanted.tag is not None:
+        tagged = select(account_tags.c.account_id).where(account_tags.c.tag == wanted.tag)
+        query = query.where(accounts.c.id.in_(tagged))
+    return query
+
+
+def _read(connection: Connection, query: Select[Any]) -> Sequence[Account]:
+    rows = connection.execute(query).all()
+    tags: dict[int, list[str]] = {row.id: [] for row in rows}
+    if tags:
+        tagged = select(account_tags).where(account_tags.c.account_id.in_(tags)).order_by(account_tags.c.tag)
+        for row in connection.execute(tagged):
+            tags[row.account_id].append(row.tag)
+    return [_account(row, tuple(tags[row.id])) for row in rows]
+
+
+def _account(row: Row[Any], tags: tuple[str, ...]) -> Account:
+    organisation = Organisation(
+        id=row.organisation_id,
+        kind=OrganisationKind(row.kind),
+        provider=row.provider,
+        name=row.organisation_name,
+        association_ids=tuple(row.association_ids or ()),
+    )
+    return Account(
+        id=row.id,
+        name=row.name,
+        organisation=organisation,
+        tags=tags,
+        is_setup=row.is_setup,
+        is_updating=row.is_updating,
+    )

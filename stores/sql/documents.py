@@ -1,0 +1,76 @@
+"""Runs, accounts and changes as the JSON documents that other programs read.
+
+Times are ISO 8601 in UTC with Z. The shapes are stable; further keys may follow.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from stores.sql.changes import ChangeEntry
+from stores.sql.records import to_document
+from sync.model import Account, Record
+from sync.report import Run
+
+
+def run_document(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "mode": run.mode.value,
+        "account_id": run.account_id,
+        "organisation_id": run.organisation_id,
+        "provider": run.provider,
+        "batch_id": run.batch_id,
+        "preset": run.preset,
+        "state": run.state.value,
+        "outcome": run.outcome and run.outcome.value,
+        "dry_run": run.dry_run,
+        "requested_at": msgspec.to_builtins(run.requested_at),
+        "started_at": msgspec.to_builtins(run.started_at),
+        "finished_at": msgspec.to_builtins(run.finished_at),
+        "duration_s": run.duration_s,
+        "config_version": run.config_version,
+        "stages": msgspec.to_builtins(run.stages),
+        "requests": msgspec.to_builtins(run.requests),
+        "message": run.message,
+    }
+
+
+def account_document(account: Account) -> dict[str, Any]:
+    organisation = account.organisation
+    return {
+        "id": account.id,
+        "type": organisation.kind.value,
+        "name": account.name,
+        "provider": organisation.provider,
+        "organisation_id": organisation.id,
+        "organisation_name": organisation.name,
+        "association_ids": list(organisation.association_ids),
+        "tags": list(account.tags),
+        "is_setup": account.is_setup,
+        "is_updating": account.is_updating,
+    }
+
+
+def change_document(entry: ChangeEntry) -> dict[str, Any]:
+    change = entry.change
+    return {
+        "id": entry.id,
+        "run_id": entry.run_id,
+        "stage": entry.stage.value,
+        "kind": change.kind.value,
+        "record_id": change.record_id,
+        "action": change.action.value,
+        "fields": msgspec.to_builtins(change.fields),
+        "before": _record_document(change.before),
+        "after": _record_document(change.after),
+        "cause": change.cause,
+        "applied": entry.is_applied,
+        "at": msgspec.to_builtins(entry.at),
+    }
+
+
+def _record_document(record: Record | None) -> dict[str, Any] | None:
+    return None if record is None else to_document(record)

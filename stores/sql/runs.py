@@ -1,0 +1,137 @@
+"""The run records: asked for, carried out, listed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine, Row, Select, func, select, tuple_
+
+from stores.sql.engine import reading, writing
+from stores.sql.paging import Page, cut_page, read_cursor
+from stores.sql.tables import runs
+from stores.sql.upserts import insert_new, upsert
+from sync.errors import NotFound
+from sync.report import Mode, RequestCounts, Run, RunState, Stage, StageReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs; what is None does not matter."""
+
+    state: RunState | None = None
+    mode: Mode | None = None
+    account_id: int | None = None
+    organisation_id: str | None = None
+    batch_id: str | None = None
+    requested_since: datetime | None = None
+
+
+class Runs:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def request(self, run: Run) -> None:
+        """Insert a queued run; repeatable, an existing one stays as it is."""
+        with writing(self._engine) as connection:
+            insert_new(connection, runs, [_row(run)])
+
+    def find(self, run_id: str) -> Run:
+        """Raises NotFound."""
+        with reading(self._engine) as connection:
+            row = connection.execute(select(runs).where(runs.c.id == run_id)).first()
+        if row is None:
+            raise NotFound(f"run {run_id} does not exist")
+        return _run(row)
+
+    def save(self, run: Run) -> None:
+        """Store the run as it is now."""
+        with writing(self._engine) as connection:
+            upsert(connection, runs, [_row(run)])
+
+    def list(self, wanted: RunFilter, *, limit: int, cursor: str | None = None) -> Page[Run]:
+        """Newest first. Raises InvalidRequest for a foreign cursor."""
+        query = _narrowed(select(runs), wanted).order_by(runs.c.requested_at.desc(), runs.c.id.desc())
+        if cursor is not None:
+            before = read_cursor(cursor, tuple[datetime, str])
+            query = query.where(tuple_(runs.c.requested_at, runs.c.id) < before)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.limit(limit + 1)).all()
+        return cut_page([_run(row) for row in rows], limit, lambda run: (run.requested_at, run.id))
+
+    def latest(self, account_id: int) -> Run | None:
+        """The account's last requested run."""
+        page = self.list(RunFilter(account_id=account_id), limit=1)
+        return page.items[0] if page.items else None
+
+    def count_by_state(self, batch_id: str) -> Mapping[RunState, int]:
+        """How a batch stands."""
+        query = (
+            select(runs.c.state, func.count().label("count"))
+            .where(runs.c.batch_id == batch_id)
+            .group_by(runs.c.state)
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).mappings().all()
+        return {RunState(row["state"]): row["count"] for row in rows}
+
+
+def _narrowed(query: Select[Any], wanted: RunFilter) -> Select[Any]:
+    equal = {
+        runs.c.state: wanted.state and wanted.state.value,
+        runs.c.mode: wanted.mode and wanted.mode.value,
+        runs.c.account_id: wanted.account_id,
+        runs.c.organisation_id: wanted.organisation_id,
+        runs.c.batch_id: wanted.batch_id,
+    }
+    for column, value in equal.items():
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.requested_since is not None:
+        query = query.where(runs.c.requested_at >= wanted.requested_since)
+    return query
+
+
+def _row(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "mode": run.mode.value,
+        "preset": run.preset,
+        "state": run.state.value,
+        "account_id": run.account_id,
+        "organisation_id": run.organisation_id,
+        "provider": run.provider,
+        "batch_id": run.batch_id,
+        "dry_run": run.dry_run,
+        "requested_at": run.requested_at,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "config_version": run.config_version,
+        "stages": msgspec.to_builtins(run.stages),
+        "requests": msgspec.to_builtins(run.requests),
+        "message": run.message,
+    }
+
+
+def _run(row: Row[Any]) -> Run:
+    return Run(
+        id=row.id,
+        mode=Mode(row.mode),
+        preset=row.preset,
+        state=RunState(row.state),
+        account_id=row.account_id,
+        organisation_id=row.organisation_id,
+        provider=row.provider,
+        batch_id=row.batch_id,
+        dry_run=row.dry_run,
+        requested_at=row.requested_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        config_version=row.config_version,
+        stages=msgspec.convert(row.stages, dict[Stage, StageReport]),
+        requests=msgspec.convert(row.requests, RequestCounts),
+        message=row.message,
+    )

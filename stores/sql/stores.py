@@ -1,0 +1,39 @@
+"""All SQL stores over one engine, as entry points build them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from stores.sql.absences import Absences
+from stores.sql.accounts import Accounts
+from stores.sql.changes import Changes
+from stores.sql.mirror import Mirror
+from stores.sql.organisations import Organisations
+from stores.sql.runs import Runs
+from sync.ports import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class SqlStores:
+    engine: Engine
+    accounts: Accounts
+    organisations: Organisations
+    mirror: Mirror
+    absences: Absences
+    runs: Runs
+    changes: Changes
+
+
+def open_stores(engine: Engine, clock: Clock) -> SqlStores:
+    """Build the stores; nothing is asked of the database yet."""
+    return SqlStores(
+        engine=engine,
+        accounts=Accounts(engine, clock),
+        organisations=Organisations(engine),
+        mirror=Mirror(engine, clock),
+        absences=Absences(engine),
+        runs=Runs(engine),
+        changes=Changes(engine, clock),
+    )

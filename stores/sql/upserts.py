@@ -1,0 +1,47 @@
+"""Writing and looking up many rows at once, in SQLite's and Postgres's common dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+# Well under the 32,766 variables that SQLite takes in one statement.
+_CHUNK = 1000
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows, or overwrite the columns they name where the key exists.
+
+    Rows go in the order of their keys, so that concurrent writers do not deadlock.
+    """
+    if not rows:
+        return
+    keys = [column.name for column in table.primary_key]
+    statement = _insert(connection, table)
+    written = [name for name in rows[0] if name not in keys]
+    statement = statement.on_conflict_do_update(
+        index_elements=keys, set_={name: statement.excluded[name] for name in written}
+    )
+    connection.execute(statement, sorted(rows, key=lambda row: [row[key] for key in keys]))
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows; those that break a unique key are there already and stay as they are."""
+    if rows:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
+
+
+def chunked(values: Collection[str]) -> Iterator[list[str]]:
+    """The values in lists short enough for one `IN`."""
+    rest = iter(values)
+    while chunk := list(islice(rest, _CHUNK)):
+        yield chunk
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return dialect.insert(table)
