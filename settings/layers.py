@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from dynaconf.utils.parse_conf import DynaconfFormatError, DynaconfParseError
 from dynaconf.vendor.ruamel.yaml.error import YAMLError
 
 from settings.problems import Problem
-from settings.schema_tree import Tree, container_at
+from settings.schema_tree import Tree, container_at, leaves
 
 HERE = Path(__file__).parent
+DEFAULTS = "defaults.toml"
 PREFIX = "CLUBSYNC_"
 CONFIG_VARIABLE = "CLUBSYNC_CONFIG"
 
@@ -75,7 +76,7 @@ def read_file(path: Path, origin: str) -> Layer:
 
 
 def read_defaults() -> Layer:
-    return read_file(HERE / "defaults.toml", "defaults.toml")
+    return read_file(HERE / DEFAULTS, DEFAULTS)
 
 
 def read_builtin(folder: str, name: str) -> Layer:
@@ -121,16 +122,6 @@ def merge(layers: list[Layer]) -> tuple[Tree, dict[str, str]]:
             target.set(key, value, tomlfy=False, loader_identifier=layer.origin)
             origins[key] = layer.place(key)
     return _tree(target), origins
-
-
-def leaves(tree: Tree, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values, in the tree's order; an empty table is a leaf."""
-    for name, value in tree.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, Mapping) and value:
-            yield from leaves(value, f"{key}.")
-        else:
-            yield key, value
 
 
 def _dynaconf() -> Dynaconf:

@@ -79,7 +79,7 @@ def load(environ: Mapping[str, str] | None = None, *, overrides: Mapping[str, An
     )
     settings = Settings.model_validate({**tree, "environment": environment, "deployment": deployment})
     for key, cause, advice in rules.broken(settings):
-        place = origins.get(key) or origins.get(cause, "defaults.toml")
+        place = _place(origins, key, cause)
         if not any(_same_section(key, problem.key) for problem in found):
             found.append(Problem(place, key, problems.show(key, value_at(settings, key)), advice))
     if found:
@@ -106,11 +106,17 @@ def _keep_valid(layer: Layer, found: list[Problem]) -> Layer:
     try:
         Settings.model_validate(layer.tree)
     except ValidationError as error:
-        wrong = problems.from_validation(error, layer.names, layer.origin)
-        found += wrong
-        keys = tuple(problem.key for problem in wrong)
-        return Layer(layer.origin, _without(layer.tree, keys), layer.names)
+        found += problems.from_validation(error, layer.names, layer.origin)
+        return Layer(layer.origin, _without(layer.tree, problems.refused_keys(error)), layer.names)
     return layer
+
+
+def _place(origins: Mapping[str, str], key: str, cause: str) -> str:
+    """The first place an operator chose: of the key, of what made it wrong, of its neighbours."""
+    section = f"{key.rpartition('.')[0]}."
+    neighbours = [near for near in origins if near.startswith(section)]
+    chosen = (origins.get(near, layers.DEFAULTS) for near in (key, cause, *neighbours))
+    return next((place for place in chosen if place != layers.DEFAULTS), layers.DEFAULTS)
 
 
 def _same_section(key: str, other: str) -> bool:
@@ -118,7 +124,7 @@ def _same_section(key: str, other: str) -> bool:
     return key.rpartition(".")[0] == other.rpartition(".")[0]
 
 
-def _without(tree: Tree, keys: tuple[str, ...], prefix: str = "") -> Tree:
+def _without(tree: Tree, keys: set[str], prefix: str = "") -> Tree:
     return {
         name: _without(value, keys, f"{prefix}{name}.") if isinstance(value, Mapping) else value
         for name, value in tree.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,10 +39,15 @@ def from_validation(error: ValidationError, places: Mapping[str, str], origin: s
     """One problem for each of pydantic's; `places` says where a key was written if not in `origin`."""
     found: dict[str, Problem] = {}
     for detail in error.errors(include_url=False):
-        problem = _from_detail(detail, places, origin)
-        # Both halves of a union complain about one value; the first says it best.
-        found.setdefault(problem.key, problem)
+        for problem in _from_detail(detail, places, origin):
+            # Both halves of a union complain about one value; the first says it best.
+            found.setdefault(problem.key, problem)
     return list(found.values())
+
+
+def refused_keys(error: ValidationError) -> set[str]:
+    """The dotted keys, or whole sections, that must be left out for the rest to be valid."""
+    return {_key(detail) for detail in error.errors(include_url=False)}
 
 
 def mask(value: Any) -> Any:
@@ -83,18 +88,20 @@ def _may_be_secret(key: str) -> bool:
     return bool(SECRET_NAME.search(key)) or (meant is not None and meant.is_secret)
 
 
-def _from_detail(detail: ErrorDetails, places: Mapping[str, str], origin: str) -> Problem:
-    names = [part for part in detail["loc"] if isinstance(part, str) and part != "[key]"]
-    key = _known_part(names)
-    place = places.get(key, origin)
-    if detail["type"] == "extra_forbidden":
-        return Problem(place, key, show(key, detail["input"]), _unknown(key, is_variable=key in places))
-    value = show(key, detail["input"])
-    return Problem(place, key, value, _advice(detail))
+def _from_detail(detail: ErrorDetails, places: Mapping[str, str], origin: str) -> Iterator[Problem]:
+    key = _key(detail)
+    if detail["type"] != "extra_forbidden":
+        yield Problem(places.get(key, origin), key, show(key, detail["input"]), _advice(detail))
+        return
+    for unknown, value in schema_tree.leaves({key: detail["input"]}):
+        place = places.get(unknown, origin)
+        advice = _unknown(unknown, is_variable=unknown in places)
+        yield Problem(place, unknown, show(unknown, value), advice)
 
 
-def _known_part(names: list[str]) -> str:
-    # pydantic adds names of its own for the branches of a union, such as "function-after[...]".
+def _key(detail: ErrorDetails) -> str:
+    # pydantic adds names of its own, such as "[key]" and "function-after[...]" for a union's branches.
+    names = [part for part in detail["loc"] if isinstance(part, str)]
     return ".".join(name for name in names if "[" not in name and "(" not in name)
 
 

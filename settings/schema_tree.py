@@ -81,6 +81,16 @@ def known_keys() -> tuple[KnownKey, ...]:
     return tuple(_walk(Settings, ()))
 
 
+def leaves(tree: Tree, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values, in the tree's order; an empty table is a leaf."""
+    for name, value in tree.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{key}.")
+        else:
+            yield key, value
+
+
 def _walk(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[KnownKey]:
     for name, field in model.model_fields.items():
         kinds = list(_kinds(field.annotation))

@@ -1,0 +1,103 @@
+"""What `config check` and `config show` say, and the page that documents every setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from settings import problems, schema_tree
+from settings.layers import DEFAULTS, HERE
+from settings.loader import Loaded
+
+PAGE_HEAD = """# Settings
+
+Made from `settings/defaults.toml` by `python -m settings.documents`; a test holds them together.
+
+Layers, each over the one before: defaults, deployment preset (`CLUBSYNC_DEPLOYMENT`), environment
+(`CLUBSYNC_ENV`), the file that `CLUBSYNC_CONFIG` names (TOML, YAML or JSON), environment variables, live
+overrides (`clubsync config set`). A variable is `CLUBSYNC_<SECTION>__<KEY>`, so `http.proxies` is
+`CLUBSYNC_HTTP__PROXIES`; lists are `a, b`; an empty variable counts as not set. `REDIS_URL`,
+`DATABASE_URL`, `PORT`, `CLUBSYNC_ENV` and `CLUBSYNC_HOME` have names of their own.
+
+`clubsync config check` reports every mistake at once, `clubsync config show --origin` where each value
+came from. Unknown settings are mistakes. Secrets are never shown.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting as an operator reads it; `value` is masked where it is a secret."""
+
+    key: str
+    value: str
+    origin: str
+
+
+def describe(loaded: Loaded) -> list[Row]:
+    """Every setting in the schema's order, with the file or variable that gave it."""
+    values = dict(schema_tree.leaves(loaded.settings.model_dump()))
+    return [
+        Row(key, problems.show(key, value), loaded.origins.get(key, DEFAULTS))
+        for key, value in values.items()
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Documented:
+    """A setting with its default as TOML, or None, and the comment above it."""
+
+    key: str
+    default: str | None
+    reason: str
+
+
+def documented(path: Path = HERE / DEFAULTS) -> Iterator[Documented]:
+    """Every setting of defaults.toml, `#name =` lines among them."""
+    section = ""
+    comment: list[str] = []
+    for line in path.read_text().splitlines():
+        if line.startswith("["):
+            section, comment = f"{line.strip('[]')}.", []
+        elif line.startswith("# "):
+            comment.append(line[2:])
+        elif "=" in line:
+            name, _, default = line.lstrip("#").partition("=")
+            yield Documented(section + name.strip(), default.strip() or None, " ".join(comment))
+            comment = []
+        else:
+            comment = []
+
+
+def sections(path: Path = HERE / DEFAULTS) -> dict[str, str]:
+    """The comment above each section of defaults.toml."""
+    found: dict[str, str] = {}
+    comment: list[str] = []
+    for line in path.read_text().splitlines():
+        if line.startswith("["):
+            found[line.strip("[]")] = " ".join(comment)
+        comment = [*comment, line[2:]] if line.startswith("# ") else []
+    return found
+
+
+def page() -> str:
+    """docs/settings.md."""
+    lines = [PAGE_HEAD]
+    reasons = sections()
+    current = None
+    for setting in documented():
+        section, _, _ = setting.key.rpartition(".")
+        if section != current:
+            current = section
+            lines += [f"\n## {section or 'top level'}\n"]
+            lines += [f"{reasons[section]}\n"] if reasons.get(section) else []
+            lines += ["| setting | default | |", "|---|---|---|"]
+        known = schema_tree.find(setting.key)
+        secret = " (secret)" if known and known.is_secret else ""
+        default = f"`{setting.default}`" if setting.default is not None else "not set"
+        lines.append(f"| `{setting.key}`{secret} | {default} | {setting.reason} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    (HERE.parent / "docs" / "settings.md").write_text(page())

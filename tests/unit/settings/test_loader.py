@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from settings.loader import InvalidSettings, load, masked
+from settings.schema import Deployment, Environment, Settings
+
+
+class Write(Protocol):
+    def __call__(self, text: str, name: str = "clubsync.toml") -> dict[str, str]: ...
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Write:
+    """Write a settings file; answers the environment that names it."""
+
+    def write(text: str, name: str = "clubsync.toml") -> dict[str, str]:
+        path = tmp_path / name
+        path.write_text(text)
+        return {"CLUBSYNC_CONFIG": str(path)}
+
+    return write
+
+
+def mistakes(environ: dict[str, str]) -> list[str]:
+    with pytest.raises(InvalidSettings) as caught:
+        load(environ)
+    return str(caught.value).splitlines()
+
+
+def test_without_any_configuration_everything_is_embedded() -> None:
+    settings = load({}).settings
+    assert settings.redis.url is None
+    assert settings.database.url is None
+    assert settings.providers.playhq.base_url is None
+    assert settings.cms.kind == "embedded"
+    assert list(settings.presets) == ["full", "quick", "data-only", "validation-only", "minimal"]
+
+
+def test_defaults_in_the_schema_are_those_of_the_file() -> None:
+    loaded = load({}).settings.model_dump(exclude={"presets": True, "scheduler": {"entries"}})
+    assert Settings().model_dump(exclude={"presets": True, "scheduler": {"entries"}}) == loaded
+
+
+def test_each_layer_lies_over_the_one_before(config: Write) -> None:
+    file = config('[worker]\nprocesses = 3\ngreenlets = 7\n[web]\nhost = "10.0.0.1"\n')
+    environ = {**file, "CLUBSYNC_ENV": "production", "CLUBSYNC_WORKER__GREENLETS": "9"}
+    loaded = load(environ, overrides={"logging.level": "debug"})
+    assert loaded.settings.redis.max_connections == 80
+    assert loaded.settings.logging.format == "json"
+    assert loaded.settings.worker.processes == 3
+    assert loaded.settings.worker.greenlets == 9
+    assert loaded.settings.logging.level == "debug"
+    assert {
+        "redis.namespace": "defaults.toml",
+        "redis.max_connections": "preset production",
+        "logging.format": "environment production",
+        "web.host": file["CLUBSYNC_CONFIG"],
+        "worker.processes": file["CLUBSYNC_CONFIG"],
+        "worker.greenlets": "CLUBSYNC_WORKER__GREENLETS",
+        "logging.level": "config set",
+    }.items() <= loaded.origins.items()
+
+
+def test_platform_variables_and_our_own_name_the_same_settings() -> None:
+    environ = {
+        "REDIS_URL": "redis://a:1",
+        "DATABASE_URL": "postgres://u:p@h/d",
+        "PORT": "81",
+        "CLUBSYNC_HOME": "/data",
+        "CLUBSYNC_WEB__PORT": "82",
+        "CLUBSYNC_PROVIDERS__PLAYHQ__API_KEY": "0123",
+        "CLUBSYNC_HTTP__PROXIES": "http://a:1, http://b:2",
+        "CLUBSYNC_NOTIFICATIONS__SLACK__CHANNEL": "#ops",
+        "CLUBSYNC_LOGGING__LEVEL": "",
+    }
+    settings = load(environ).settings
+    assert settings.redis.url is not None
+    assert settings.redis.url.get_secret_value() == "redis://a:1"
+    assert settings.database.url is not None
+    assert settings.web.port == 82
+    assert settings.home == Path("/data")
+    assert settings.providers.playhq.api_key is not None
+    assert settings.providers.playhq.api_key.get_secret_value() == "0123"
+    assert [proxy.get_secret_value() for proxy in settings.http.proxies] == ["http://a:1", "http://b:2"]
+    assert settings.notifications.slack.channel == "#ops"
+    assert settings.logging.level == "info"
+
+
+def test_a_list_may_be_written_as_one_in_a_variable() -> None:
+    settings = load({"CLUBSYNC_HTTP__PROXIES": '["http://a:1", "http://b:2"]'}).settings
+    assert len(settings.http.proxies) == 2
+
+
+def test_a_list_replaces_the_list_of_an_earlier_layer(config: Write) -> None:
+    environ = config('[http]\nproxies = ["http://a:1"]\n') | {"CLUBSYNC_HTTP__PROXIES": "http://b:2"}
+    assert [proxy.get_secret_value() for proxy in load(environ).settings.http.proxies] == ["http://b:2"]
+
+
+def test_a_file_may_choose_environment_and_deployment(config: Write) -> None:
+    settings = load(config('environment = "production"\ndeployment = "small-dyno"\n')).settings
+    assert settings.environment is Environment.PRODUCTION
+    assert settings.deployment is Deployment.SMALL_DYNO
+    assert settings.worker.greenlets == 12
+
+
+def test_an_empty_table_keeps_what_the_defaults_say(config: Write) -> None:
+    settings = load(config("[presets.quick]\n[presets.mine]\n")).settings
+    assert not settings.presets["quick"].validation
+    assert settings.presets["mine"].games
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "redis:\n  namespace: other\n"),
+        ("a.yml", "Redis:\n  Namespace: other\n"),
+        ("a.json", '{"redis": {"namespace": "other"}}'),
+        ("a.toml", '[REDIS]\nNAMESPACE = "other"\n'),
+    ],
+)
+def test_a_file_may_be_toml_yaml_or_json_in_any_case(config: Write, name: str, text: str) -> None:
+    assert load(config(text, name)).settings.redis.namespace == "other"
+
+
+def test_five_mistakes_in_a_file_give_five_lines_with_file_key_value_and_advice(config: Write) -> None:
+    environ = config(
+        '[worker]\ngreenlets = 0\n[web]\nport = "eighty"\n[redis]\nurl = "http://h"\n'
+        '[providers.playhq]\napi_kye = "hunter2"\n[scheduler.entries.late]\ncron = "0 25 * * *"\n'
+    )
+    path = environ["CLUBSYNC_CONFIG"]
+    lines = mistakes(environ)
+    assert sorted(line.split(": ", 1)[1].split(" = ")[0] for line in lines) == [
+        "providers.playhq.api_kye",
+        "redis.url",
+        "scheduler.entries.late.cron",
+        "web.port",
+        "worker.greenlets",
+    ]
+    assert all(line.startswith(f"{path}: ") for line in lines)
+    assert f"{path}: worker.greenlets = 0: should be greater than or equal to 1" in lines
+    assert any(line.endswith("did you mean providers.playhq.api_key?") for line in lines)
+
+
+def test_mistakes_of_file_and_variables_are_reported_together_even_for_one_key(config: Write) -> None:
+    environ = config("[worker]\ngreenlets = 0\n") | {"CLUBSYNC_WORKER__GREENLETS": "many", "PORT": "99999"}
+    lines = mistakes(environ)
+    assert [line.split(": ")[0] for line in lines] == [
+        environ["CLUBSYNC_CONFIG"],
+        "PORT",
+        "CLUBSYNC_WORKER__GREENLETS",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("CLUBSYNC_WORKER__GREENLET", "CLUBSYNC_WORKER__GREENLETS"),
+        ("CLUBSYNC_REDIS_URL", "CLUBSYNC_REDIS__URL"),
+        ("CLUBSYNC_PLAYHQ__API_KEY", "CLUBSYNC_PROVIDERS__PLAYHQ__API_KEY"),
+        ("CLUBSYNC_SCHEDULER__ENTRIES__NIGHTLY__SPREAD", "CLUBSYNC_SCHEDULER__ENTRIES__NIGHTLY__SPREAD_S"),
+    ],
+)
+def test_an_unknown_variable_is_a_mistake_that_names_the_nearest(variable: str, meant: str) -> None:
+    (line,) = mistakes({variable: "x"})
+    assert line.startswith(f"{variable}: ")
+    assert line.endswith(f"unknown setting; did you mean {meant}?")
+
+
+def test_an_unknown_key_without_a_near_one_lists_what_there_is(config: Write) -> None:
+    (line,) = mistakes(config("[logging]\nzzz = 1\n"))
+    assert line.endswith("logging.zzz = 1: unknown setting; logging has level, format")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("a.toml", '[redis]\nnamespace = "x\n', "is not valid TOML: Illegal character '\\n' (at line 2"),
+        ("a.yaml", "redis: [\n", "is not valid YAML: while parsing a flow node"),
+        ("a.json", '{"redis": \n x}', "is not valid JSON: Expecting value: line 2 column 2"),
+        ("a.ini", "[redis]\n", "should end in .toml, .yaml, .yml or .json"),
+        ("a.toml", "a = 1\na = 2\n", "is not valid TOML"),
+    ],
+)
+def test_a_file_that_cannot_be_parsed_is_one_mistake_beside_the_others(
+    config: Write, name: str, text: str, reason: str
+) -> None:
+    environ = config(text, name)
+    first, second = mistakes(environ | {"PORT": "x"})
+    assert first.startswith(f"{environ['CLUBSYNC_CONFIG']}: {reason}")
+    assert second.startswith("PORT: web.port")
+
+
+def test_a_missing_file_a_folder_and_a_binary_file_are_mistakes(tmp_path: Path) -> None:
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "folder.toml").mkdir()
+    for name in ("missing.toml", "folder.toml", "binary.toml"):
+        (line,) = mistakes({"CLUBSYNC_CONFIG": str(tmp_path / name)})
+        assert line.startswith(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("redis = 5\n", "redis"),
+        ("[worker]\ngreenlets = true\n", "worker.greenlets"),
+        ("[worker]\ngreenlets = 2.5\n", "worker.greenlets"),
+        ("[worker]\ngrace_s = nan\n", "worker.grace_s"),
+        ("[worker]\ngrace_s = inf\n", "worker.grace_s"),
+        ('[http]\nproxies = ["socks9://x"]\n', "http.proxies"),
+        ("[http]\nproxies = 7\n", "http.proxies"),
+        ('[cms]\nkind = "strapi"\n', "cms.strapi.token"),
+        ('[cms.strapi]\nversion = "v6"\n', "cms.strapi.version"),
+        ("[http]\nretry_base_s = 9.0\n", "http.retry_base_s"),
+        ('[scheduler.entries.a]\npreset = "full"\n', "scheduler.entries.a.cron"),
+        ('[scheduler.entries.a]\ncron = "* * * * *"\nevery_s = 5\n', "scheduler.entries.a.cron"),
+        ('[scheduler.entries.a]\nevery_s = 5\npreset = "fast"\n', "scheduler.entries.a.preset"),
+        ('[scheduler.entries.a]\nevery_s = 5\nzone = "Mars/Base"\n', "scheduler.entries.a.zone"),
+        ("[scheduler.entries.a]\nevery_s = 5\njitter_s = 5\n", "scheduler.entries.a.jitter_s"),
+        ("[scheduler.entries.Big_Name]\nevery_s = 5\n", "scheduler.entries.big_name"),
+        ('[notifications.mail]\nhost = "mx"\n', "notifications.mail.recipients"),
+        ('[notifications.mail]\nusername = "u"\n', "notifications.mail.password"),
+        ('[notifications.webhook]\nurl = "https://h/x"\n', "notifications.webhook.secret"),
+        ('environment = "prod"\n', "environment"),
+    ],
+)
+def test_a_bad_value_is_one_mistake_at_its_key(config: Write, text: str, key: str) -> None:
+    environ = config(text)
+    (line,) = mistakes(environ)
+    assert line.startswith(f"{environ['CLUBSYNC_CONFIG']}: {key} = ")
+
+
+def test_secrets_show_up_neither_in_mistakes_nor_in_what_is_shown(config: Write) -> None:
+    environ = config(
+        '[providers.playhq]\napi_kye = "hunter2"\n[redis]\nurl = "http://u:hunter2@h"\n'
+        '[http]\nproxies = ["ftp://u:hunter2@h"]\n[cms.strapi]\nbase_url = "ftp://u:hunter2@h"\n'
+        '[notifications]\nslack = "hunter2"\ntoken = ["hunter2"]\n'
+    )
+    assert "hunter2" not in "\n".join(mistakes(environ))
+    shown = masked(
+        load(
+            {
+                "REDIS_URL": "redis://u:hunter2@h",
+                "CLUBSYNC_PROVIDERS__PLAYHQ__API_KEY": "hunter2",
+                "CLUBSYNC_PROVIDERS__PLAYHQ__BASE_URL": "https://u:hunter2@h",
+                "CLUBSYNC_HTTP__PROXIES": "http://u:hunter2@h:1",
+            }
+        ).settings
+    )
+    assert "hunter2" not in json.dumps(shown)
+
+
+def test_the_fingerprint_changes_with_a_value_and_only_then() -> None:
+    assert load({}).fingerprint == load({}).fingerprint
+    assert load({}).fingerprint != load({"PORT": "81"}).fingerprint
+
+
+def test_loading_leaves_no_trace_for_the_next_load() -> None:
+    load({"PORT": "81"}, overrides={"worker.greenlets": 3})
+    assert load({}).settings.web.port == 8000
+    assert load({}).settings.worker.greenlets == 32
