@@ -15,6 +15,7 @@ import msgspec
 
 from brokers.queues import Priority, Queue
 from sync.errors import InvalidRequest
+from sync.report import Mode
 
 AccountId = Annotated[int, msgspec.Meta(ge=1)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -38,8 +39,11 @@ class SyncMessage(Message, frozen=True, kw_only=True):
     """What all syncs share. Presets are checked against the settings by the publisher.
 
     `run_id` names the run record; `fresh_after` lets the accounts of a batch share the
-    provider's answers fetched since then (default: `requested_at`).
+    provider's answers fetched since then (default: `requested_at`). A dry run is never one
+    job with a real run: the one writes, the other must not.
     """
+
+    mode: ClassVar[Mode]
 
     preset: Preset = "full"
     dry_run: bool = False
@@ -54,7 +58,7 @@ class AccountSync(SyncMessage, frozen=True, kw_only=True):
 
     @property
     def unique_key(self) -> str | None:
-        return f"account:{self.account_id}"
+        return f"account:{self.account_id}{':dry-run' if self.dry_run else ''}"
 
 
 class OrganisationSync(SyncMessage, frozen=True, kw_only=True):
@@ -63,37 +67,44 @@ class OrganisationSync(SyncMessage, frozen=True, kw_only=True):
 
     @property
     def unique_key(self) -> str | None:
-        return f"organisation:{self.provider or 'default'}:{self.organisation_id.lower()}"
+        key = f"organisation:{self.provider or 'default'}:{self.organisation_id.lower()}"
+        return f"{key}:dry-run" if self.dry_run else key
 
 
 class SyncClub(AccountSync, frozen=True, kw_only=True):
     actor_name = "sync_club"
+    mode = Mode.CLUB
     queue_name = Queue.SYNCS
 
 
 class SyncAssociation(AccountSync, frozen=True, kw_only=True):
     actor_name = "sync_association"
+    mode = Mode.ASSOCIATION
     queue_name = Queue.SYNCS
 
 
 class SyncClubDirect(OrganisationSync, frozen=True, kw_only=True):
     actor_name = "sync_club_direct"
+    mode = Mode.CLUB_DIRECT
     queue_name = Queue.DIRECT
 
 
 class SyncAssociationDirect(OrganisationSync, frozen=True, kw_only=True):
     actor_name = "sync_association_direct"
+    mode = Mode.ASSOCIATION_DIRECT
     queue_name = Queue.DIRECT
 
 
 class UpdateAccount(AccountSync, frozen=True, kw_only=True):
     actor_name = "update_account"
+    mode = Mode.UPDATE
     queue_name = Queue.UPDATES
     priority = Priority.HIGH
 
 
 class OnboardAccount(AccountSync, frozen=True, kw_only=True):
     actor_name = "onboard_account"
+    mode = Mode.ONBOARDING
     queue_name = Queue.ONBOARDING
     priority = Priority.HIGH
 
