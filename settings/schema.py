@@ -270,3 +270,10 @@ class Settings(Section):
     notifications: NotificationsSettings = NotificationsSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
     logging: LoggingSettings = LoggingSettings()
+
+    @property
+    def database_url(self) -> str:
+        """The configured database, or the SQLite file in `home`."""
+        if self.database.url is not None:
+            return self.database.url.get_secret_value()
+        return f"sqlite:///{self.home.absolute() / 'clubsync.sqlite3'}"
