@@ -1,0 +1,110 @@
+"""The simulator as one handler: faults first, then the face that owns the address."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+
+from simulator.callbacks import Callbacks, is_callback
+from simulator.chat import POST_MESSAGE, WEBHOOK, Chat
+from simulator.control import PREFIX, Control
+from simulator.playhq.face import PlayHQ, endpoint_of
+from simulator.server import Answer, Request
+from simulator.stats import Entry, Stats, masked
+from simulator.world import World
+
+# Encoded answers kept in memory; the oldest are made again.
+_KEPT_BYTES = 128 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    version: int
+    answer: Answer
+    etag: str
+
+
+class Simulator:
+    """Everything of the simulator but its socket: `handle` answers, `done` counts."""
+
+    def __init__(self, world: World, *, api_keys: Collection[str] = (), sends_etags: bool = True) -> None:
+        self.world = world
+        self.stats = Stats()
+        self.chat = Chat()
+        self.callbacks = Callbacks()
+        self._playhq = PlayHQ(world, api_keys)
+        self._control = Control(world, self.stats, self.chat, self.callbacks)
+        self._sends_etags = sends_etags
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept_bytes = 0
+
+    def handle(self, request: Request) -> Answer:
+        if request.path.startswith(PREFIX):
+            return self._control.answer(request)
+        self.stats.arrived(_key(request), time.time())
+        return self._face(request)
+
+    def done(self, request: Request, answer: Answer, took_s: float) -> None:
+        """Count an answered request; the simulator's own addresses are not counted."""
+        if request.path.startswith(PREFIX):
+            return
+        self.stats.served(
+            Entry(
+                at_s=time.time() - took_s,
+                method=request.method,
+                target=request.target,
+                endpoint=_endpoint(request.path),
+                status=answer.status,
+                key=_key(request),
+                fault=None,
+                served_bytes=len(answer.body),
+                took_s=round(took_s, 6),
+            )
+        )
+
+    def _face(self, request: Request) -> Answer:
+        path = request.path
+        if path.startswith(WEBHOOK) or path == POST_MESSAGE:
+            return self.chat.answer(request, time.time())
+        if is_callback(path):
+            return self.callbacks.answer(request, time.time())
+        return self._playhq.refuse(request) or self._conditional(request)
+
+    def _conditional(self, request: Request) -> Answer:
+        """The answer from memory if nothing changed, 304 if the client has it already."""
+        kept = self._keep(request)
+        if not self._sends_etags or kept.answer.status != 200:
+            return kept.answer
+        headers = (("ETag", kept.etag),)
+        if request.headers.get("if-none-match") == kept.etag:
+            return Answer(304, headers=headers)
+        return replace(kept.answer, headers=headers)
+
+    def _keep(self, request: Request) -> _Kept:
+        name = f"{request.headers['x-phq-tenant']} {request.target}"
+        version = self._playhq.version(request)
+        kept = self._kept.get(name)
+        if kept and kept.version == version:
+            self._kept.move_to_end(name)
+            return kept
+        answer = self._playhq.answer(request)
+        fresh = _Kept(version, answer, f'"{blake2b(answer.body, digest_size=8).hexdigest()}"')
+        self._kept[name] = fresh
+        self._kept_bytes += len(answer.body) - (len(kept.answer.body) if kept else 0)
+        while self._kept_bytes > _KEPT_BYTES:
+            _, dropped = self._kept.popitem(last=False)
+            self._kept_bytes -= len(dropped.answer.body)
+        return fresh
+
+
+def _key(request: Request) -> str:
+    return masked(request.headers.get("x-api-key"))
+
+
+def _endpoint(path: str) -> str:
+    if path.startswith("/slack/"):
+        return "chat"
+    return "callback" if is_callback(path) else endpoint_of(path) or "other"

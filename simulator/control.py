@@ -1,0 +1,99 @@
+"""The simulator's own addresses, under /_simulator/: what a demo or a test turns and reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from simulator import accounts
+from simulator.answers import error_answer, json_answer
+from simulator.callbacks import Callbacks
+from simulator.chat import Chat
+from simulator.server import Answer, Request
+from simulator.stats import Stats
+from simulator.world import World
+
+PREFIX = "/_simulator/"
+
+
+class Control:
+    def __init__(self, world: World, stats: Stats, chat: Chat, callbacks: Callbacks) -> None:
+        self._world = world
+        self._stats = stats
+        self._chat = chat
+        self._callbacks = callbacks
+        self._routes: dict[tuple[str, str], Callable[[Request], Answer]] = {
+            ("GET", "accounts"): self._list_accounts,
+            ("GET", "stats"): self._show_stats,
+            ("DELETE", "stats"): self._reset_stats,
+            ("GET", "log"): self._show_log,
+            ("GET", "chat"): self._show_chat,
+            ("DELETE", "chat"): self._clear_chat,
+            ("GET", "callbacks"): self._show_callbacks,
+            ("DELETE", "callbacks"): self._clear_callbacks,
+            ("GET", "clock"): self._show_clock,
+            ("POST", "clock"): self._advance_clock,
+        }
+
+    def answer(self, request: Request) -> Answer:
+        """A wrong option gives 400 and says which; an unknown address 404 and says what there is."""
+        what = request.path.removeprefix(PREFIX).strip("/")
+        route = self._routes.get((request.method, what.partition("/")[0]))
+        if route is None:
+            known = ", ".join(f"{method} {PREFIX}{name}" for method, name in self._routes)
+            return error_answer(404, f"no {request.method} {request.path}; there is {known}")
+        try:
+            return route(request)
+        except (ValueError, KeyError, TypeError) as error:
+            return error_answer(400, f"{request.method} {request.path}: {error}")
+
+    def _list_accounts(self, request: Request) -> Answer:
+        limit = request.query.get("associations")
+        return json_answer(
+            accounts.list_accounts(
+                self._world, tenant=request.query.get("tenant"), limit=int(limit) if limit else None
+            )
+        )
+
+    def _show_stats(self, request: Request) -> Answer:  # noqa: ARG002  (every route takes the request)
+        return json_answer(self._stats.summary())
+
+    def _reset_stats(self, request: Request) -> Answer:
+        self._stats.reset()
+        return self._show_stats(request)
+
+    def _show_log(self, request: Request) -> Answer:
+        limit = int(request.query.get("limit", "1000"))
+        return json_answer(self._stats.log(limit, float(request.query.get("since_s", "0"))))
+
+    def _show_chat(self, request: Request) -> Answer:
+        if "text/html" in request.headers.get("accept", ""):
+            return self._chat.page()
+        return json_answer(self._chat.messages)
+
+    def _clear_chat(self, request: Request) -> Answer:
+        self._chat.messages.clear()
+        return self._show_chat(request)
+
+    def _show_callbacks(self, request: Request) -> Answer:  # noqa: ARG002
+        return json_answer(self._callbacks.calls)
+
+    def _clear_callbacks(self, request: Request) -> Answer:
+        self._callbacks.calls.clear()
+        return self._show_callbacks(request)
+
+    def _show_clock(self, request: Request) -> Answer:  # noqa: ARG002
+        return json_answer({"today": self._world.today.isoformat()})
+
+    def _advance_clock(self, request: Request) -> Answer:
+        self._world.advance(int(_options(request).get("days", 1)))
+        return self._show_clock(request)
+
+
+def _options(request: Request) -> dict[str, Any]:
+    """The posted JSON object; raises ValueError for anything else."""
+    options = json.loads(request.body or b"{}")
+    if not isinstance(options, dict):
+        raise TypeError("the body has to be a JSON object")
+    return options
