@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from brokers.queues import Priority
+from sync.ports import Progressed
+from sync.report import RunState, Stage
+from tests.conftest import Eventually
+from tests.integration.web.conftest import CLUB_ID, Site
+
+SYNCS = "/api/v1/syncs"
+
+
+def order(client: httpx.Client, **body: Any) -> httpx.Response:
+    return client.post(SYNCS, json=body)
+
+
+def test_an_order_is_queued_and_answers_the_runs_address(client: httpx.Client, site: Site) -> None:
+    answer = order(client, mode="club", id=1, preset="quick", priority="urgent", dry_run=True)
+    assert answer.status_code == 202
+    (request,) = site.publisher.requests
+    assert (request.message.actor_name, request.priority) == ("sync_club", Priority.URGENT)
+    run = client.get(answer.headers["location"]).json()
+    assert run["id"] == answer.json()["run_id"]
+    assert (run["mode"], run["account_id"], run["preset"]) == ("club", 1, "quick")
+    assert (run["state"], run["outcome"], run["dry_run"]) == ("queued", None, True)
+    assert run["requested_at"].endswith("Z")
+    assert run["requests"].keys() >= {"sent", "cache_hits", "retried", "throttled"}
+
+
+def test_a_second_order_for_the_account_names_the_run_there_is(client: httpx.Client, site: Site) -> None:
+    first = order(client, mode="club", id=1).json()
+    second = order(client, mode="club", id=1).json()
+    assert (first["is_coalesced"], second["is_coalesced"]) == (False, True)
+    assert first["run_url"] == second["run_url"]
+    assert len(site.publisher.requests) == 1
+
+
+@pytest.mark.parametrize("body", [{"mode": "club", "direct": True}, {"mode": "club_direct"}])
+def test_a_direct_sync_takes_an_organisations_id(
+    client: httpx.Client, site: Site, body: dict[str, Any]
+) -> None:
+    answer = order(client, id=CLUB_ID.upper(), **body)
+    assert answer.status_code == 202
+    (request,) = site.publisher.requests
+    assert request.message.actor_name == "sync_club_direct"
+    assert client.get(answer.headers["location"]).json()["organisation_id"] == CLUB_ID
+
+
+def test_every_mistake_is_listed_at_once(client: httpx.Client, site: Site) -> None:
+    answer = order(client, mode="club", id="x", preset="fast", priority="now", dry_run="yes", speed=9)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    pointers = {mistake["pointer"] for mistake in problem["errors"]}
+    assert pointers == {"/id", "/preset", "/priority", "/dry_run", "/speed"}
+    assert "data-only, full, minimal, quick" in answer.text
+    assert not site.publisher.requests
+
+
+def test_an_unknown_account_is_not_found(client: httpx.Client) -> None:
+    answer = order(client, mode="club", id=99)
+    assert (answer.status_code, answer.json()["detail"]) == (404, "account 99 does not exist")
+
+
+def test_an_account_of_the_other_kind_is_a_mistake(client: httpx.Client, site: Site) -> None:
+    answer = order(client, mode="club", id=2)
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"pointer": "/id", "detail": "account 2 is an association, not a club"}
+    ]
+    assert not site.publisher.requests
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b"[]", "application/json", 422),
+        (b"mode=club&id=1", "application/x-www-form-urlencoded", 415),
+        (b'{"mode": "club", "id": 1}', "text/plain", 415),
+    ],
+)
+def test_what_is_no_json_order_is_refused(
+    client: httpx.Client, content: bytes, media_type: str, status: int
+) -> None:
+    answer = client.post(SYNCS, content=content, headers={"Content-Type": media_type})
+    assert answer.status_code == status
+    assert answer.json()["status"] == status
+
+
+def test_a_body_without_end_is_cut_off(client: httpx.Client) -> None:
+    def endless() -> Any:
+        for _ in range(64):
+            yield b" " * 65536
+
+    answer = client.post(SYNCS, content=endless(), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+
+
+class TestIdempotencyKey:
+    def test_the_same_order_again_gets_the_same_answer(self, client: httpx.Client, site: Site) -> None:
+        headers = {"Idempotency-Key": "signup-17"}
+        body = {"mode": "club", "id": 1}
+        first = client.post(SYNCS, json=body, headers=headers)
+        site.publisher.receipts.clear()
+        second = client.post(SYNCS, json=body, headers=headers)
+        assert first.json() == second.json()
+        assert second.headers["location"] == first.headers["location"]
+        assert len(site.publisher.requests) == 1
+
+    def test_another_order_under_the_same_key_is_a_mistake(self, client: httpx.Client) -> None:
+        headers = {"Idempotency-Key": "k"}
+        client.post(SYNCS, json={"mode": "club", "id": 1}, headers=headers)
+        answer = client.post(SYNCS, json={"mode": "update", "id": 1}, headers=headers)
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["parameter"] == "Idempotency-Key"
+
+    def test_a_refused_order_leaves_its_key_free(self, client: httpx.Client) -> None:
+        headers = {"Idempotency-Key": "k"}
+        assert client.post(SYNCS, json={"mode": "club", "id": 9}, headers=headers).status_code == 404
+        assert client.post(SYNCS, json={"mode": "club", "id": 1}, headers=headers).status_code == 202
+
+
+def read_events(client: httpx.Client, run_id: str, into: list[tuple[str, Any]]) -> None:
+    with client.stream("GET", f"{SYNCS}/{run_id}/events") as stream:
+        name = ""
+        for line in stream.iter_lines():
+            field, _, value = line.partition(": ")
+            if field == "event":
+                name = value
+            elif field == "data":
+                into.append((name, json.loads(value)))
+
+
+def test_progress_streams_until_the_run_has_ended(
+    client: httpx.Client, site: Site, eventually: Eventually
+) -> None:
+    run_id = order(client, mode="club", id=1).json()["run_id"]
+    events: list[tuple[str, Any]] = []
+    reader = threading.Thread(target=read_events, args=(client, run_id, events))
+    reader.start()
+    eventually(lambda: any(name == "run" for name, _ in events))
+
+    site.progress.events[run_id] = [
+        Progressed(run_id=run_id, stage=Stage.GAMES, done=3, total=8, records=120)
+    ]
+    eventually(lambda: ("progress", {"stage": "games", "done": 3, "total": 8, "records": 120}) in events)
+
+    run = site.runs.find(run_id)
+    site.runs.save(dataclasses.replace(run, state=RunState.SUCCEEDED, finished_at=datetime.now(UTC)))
+    reader.join(10)
+    assert not reader.is_alive()
+    assert [name for name, _ in events] == ["run", "progress", "end"]
+    assert events[-1][1]["outcome"] == "succeeded"
+
+
+def test_the_events_of_an_unknown_run_are_not_found(client: httpx.Client) -> None:
+    assert client.get(f"{SYNCS}/nothing/events").status_code == 404
+
+
+def test_an_open_stream_does_not_hold_up_the_end(
+    client: httpx.Client, site: Site, eventually: Eventually
+) -> None:
+    run_id = order(client, mode="club", id=1).json()["run_id"]
+    events: list[tuple[str, Any]] = []
+    reader = threading.Thread(target=read_events, args=(client, run_id, events))
+    reader.start()
+    eventually(lambda: events)
+    site.services.stopping.set()
+    reader.join(2)
+    assert not reader.is_alive()

@@ -1,0 +1,157 @@
+"""Who asks, and what they may do.
+
+A Bearer token or a dashboard session names a role; each role may do what the ones before
+it may: read, send, operate, admin. While no token exists, only this machine is served, as
+admin: the peer's address must be loopback, the Host header a loopback name (a page that
+rebinds its own name to 127.0.0.1 has another), and no proxy may stand in between.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any, Protocol
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from stores.sql.tokens import Role, Token
+from web.limits import RateLimit
+from web.problems import Problem
+
+SESSION_COOKIE = "clubsync_session"
+FORWARDING_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+# Only puts the scheme into the OpenAPI; `HTTPBearer` by itself checks nothing.
+_bearer = HTTPBearer(auto_error=False, description="A token made by `clubsync tokens add`.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks; `name` is what the audit shows."""
+
+    name: str
+    role: Role
+    address: str | None
+
+
+class Tokens(Protocol):
+    def is_empty(self) -> bool:
+        """True while no token was ever made."""
+        ...
+
+    def find(self, secret: str) -> Token | None:
+        """The valid token with this secret."""
+        ...
+
+
+class Gate:
+    """Decides about each request, from the tokens there are now."""
+
+    def __init__(self, tokens: Tokens, rate_limit: RateLimit) -> None:
+        self._tokens = tokens
+        self._rate_limit = rate_limit
+
+    def admit(self, request: Request) -> Caller:
+        """Who sends this request. Raises Problem 401, 403 or 429."""
+        address = request.client.host if request.client else None
+        if authorization := request.headers.get("authorization"):
+            token = self._find_bearer(authorization)
+        elif self._tokens.is_empty():
+            refuse_remote(request, address)
+            refuse_cross_site(request)
+            return Caller(name="local", role=Role.ADMIN, address=address)
+        elif session := request.cookies.get(SESSION_COOKIE):
+            token = self._find_session(request, session)
+        else:
+            raise _unauthorised("A token is needed: send `Authorization: Bearer ...`.")
+        if wait_s := self._rate_limit.wait_s(token.id):
+            raise Problem(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"The token {token.name!r} asks too often.",
+                headers={"Retry-After": str(math.ceil(wait_s))},
+            )
+        return Caller(name=f"token:{token.name}", role=token.role, address=address)
+
+    def _find_bearer(self, authorization: str) -> Token:
+        scheme, _, secret = authorization.partition(" ")
+        token = self._tokens.find(secret.strip()) if scheme.lower() == "bearer" else None
+        if token is None:
+            raise _unauthorised("The token is not valid; it may have been revoked.")
+        return token
+
+    def _find_session(self, request: Request, session: str) -> Token:
+        token = self._tokens.find(session)
+        if token is None:
+            raise _unauthorised("The session has ended; sign in again.")
+        refuse_cross_site(request)
+        return token
+
+
+def refuse_remote(request: Request, address: str | None) -> None:
+    """Raises Problem 403 unless the request comes straight from this machine."""
+    forwarded = [name for name in FORWARDING_HEADERS if name in request.headers]
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    if not _is_loopback(address):
+        reason = f"the request came from {address or 'an unknown address'}"
+    elif forwarded:
+        reason = f"a proxy passed the request on ({', '.join(forwarded)})"
+    elif host != "localhost" and not _is_loopback(host):
+        reason = f"the Host header names {host!r}"
+    else:
+        return
+    raise Problem(
+        HTTPStatus.FORBIDDEN,
+        f"No token is configured, so only this machine is served, and {reason}; "
+        "make a token with `clubsync tokens add NAME --role ROLE`.",
+    )
+
+
+def refuse_cross_site(request: Request) -> None:
+    """Raises Problem 403 when a page of another origin makes a browser change something."""
+    if request.method in SAFE_METHODS:
+        return
+    origin = request.headers.get("origin")
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    is_foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    if is_foreign or site not in ("same-origin", "none"):
+        raise Problem(HTTPStatus.FORBIDDEN, "Another web site may not act here in your name.")
+
+
+def caller_with(role: Role) -> Any:
+    """A dependency that answers the Caller. Raises Problem 401, 403 or 429."""
+
+    def admit(
+        request: Request, _scheme: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    ) -> Caller:
+        caller: Caller = request.app.state.gate.admit(request)
+        if caller.role.level < role.level:
+            raise Problem(
+                HTTPStatus.FORBIDDEN, f"This needs the role {role.value}; yours is {caller.role.value}."
+            )
+        return caller
+
+    return Depends(admit)
+
+
+Reader = Annotated[Caller, caller_with(Role.READ)]
+Sender = Annotated[Caller, caller_with(Role.SEND)]
+Operator = Annotated[Caller, caller_with(Role.OPERATE)]
+Admin = Annotated[Caller, caller_with(Role.ADMIN)]
+
+
+def _is_loopback(address: str | None) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address or "")
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return (mapped or parsed).is_loopback
+
+
+def _unauthorised(detail: str) -> Problem:
+    return Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})

@@ -1,0 +1,108 @@
+"""The answers' shapes that several routes share; times are ISO 8601 with Z."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from sync.report import Mode, Outcome, Run, RunState, Stage
+
+T = TypeVar("T")
+
+RUN_EXAMPLE: JsonDict = {
+    "id": "5f0c2f8e6f6d4f0f9d1f6f3f1f0a9b21",
+    "mode": "club",
+    "account_id": 42,
+    "organisation_id": "8f1f3c9e-5a0b-4b63-9d0f-2f6f6d1f7a10",
+    "provider": "playhq",
+    "preset": "full",
+    "state": "succeeded",
+    "outcome": "succeeded",
+    "dry_run": False,
+    "batch_id": None,
+    "requested_at": "2031-10-18T01:00:00Z",
+    "started_at": "2031-10-18T01:00:00.120000Z",
+    "finished_at": "2031-10-18T01:00:09.640000Z",
+    "duration_s": 9.52,
+    "config_version": 3,
+    "stages": {
+        "games": {
+            "outcome": "succeeded",
+            "read": 312,
+            "created": 2,
+            "updated": 5,
+            "unchanged": 305,
+            "removed": 0,
+            "quarantined": 0,
+            "duration_s": 4.8,
+            "message": None,
+        }
+    },
+    "requests": {"sent": 44, "cache_hits": 12, "not_modified": 20, "retried": 1, "throttled": 0},
+    "message": None,
+}
+
+
+class StageBody(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    outcome: Outcome
+    read: int
+    created: int
+    updated: int
+    unchanged: int
+    removed: int
+    quarantined: int
+    duration_s: float
+    message: str | None
+
+
+class RequestsBody(BaseModel):
+    """What the run cost its provider."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    sent: int
+    cache_hits: int
+    not_modified: int
+    retried: int
+    throttled: int
+
+
+class RunBody(BaseModel):
+    """A run, as every way in shows it."""
+
+    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [RUN_EXAMPLE]})
+
+    id: str
+    mode: Mode
+    account_id: int | None
+    organisation_id: str | None
+    provider: str | None
+    preset: str
+    state: RunState
+    outcome: Outcome | None
+    dry_run: bool
+    batch_id: str | None
+    requested_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_s: float | None
+    config_version: int | None
+    stages: dict[Stage, StageBody]
+    requests: RequestsBody
+    message: str | None
+
+    @classmethod
+    def of(cls, run: Run) -> RunBody:
+        return cls.model_validate(run)
+
+
+class Paged(BaseModel, Generic[T]):
+    """Some of a list; ask with `cursor` for what follows, null means there is no more."""
+
+    items: list[T]
+    next_cursor: str | None = Field(examples=["WzQyXQ=="])

@@ -1,0 +1,94 @@
+"""The application: routes, and what stands in front of all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel
+
+from web import docs, health, problems
+from web.access import Gate
+from web.api import syncs
+from web.api.bodies import schemas
+from web.api.orders import SyncOrder
+from web.headers import SecurityHeaders
+from web.health import Checkup, Heartbeat
+from web.limits import BodyLimit, RateLimit
+from web.live import LiveRuns
+from web.problems import ProblemBody, documented
+from web.services import Services
+
+STATIC = Path(__file__).parent / "static"
+DESCRIPTION = (Path(__file__).parent / "api" / "description.md").read_text(encoding="utf-8")
+BODIES: list[type[BaseModel]] = [ProblemBody, SyncOrder]
+# What any route of the API may answer beside its own.
+COMMON = documented(
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+
+
+def create_app(services: Services) -> FastAPI:
+    """The application over these services; it opens nothing until it is served."""
+    app = FastAPI(
+        title="clubsync",
+        version=metadata.version("clubsync"),
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        lifespan=_lifespan,
+    )
+    app.state.services = services
+    app.state.gate = Gate(services.tokens, RateLimit(services.settings().web.requests_per_s))
+    app.state.heartbeat = Heartbeat()
+    app.state.checkup = Checkup(services.checks)
+    app.state.live_runs = LiveRuns(services.runs, services.progress, services.stopping)
+
+    app.include_router(health.router)
+    app.include_router(docs.router)
+    api = APIRouter(prefix="/api/v1", responses=COMMON)
+    api.include_router(syncs.router)
+    app.include_router(api)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+    problems.install(app)
+    # The last one added is the first one asked.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(SecurityHeaders)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    beating = asyncio.create_task(app.state.heartbeat.keep())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await beating
+        app.state.checkup.close()
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schema["components"]["schemas"] |= schemas(BODIES)
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,189 @@
+"""Is it alive, is it ready, and what is the matter.
+
+`/health/live` fails only when the event loop is stuck, because a platform restarts what
+fails it. `/health/ready` fails when a declared dependency does not answer. `/health` tells
+everything, in the form of draft-inadarei-api-health-check-06 (`application/health+json`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from web.access import Reader
+
+MEDIA_TYPE = "application/health+json"
+# Longer than any request may hold the loop; a platform's probe waits about as long.
+STUCK_AFTER_S = 10.0
+BEAT_S = 0.5
+CHECK_TIMEOUT_S = 3.0
+# Several probes a second must not become several checks a second.
+CHECKS_LAST_S = 1.0
+
+
+# By the check's name, each in the draft's form.
+Report = dict[str, dict[str, Any]]
+
+
+class Status(StrEnum):
+    """The draft's words; `warn` still serves."""
+
+    PASS = "pass"  # noqa: S105 not a password
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a check saw; `hint` says what to do when it is not a pass."""
+
+    status: Status = Status.PASS
+    value: float | str | None = None
+    unit: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A question with an answer; the process needs what `is_required` asks for."""
+
+    name: str
+    ask: Callable[[], Finding]
+    is_required: bool = False
+
+
+class Heartbeat:
+    """Notes that the event loop turns."""
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
+        self._beat_at_s = now_s()
+
+    async def keep(self) -> None:
+        while True:
+            self._beat_at_s = self._now_s()
+            await asyncio.sleep(BEAT_S)
+
+    @property
+    def lag_s(self) -> float:
+        return max(0.0, self._now_s() - self._beat_at_s - BEAT_S)
+
+
+class Checkup:
+    """Asks all checks at once, each within a time limit, and keeps the answers for a second."""
+
+    def __init__(self, checks: Sequence[Check], *, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._checks = checks
+        self._now_s = now_s
+        self._asked_at_s = float("-inf")
+        self._report: Report = {}
+        self._turn = asyncio.Lock()
+        # Threads of its own: a check that hangs must not hold up requests.
+        self._threads = ThreadPoolExecutor(max_workers=2 * max(1, len(checks)), thread_name_prefix="check")
+
+    async def report(self) -> Report:
+        """What each check found, by name, in the draft's form."""
+        async with self._turn:
+            if self._now_s() - self._asked_at_s > CHECKS_LAST_S:
+                asked = await asyncio.gather(*(self._ask(check) for check in self._checks))
+                self._report = dict(zip((check.name for check in self._checks), asked, strict=True))
+                self._asked_at_s = self._now_s()
+            return self._report
+
+    async def failed_requirements(self) -> list[str]:
+        report = await self.report()
+        required = [check.name for check in self._checks if check.is_required]
+        return [name for name in required if report[name]["status"] == Status.FAIL]
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _ask(self, check: Check) -> dict[str, Any]:
+        began_s = self._now_s()
+        loop = asyncio.get_running_loop()
+        try:
+            finding = await asyncio.wait_for(
+                loop.run_in_executor(self._threads, check.ask), timeout=CHECK_TIMEOUT_S
+            )
+        except TimeoutError:
+            finding = Finding(
+                status=Status.FAIL,
+                hint=f"It did not answer within {CHECK_TIMEOUT_S:.0f} s; look at its own log.",
+            )
+        except Exception as error:  # noqa: BLE001 a check that breaks is a finding, whatever broke it
+            finding = Finding(status=Status.FAIL, hint=str(error))
+        took_ms = round((self._now_s() - began_s) * 1000, 1)
+        value, unit = (took_ms, "ms") if finding.value is None else (finding.value, finding.unit)
+        entry = {
+            "status": finding.status.value,
+            "observedValue": value,
+            "observedUnit": unit,
+            "output": finding.hint,
+            "time": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        }
+        return {name: item for name, item in entry.items() if item is not None}
+
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+
+@router.get(
+    "/live", summary="Is the process alive", responses={503: {"description": "The event loop is stuck"}}
+)
+async def live(request: Request) -> JSONResponse:
+    """200 unless the event loop is stuck; needs no token and asks nobody else."""
+    heartbeat: Heartbeat = request.app.state.heartbeat
+    is_stuck = heartbeat.lag_s > STUCK_AFTER_S
+    return _answer(
+        HTTPStatus.SERVICE_UNAVAILABLE if is_stuck else HTTPStatus.OK,
+        {"status": Status.FAIL if is_stuck else Status.PASS},
+    )
+
+
+@router.get(
+    "/ready", summary="Can requests be served", responses={503: {"description": "A dependency is missing"}}
+)
+async def ready(request: Request) -> JSONResponse:
+    """200 when Redis, SQL and the CMS answer, else 503 that names those that do not."""
+    checkup: Checkup = request.app.state.checkup
+    missing = await checkup.failed_requirements()
+    if not missing:
+        return _answer(HTTPStatus.OK, {"status": Status.PASS})
+    body = {"status": Status.FAIL, "output": f"not answering: {', '.join(missing)}", "missing": missing}
+    return _answer(HTTPStatus.SERVICE_UNAVAILABLE, body)
+
+
+@router.get(
+    "", summary="Everything that is checked", responses={503: {"description": "A dependency is missing"}}
+)
+async def full(request: Request, _caller: Reader) -> JSONResponse:
+    """Every check with value, unit, time and what to do; the worst one is the status."""
+    checkup: Checkup = request.app.state.checkup
+    report = await checkup.report()
+    is_failed = bool(await checkup.failed_requirements())
+    body = {
+        "status": Status.FAIL if is_failed else _worst_serving(report),
+        "serviceId": "clubsync-web",
+        "description": "clubsync",
+        "checks": {name: [entry] for name, entry in report.items()},
+    }
+    return _answer(HTTPStatus.SERVICE_UNAVAILABLE if is_failed else HTTPStatus.OK, body)
+
+
+def _worst_serving(report: Report) -> Status:
+    is_fine = all(entry["status"] == Status.PASS for entry in report.values())
+    return Status.PASS if is_fine else Status.WARN
+
+
+def _answer(status: HTTPStatus, body: dict[str, Any]) -> JSONResponse:
+    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE)

@@ -1,0 +1,41 @@
+"""What the web process is made of; `__main__` builds it, tests build another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from settings.schema import Settings
+from web.health import Check
+from web.ports import Accounts, Answers, Progress, Publisher, Runs, Tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """`settings` answers those in force now; `providers` names the installed ones.
+
+    `stopping` is set when the process drains.
+    """
+
+    settings: Callable[[], Settings]
+    providers: Collection[str]
+    tokens: Tokens
+    accounts: Accounts
+    runs: Runs
+    progress: Progress
+    publisher: Publisher
+    answers: Answers
+    checks: Sequence[Check]
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+Has = Annotated[Services, Depends(_services)]
