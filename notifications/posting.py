@@ -1,0 +1,61 @@
+"""One JSON POST, its faults told apart by what to do about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from sync.errors import CredentialsRejected, DeferredError, PermanentError, TransientError
+
+# When a 429 does not say how long.
+DEFAULT_RETRY_AFTER_S = 30.0
+# Nobody is told a day late; a longer wait is asked for again.
+MAX_RETRY_AFTER_S = 3600.0
+MAX_REASON_CHARS = 200
+
+
+def open_client(timeout_s: float) -> httpx.Client:
+    """A client that reads no proxy settings from the environment."""
+    return httpx.Client(timeout=timeout_s, trust_env=False, limits=httpx.Limits(max_connections=4))
+
+
+def post(
+    client: httpx.Client, url: str, content: bytes, *, what: str, headers: Mapping[str, str]
+) -> httpx.Response:
+    """Send and answer the successful response. `what` names the operation in errors; the URL is a secret.
+
+    Raises TransientError (no answer, 5xx), DeferredError (429), CredentialsRejected (401, 403)
+    and PermanentError (any other refusal).
+    """
+    try:
+        response = client.post(
+            url, content=content, headers={"content-type": "application/json; charset=utf-8", **headers}
+        )
+    except httpx.TransportError as error:
+        raise TransientError(f"{what}: no answer ({type(error).__name__})") from error
+    if response.is_success:
+        return response
+    reason = f"{what}: {response.status_code} {' '.join(response.text.split())[:MAX_REASON_CHARS]}".rstrip()
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        raise DeferredError(reason, retry_after_s=retry_after_s(response))
+    if response.is_server_error or response.status_code == httpx.codes.REQUEST_TIMEOUT:
+        raise TransientError(reason)
+    if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        raise CredentialsRejected(reason)
+    raise PermanentError(reason)
+
+
+def retry_after_s(response: httpx.Response) -> float:
+    """Retry-After as seconds or as a date (RFC 9110, 10.2.3), within bounds."""
+    text = response.headers.get("retry-after", "")
+    try:
+        wait_s = float(text)
+    except ValueError:
+        try:
+            wait_s = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            wait_s = DEFAULT_RETRY_AFTER_S
+    return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S)
