@@ -77,7 +77,7 @@ class LiveRuns:
                 "total": event.total,
                 "records": event.records,
             }
-            for event in self._progress.read(run_id)
+            for event in self._progress.read(run_id).values()
         }
         return Snapshot(RunBody.of(run).model_dump(mode="json"), run.state.is_final, progress)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from brokers.messages import Request
 from stores.sql.tokens import Token
 from sync.model import Account
 from sync.ports import Progressed
-from sync.report import Run
+from sync.report import Run, Stage
 
 
 class Accounts(Protocol):
@@ -25,8 +25,8 @@ class Runs(Protocol):
 
 
 class Progress(Protocol):
-    def read(self, run_id: str) -> Sequence[Progressed]:
-        """How far each stage is that has begun; empty when nobody knows."""
+    def read(self, run_id: str) -> Mapping[Stage, Progressed]:
+        """How far each stage is that has begun. Raises StoreUnavailable."""
         ...
 
 

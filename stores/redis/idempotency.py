@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import redis
 
-from sync.errors import StoreUnavailable
+from stores.redis.errors import answering
 
 KEPT_S = 24 * 3600
 # A process that dies between claim and answer blocks its key no longer than this.
@@ -41,10 +41,8 @@ class Answers:
         Raises KeyBusy and KeyReused.
         """
         entry = msgspec.json.encode(_Entry(fingerprint))
-        try:
+        with answering():
             earlier = self._client.set(self._prefix + key, entry, nx=True, get=True, ex=CLAIMED_S)
-        except redis.RedisError as error:
-            raise StoreUnavailable(f"Redis did not answer: {error}") from error
         if earlier is None:
             return None
         found = msgspec.json.decode(earlier, type=_Entry)  # type: ignore[arg-type]  # bytes: replies are not decoded
@@ -57,14 +55,10 @@ class Answers:
     def keep(self, key: str, fingerprint: str, answer: Mapping[str, Any]) -> None:
         """Remember the answer for a day."""
         entry = msgspec.json.encode(_Entry(fingerprint, dict(answer)))
-        try:
+        with answering():
             self._client.set(self._prefix + key, entry, ex=KEPT_S)
-        except redis.RedisError as error:
-            raise StoreUnavailable(f"Redis did not answer: {error}") from error
 
     def release(self, key: str) -> None:
         """Give the key back after a request that was refused."""
-        try:
+        with answering():
             self._client.delete(self._prefix + key)
-        except redis.RedisError as error:
-            raise StoreUnavailable(f"Redis did not answer: {error}") from error

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import redis
 
+from stores.redis.errors import answering
 from sync.ports import Progressed
 from sync.report import Stage
 
@@ -49,8 +50,9 @@ class Progress:
             _log.warning("progress_not_published", extra={"run_id": event.run_id, "reason": str(error)})
 
     def read(self, run_id: str) -> Mapping[Stage, Progressed]:
-        """How far each stage is that has begun."""
-        latest: Any = self._client.hgetall(self._keys(run_id)[0])
+        """How far each stage is that has begun. Raises StoreUnavailable."""
+        with answering():
+            latest: Any = self._client.hgetall(self._keys(run_id)[0])
         events = [msgspec.json.decode(event, type=Progressed) for event in latest.values()]
         return {event.stage: event for event in events}
 

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from brokers.messages import AccountSync, OrganisationSync, Request
 from settings.loader import load
 from stores.redis.idempotency import Answers
+from stores.redis.progress import Progress
 from stores.sql.accounts import Accounts, NewAccount
 from stores.sql.engine import open_engine
 from stores.sql.migrate import upgrade
@@ -27,7 +28,6 @@ from stores.sql.tokens import Role, Tokens
 from sync.clock import SystemClock
 from sync.errors import StoreUnavailable
 from sync.model import OrganisationKind
-from sync.ports import Progressed
 from sync.report import Run, RunState
 from tests.conftest import Eventually
 from web.app import create_app
@@ -81,14 +81,6 @@ class RecordingPublisher:
 
 
 @dataclass
-class KnownProgress:
-    events: dict[str, list[Progressed]] = field(default_factory=dict)
-
-    def read(self, run_id: str) -> list[Progressed]:
-        return self.events.get(run_id, [])
-
-
-@dataclass
 class Dependency:
     """Something that a test can take away."""
 
@@ -111,7 +103,7 @@ class Site:
     runs: Runs
     tokens: Tokens
     publisher: RecordingPublisher
-    progress: KnownProgress
+    progress: Progress
     redis: Dependency
     server: uvicorn.Server
     thread: threading.Thread
@@ -142,7 +134,7 @@ def site(tmp_path: Path, redis_client: redis.Redis, namespace: str, eventually: 
     )
     runs = Runs(engine)
     publisher = RecordingPublisher(runs)
-    progress = KnownProgress()
+    progress = Progress(redis_client, namespace)
     redis_dependency = Dependency()
     settings = load({}).settings
     services = Services(

@@ -149,9 +149,7 @@ def test_progress_streams_until_the_run_has_ended(
     reader.start()
     eventually(lambda: any(name == "run" for name, _ in events))
 
-    site.progress.events[run_id] = [
-        Progressed(run_id=run_id, stage=Stage.GAMES, done=3, total=8, records=120)
-    ]
+    site.progress.publish(Progressed(run_id=run_id, stage=Stage.GAMES, done=3, total=8, records=120))
     eventually(lambda: ("progress", {"stage": "games", "done": 3, "total": 8, "records": 120}) in events)
 
     run = site.runs.find(run_id)
