@@ -255,7 +255,10 @@ class MapConcurrently(Protocol):
 
 class Announce(Protocol):
     def __call__(self, run: Run, /) -> None:
-        """Tell the people concerned that the run has ended; called after the flags."""
+        """Tell the people concerned that the run has ended, well or badly; after the flags.
+
+        Called once per verdict. The welcome mail belongs here: an onboarding that succeeded.
+        """
         ...
 
 

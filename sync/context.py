@@ -1,0 +1,65 @@
+"""What the stages of one run share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from sync.guard import Limits
+from sync.model import Game
+from sync.ports import (
+    Checkpoints,
+    Clock,
+    Cms,
+    Lease,
+    MapConcurrently,
+    Progress,
+    Source,
+    StopSignal,
+)
+from sync.report import Stage
+from sync.scope import Scope
+from sync.window import Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The settings of a run; `zone` decides what "today" is."""
+
+    zone: str = "Australia/Sydney"
+    look_back_days: int = 14
+    removal_confirmations: int = 3
+    limits: Limits = field(default_factory=Limits)
+    extra_season_ids: frozenset[str] = frozenset()
+    default_provider: str = "playhq"
+    config_version: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """One run's ports, window and scope, and what its stages hand on to each other."""
+
+    run_id: str
+    source: Source
+    cms: Cms
+    lease: Lease
+    checkpoints: Checkpoints
+    clock: Clock
+    stop: StopSignal
+    progress: Progress
+    map_concurrently: MapConcurrently
+    rules: Rules
+    window: Window
+    scope: Scope
+    # Then validation takes its listings from the checkpoints instead of fetching them.
+    has_collected_games: bool = False
+    # From validation to cleanup: games that were missing on enough days, of how many checked.
+    removable: list[Game] = field(default_factory=list)
+    checked_count: int = 0
+
+    def fill_scope(self, stages: Collection[Stage], stage: Stage) -> None:
+        """Take from the CMS what `stage` works on and no stage of this run collects."""
+        if not self.scope.seasons and Stage.COMPETITIONS not in stages:
+            self.scope.read_seasons(self.cms, self.window, self.rules.extra_season_ids)
+        if not self.scope.teams and Stage.TEAMS not in stages and stage is not Stage.COMPETITIONS:
+            self.scope.read_teams(self.cms, self.window)

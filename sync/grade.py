@@ -1,0 +1,118 @@
+"""One grade, the unit of the games stage: fetch, plan, apply, checkpoint.
+
+It stands apart because an association's grades also run as messages of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import date
+
+from sync.context import Context
+from sync.errors import NotFound
+from sync.model import Game, Grade, Team
+from sync.plan import Plan, applied, plan_upserts
+from sync.ports import Fixture
+from sync.work import StageWork
+
+
+def unit_of(grade_id: str) -> str:
+    """The grade's name among a run's checkpoints."""
+    return f"games:{grade_id}"
+
+
+def sync_grade(context: Context, work: StageWork, grade: Grade) -> None:
+    """Store the grade's games in scope, its ladders and its days; then save the checkpoint.
+
+    A grade that the provider does not know any more is not an error: nothing is written,
+    and nothing is taken for removed.
+    """
+    try:
+        fixture = context.source.fetch_fixture(grade)
+    except NotFound:
+        work.note(f"grade {grade.name} ({grade.id}) is not published any more")
+        context.checkpoints.mark_done(context.run_id, unit_of(grade.id), {"read": 0, "quarantined": 0})
+        return
+    work.take_in(fixture.quarantined, readable=len(fixture.games), where=f"fixture of grade {grade.id}")
+    games = context.scope.games_in_scope({game.id: game for game in fixture.games})
+    team_plan = _plan_teams(context, grade, fixture, games)
+    ladder_plan = _plan_ladders(context, work, grade)
+    plan = team_plan + _plan_games(context, grade, games) + ladder_plan + _plan_grade_days(grade, fixture)
+    read = len(plan.changes) + plan.unchanged
+    work.count(read=read)
+    refused = work.write(plan.changes)
+    scope_teams = context.scope.teams
+    scope_teams[grade.season_id] = applied(scope_teams[grade.season_id], team_plan)
+    quarantined = len(fixture.quarantined) + len(refused)
+    context.checkpoints.mark_done(
+        context.run_id,
+        unit_of(grade.id),
+        {
+            "read": read + len(fixture.quarantined),
+            "quarantined": quarantined,
+            "listed": listed_ids(fixture),
+        },
+    )
+
+
+def listed_ids(fixture: Fixture) -> list[str] | None:
+    """The ids of all games of a complete fixture, unreadable ones too.
+
+    None when an unreadable game has no id: any stored game might be that one.
+    """
+    unreadable = [record.record_id for record in fixture.quarantined]
+    known = [record_id for record_id in unreadable if record_id is not None]
+    if len(known) < len(unreadable):
+        return None
+    return [*(game.id for game in fixture.games), *known]
+
+
+def _plan_games(context: Context, grade: Grade, games: Mapping[str, Game]) -> Plan:
+    stored = dict(context.cms.read_games([grade.id]))
+    removed: Mapping[str, Game] = {}
+    if unknown := games.keys() - stored.keys():
+        # A game keeps its id when it is moved to another grade.
+        stored.update(context.cms.find_games(unknown))
+        removed = context.cms.read_removed_games(games.keys() - stored.keys())
+    return plan_upserts(games.values(), stored, removed)
+
+
+def _plan_ladders(context: Context, work: StageWork, grade: Grade) -> Plan:
+    try:
+        listing = context.source.fetch_ladders(grade)
+    except NotFound:
+        return Plan()
+    work.take_in(listing.quarantined, readable=len(listing.records), where=f"ladders of grade {grade.id}")
+    if not listing.records:
+        return Plan()
+    return plan_upserts(listing.records, context.cms.read_ladders([grade.id]))
+
+
+def _plan_grade_days(grade: Grade, fixture: Fixture) -> Plan:
+    first_day, last_day = days_of(fixture.games)
+    return plan_upserts([replace(grade, first_day=first_day, last_day=last_day)], {grade.id: grade})
+
+
+def days_of(games: Collection[Game]) -> tuple[date | None, date | None]:
+    first_days = [game.first_day for game in games if game.first_day is not None]
+    last_days = [game.last_day for game in games if game.last_day is not None]
+    return min(first_days, default=None), max(last_days, default=None)
+
+
+def _plan_teams(context: Context, grade: Grade, fixture: Fixture, games: Mapping[str, Game]) -> Plan:
+    """Both teams of every game, wherever they are graded now, and names that only a fixture tells."""
+    scope = context.scope
+    stored = scope.teams[grade.season_id]
+    listed = scope.listed_teams.get(grade.season_id, {})
+    needed = {team_id for game in games.values() for team_id in (game.home_id, game.away_id)}
+    teams = []
+    for team_id in sorted(needed - stored.keys()):
+        team = listed.get(team_id) or Team(id=team_id, name=None, season_id=grade.season_id)
+        teams.append(replace(team, name=team.name or fixture.team_names.get(team_id)))
+    for team_id, name in fixture.team_names.items():
+        known = stored.get(team_id)
+        is_unnamed = team_id in listed and listed[team_id].name is None
+        if known is not None and known.name != name and (known.name is None or is_unnamed):
+            teams.append(replace(known, name=name))
+    return plan_upserts(teams, stored)

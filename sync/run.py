@@ -1,0 +1,339 @@
+"""One run, start to finish: what happens between a request and its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sync.context import Context, Rules
+from sync.dry_run import PassingCheckpoints, PlannedCms
+from sync.errors import (
+    AccountBusy,
+    DeferredError,
+    InvalidRequest,
+    LeaseLost,
+    NotFound,
+    PermanentError,
+    SyncError,
+    TransientError,
+)
+from sync.model import Account, Organisation, OrganisationKind
+from sync.ports import (
+    Announce,
+    Checkpoints,
+    Clock,
+    Cms,
+    Lease,
+    Leases,
+    MapConcurrently,
+    Progress,
+    Runs,
+    Sources,
+    StopSignal,
+)
+from sync.presets import PRESETS, stages_of
+from sync.report import Mode, Outcome, Run, RunState, Stage, StageReport
+from sync.scope import Scope
+from sync.stages import competitions, fixture_cleanup, fixture_validation, games, teams, tracking
+from sync.window import Window
+from sync.work import StageWork
+
+_PERFORM: Mapping[Stage, Callable[[Context, StageWork], None]] = {
+    Stage.COMPETITIONS: competitions.perform,
+    Stage.TEAMS: teams.perform,
+    Stage.GAMES: games.perform,
+    Stage.FIXTURE_VALIDATION: fixture_validation.perform,
+    Stage.FIXTURE_CLEANUP: fixture_cleanup.perform,
+    Stage.TRACKING: tracking.perform,
+}
+
+# What a stage works on; one that failed ends the stages that depend on it.
+_NEEDS: Mapping[Stage, Stage] = {
+    Stage.TEAMS: Stage.COMPETITIONS,
+    Stage.GAMES: Stage.TEAMS,
+    Stage.FIXTURE_VALIDATION: Stage.GAMES,
+    Stage.FIXTURE_CLEANUP: Stage.FIXTURE_VALIDATION,
+}
+
+_KIND_OF_MODE: Mapping[Mode, OrganisationKind] = {
+    Mode.CLUB: OrganisationKind.CLUB,
+    Mode.CLUB_DIRECT: OrganisationKind.CLUB,
+    Mode.ASSOCIATION: OrganisationKind.ASSOCIATION,
+    Mode.ASSOCIATION_DIRECT: OrganisationKind.ASSOCIATION,
+}
+
+_SEVERITY = (Outcome.SUCCEEDED, Outcome.PARTIAL, Outcome.FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRequest:
+    """What a message asks for; `fresh_after` None means `requested_at`, both aware UTC."""
+
+    run_id: str
+    mode: Mode
+    requested_at: datetime
+    preset: str = "full"
+    account_id: int | None = None
+    organisation_id: str | None = None
+    provider: str | None = None
+    batch_id: str | None = None
+    is_dry_run: bool = False
+    is_urgent: bool = False
+    fresh_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRun:
+    """Performs runs; holds no state of any, so one serves all messages of a worker."""
+
+    sources: Sources
+    cms: Cms
+    leases: Leases
+    runs: Runs
+    checkpoints: Checkpoints
+    clock: Clock
+    stop: StopSignal
+    progress: Progress
+    map_concurrently: MapConcurrently
+    announce: Announce
+    rules: Rules = field(default_factory=Rules)
+    presets: Mapping[str, frozenset[Stage]] = field(default_factory=lambda: PRESETS)
+
+    def perform(self, request: SyncRequest) -> Run:
+        """Bring the organisation's stored records in step with the provider's.
+
+        Answers the finished run, succeeded or partial. Raises the error of a failed one
+        after its verdict is saved and announced; a transient or deferred error leaves the
+        run deferred, and the same request goes on where it stopped.
+        """
+        run = self._admit(request)
+        if run.state in (RunState.SUCCEEDED, RunState.PARTIAL):
+            # Delivered again after the verdict: only what was cut off is done now.
+            self._settle(run)
+            return run
+        try:
+            stages = stages_of(run.preset, self.presets)
+            organisation = self._find_organisation(request)
+            with self.leases.hold(f"{organisation.provider}:{organisation.id}", owner=run.id) as lease:
+                run = self._start(run, organisation)
+                context = self._open_context(request, organisation, lease)
+                with self._shown_as_updating(run):
+                    run = self._perform_stages(context, run, stages)
+                return self._finish(run)
+        except LeaseLost:
+            # Whoever holds the lease now writes the run's record.
+            raise
+        except PermanentError as error:
+            self._finish(replace(self.runs.find(run.id), state=RunState.FAILED, message=str(error)))
+            raise
+        except Exception as error:
+            self._postpone(run.id, error)
+            raise
+
+    def finish_as_failed(self, run_id: str, error: Exception) -> None:
+        """Close a run whose message will not be tried again, with one announcement.
+
+        What was stored before the last attempt gave up counts: then the run is partial.
+        """
+        try:
+            run = self.runs.find(run_id)
+        except NotFound:
+            return
+        if run.state.is_final:
+            self._settle(run)
+            return
+        state = RunState.PARTIAL if _has_results(run.stages) else RunState.FAILED
+        run = replace(run, state=state, message=str(error))
+        self._finish(run, is_announced=not isinstance(error, AccountBusy))
+
+    def _admit(self, request: SyncRequest) -> Run:
+        self.runs.request(
+            Run(
+                id=request.run_id,
+                mode=request.mode,
+                preset=request.preset,
+                state=RunState.QUEUED,
+                requested_at=request.requested_at,
+                account_id=request.account_id,
+                organisation_id=request.organisation_id,
+                provider=request.provider,
+                batch_id=request.batch_id,
+                dry_run=request.is_dry_run,
+            )
+        )
+        return self.runs.find(request.run_id)
+
+    def _find_organisation(self, request: SyncRequest) -> Organisation:
+        if request.account_id is not None:
+            return self._find_account(request.account_id, request.mode).organisation
+        if request.organisation_id is None:
+            raise InvalidRequest(f"{request.mode} needs an account or an organisation")
+        kind = _KIND_OF_MODE[request.mode]
+        organisation_id = request.organisation_id.lower()
+        organisation = self.cms.find_organisation(kind, organisation_id)
+        if organisation is not None:
+            return organisation
+        for other in OrganisationKind:
+            if other is not kind and self.cms.find_organisation(other, organisation_id) is not None:
+                raise InvalidRequest(f"organisation {organisation_id} is of type {other}, not {kind}")
+        provider = request.provider or self.rules.default_provider
+        return Organisation(id=organisation_id, kind=kind, provider=provider)
+
+    def _find_account(self, account_id: int, mode: Mode) -> Account:
+        try:
+            account = self.cms.find_account(account_id)
+        except NotFound as error:
+            raise InvalidRequest(f"account {account_id} does not exist") from error
+        wanted = _KIND_OF_MODE.get(mode, account.organisation.kind)
+        if account.organisation.kind is not wanted:
+            raise InvalidRequest(
+                f"account {account_id} ({account.name}) is of type {account.organisation.kind}, not {wanted}"
+            )
+        return account
+
+    def _start(self, run: Run, organisation: Organisation) -> Run:
+        run = replace(
+            run,
+            state=RunState.RUNNING,
+            organisation_id=organisation.id,
+            provider=organisation.provider,
+            started_at=run.started_at or self.clock.now(),
+            finished_at=None,
+            config_version=self.rules.config_version,
+            message=None,
+        )
+        self.runs.save(run)
+        return run
+
+    def _open_context(self, request: SyncRequest, organisation: Organisation, lease: Lease) -> Context:
+        return Context(
+            run_id=request.run_id,
+            source=self.sources.open(
+                organisation.provider,
+                fresh_after=request.fresh_after or request.requested_at,
+                is_urgent=request.is_urgent,
+            ),
+            cms=PlannedCms(self.cms) if request.is_dry_run else self.cms,
+            lease=lease,
+            checkpoints=PassingCheckpoints() if request.is_dry_run else self.checkpoints,
+            clock=self.clock,
+            stop=self.stop,
+            progress=self.progress,
+            map_concurrently=self.map_concurrently,
+            rules=self.rules,
+            window=Window.at(
+                self.clock.now(), zone=self.rules.zone, look_back_days=self.rules.look_back_days
+            ),
+            scope=Scope(organisation),
+        )
+
+    @contextmanager
+    def _shown_as_updating(self, run: Run) -> Iterator[None]:
+        """While an update runs its account says so; a finished run clears it with its verdict."""
+        if run.mode is not Mode.UPDATE or run.account_id is None or run.dry_run:
+            yield
+            return
+        self.cms.set_flags(run.account_id, is_updating=True)
+        try:
+            yield
+        except BaseException:
+            self.cms.set_flags(run.account_id, is_updating=False)
+            raise
+
+    def _perform_stages(self, context: Context, run: Run, stages: Sequence[Stage]) -> Run:
+        """Answers the run with its verdict; raises what stopped it, the reports being saved."""
+        earlier = run
+        reports: dict[Stage, StageReport] = {}
+        stopped_by: SyncError | None = None
+        for stage in stages:
+            work = StageWork(context, stage)
+            ended_by = None
+            if reason := _reason_to_skip(stage, reports):
+                report = StageReport(outcome=Outcome.SKIPPED, message=reason)
+            else:
+                ended_by = self._perform_stage(context, work, stages)
+                report = work.report(context.cms.count_changes(run.id).get(stage, {}), error=ended_by)
+            reports[stage] = self._timed(report, work, earlier.stages.get(stage))
+            run = replace(
+                run,
+                stages={**earlier.stages, **reports},
+                requests=earlier.requests + context.source.requests,
+            )
+            self.runs.save(run)
+            if isinstance(ended_by, TransientError | DeferredError):
+                raise ended_by
+            stopped_by = stopped_by or ended_by or work.first_transient
+        if stopped_by is not None:
+            raise stopped_by
+        return replace(run, state=_verdict(reports))
+
+    def _perform_stage(self, context: Context, work: StageWork, stages: Sequence[Stage]) -> SyncError | None:
+        """Answers what ended the stage early. Raises LeaseLost: then not even a report is written."""
+        try:
+            context.fill_scope(stages, work.stage)
+            _PERFORM[work.stage](context, work)
+        except LeaseLost:
+            raise
+        except SyncError as error:
+            return error
+        return None
+
+    def _timed(self, report: StageReport, work: StageWork, earlier: StageReport | None) -> StageReport:
+        """With the time that earlier attempts of the run spent on the stage."""
+        duration_s = (self.clock.now() - work.started_at).total_seconds()
+        return replace(report, duration_s=duration_s + (earlier.duration_s if earlier else 0.0))
+
+    def _postpone(self, run_id: str, error: Exception) -> None:
+        run = self.runs.find(run_id)
+        self.runs.save(replace(run, state=RunState.DEFERRED, message=str(error)))
+
+    def _finish(self, run: Run, *, is_announced: bool = True) -> Run:
+        """Save the verdict, then set the flags and announce it, each once."""
+        run = replace(run, finished_at=self.clock.now())
+        self.runs.save(run)
+        self._settle(run, is_announced=is_announced)
+        return run
+
+    def _settle(self, run: Run, *, is_announced: bool = True) -> None:
+        # Repeatable, for a worker that dies between the verdict and its announcement; named
+        # for the verdict, because a failed run may be asked for again and fail again.
+        unit = f"settled:{run.finished_at}"
+        if self.checkpoints.is_done(run.id, unit):
+            return
+        self._set_flags(run)
+        if is_announced:
+            self.announce(run)
+        self.checkpoints.mark_done(run.id, unit, {})
+
+    def _set_flags(self, run: Run) -> None:
+        if run.account_id is None or run.mode.is_direct or run.dry_run:
+            return
+        if run.mode is Mode.UPDATE:
+            self.cms.set_flags(run.account_id, is_updating=False)
+        elif run.state is RunState.SUCCEEDED:
+            self.cms.set_flags(run.account_id, is_setup=True)
+
+
+def _reason_to_skip(stage: Stage, reports: Mapping[Stage, StageReport]) -> str | None:
+    needed = _NEEDS.get(stage)
+    if needed is not None and needed in reports:
+        if reports[needed].outcome in (Outcome.FAILED, Outcome.SKIPPED):
+            return f"needs {needed}, which did not succeed"
+    elif stage is Stage.FIXTURE_CLEANUP:
+        return f"needs {needed}, which the preset leaves out"
+    return None
+
+
+def _verdict(reports: Mapping[Stage, StageReport]) -> RunState:
+    worst = max(
+        (report.outcome for report in reports.values() if report.outcome is not Outcome.SKIPPED),
+        key=_SEVERITY.index,
+        default=Outcome.SUCCEEDED,
+    )
+    return RunState(worst.value)
+
+
+def _has_results(reports: Mapping[Stage, StageReport]) -> bool:
+    return any(report.read or report.created or report.updated for report in reports.values())

@@ -1,0 +1,58 @@
+"""Games: fixtures, results and ladders, grade by grade."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sync.context import Context
+from sync.grade import sync_grade, unit_of
+from sync.model import Grade
+from sync.plan import plan_upserts
+from sync.work import StageWork
+
+
+def perform(context: Context, work: StageWork) -> None:
+    """Store what every grade in scope publishes; grades done in an earlier attempt are left out."""
+    context.has_collected_games = True
+    grades = context.scope.grades_in_scope()
+    done = context.checkpoints.done(context.run_id)
+    remaining = [grade for grade in grades if unit_of(grade.id) not in done]
+    _count_earlier_attempts(work, grades, done)
+    work.through(
+        remaining,
+        lambda grade: sync_grade(context, work, grade),
+        name=lambda grade: f"grade {grade.name} ({grade.id})",
+        done_before=len(grades) - len(remaining),
+    )
+    _store_season_days(context, work)
+
+
+def _count_earlier_attempts(
+    work: StageWork, grades: list[Grade], done: Mapping[str, Mapping[str, Any]]
+) -> None:
+    for grade in grades:
+        if result := done.get(unit_of(grade.id)):
+            work.count(read=result["read"], quarantined=result["quarantined"])
+
+
+def _store_season_days(context: Context, work: StageWork) -> None:
+    """A season lasts from the first to the last day of its stored grades."""
+    seasons = context.scope.seasons
+    grades = context.cms.read_grades(list(seasons))
+    with_days = []
+    for season in seasons.values():
+        own = [grade for grade in grades.values() if grade.season_id == season.id]
+        first_days = [grade.first_day for grade in own if grade.first_day is not None]
+        last_days = [grade.last_day for grade in own if grade.last_day is not None]
+        with_days.append(
+            replace(
+                season,
+                first_day=min(first_days, default=None),
+                last_day=max(last_days, default=None),
+            )
+        )
+    plan = plan_upserts(with_days, seasons)
+    work.count(read=len(plan.changes))
+    work.write(plan.changes)

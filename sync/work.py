@@ -1,0 +1,211 @@
+"""One stage's work: its units, what it counted, what failed and what was held back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from threading import Lock
+from typing import Generic, TypeVar
+
+from sync.changes import Action, Change
+from sync.context import Context
+from sync.errors import (
+    CredentialsRejected,
+    DeferredError,
+    PermanentError,
+    SyncError,
+    TransientError,
+    UnexpectedResponse,
+)
+from sync.guard import Verdict, judge_quarantine
+from sync.ports import Progressed, Quarantined
+from sync.report import Outcome, Stage, StageReport
+
+T = TypeVar("T")
+
+# So many units failing one after another mean that the other side is down, not the units.
+_DOWN_AFTER = 3
+
+
+class StageWork:
+    """Counts and contains: a unit's failure is noted and the other units go on."""
+
+    def __init__(self, context: Context, stage: Stage) -> None:
+        self.context = context
+        self.stage = stage
+        self.started_at = context.clock.now()
+        self.first_transient: TransientError | None = None
+        self._read = 0
+        self._quarantined = 0
+        self._failures: list[tuple[str, SyncError]] = []
+        self._notes: list[str] = []
+        self._held: list[str] = []
+        self.lock = Lock()
+
+    def through(
+        self,
+        units: Sequence[T],
+        work: Callable[[T], None],
+        *,
+        name: Callable[[T], str],
+        done_before: int = 0,
+    ) -> None:
+        """Do every unit's work, some at a time.
+
+        One unit's failure is contained. Raises what stops all: a deferral, a refused key,
+        a provider that is down, or the failure itself when no unit succeeded.
+        """
+        attempts = _Attempts(self, work, name, total=len(units) + done_before, done=done_before)
+        for _ in self.context.map_concurrently(attempts.attempt, units):
+            pass
+        attempts.raise_if_stopped()
+
+    def count(self, *, read: int = 0, quarantined: int = 0) -> None:
+        with self.lock:
+            self._read += read
+            self._quarantined += quarantined
+
+    def take_in(self, quarantined: Collection[Quarantined], *, readable: int, where: str) -> None:
+        """Count an answer's unreadable records. Raises UnexpectedResponse when they are too many."""
+        total = readable + len(quarantined)
+        verdict = judge_quarantine(
+            quarantined=len(quarantined), total=total, limits=self.context.rules.limits
+        )
+        if verdict.is_held:
+            raise UnexpectedResponse(f"{where}: {verdict.reason}; nothing of it was written")
+        self.count(read=len(quarantined), quarantined=len(quarantined))
+
+    def write(self, changes: Sequence[Change]) -> Sequence[Quarantined]:
+        """Apply the changes under the lease; answers the records that the CMS refused."""
+        if not changes:
+            return ()
+        context = self.context
+        context.lease.renew()
+        refused = context.cms.apply(context.run_id, self.stage, changes, fence=context.lease.fence)
+        self.count(quarantined=len(refused))
+        for record in refused:
+            self.note(f"the CMS refused {record.kind} {record.record_id}: {record.reason}")
+        return refused
+
+    def note(self, message: str) -> None:
+        with self.lock:
+            self._notes.append(message)
+
+    def hold(self, verdict: Verdict, *, where: str) -> None:
+        """Report what a person must decide; the rest goes on."""
+        with self.lock:
+            self._held.append(f"{where}: {verdict.reason}")
+
+    def fail(self, name: str, error: SyncError) -> None:
+        with self.lock:
+            self._failures.append((name, error))
+            if self.first_transient is None and isinstance(error, TransientError):
+                self.first_transient = error
+
+    @property
+    def read(self) -> int:
+        return self._read
+
+    def report(self, written: Mapping[Action, int], *, error: SyncError | None = None) -> StageReport:
+        """The stage's verdict; `written` counts the applied changes, `error` ended it early."""
+        created = written.get(Action.CREATED, 0)
+        updated = written.get(Action.UPDATED, 0) + written.get(Action.RESTORED, 0)
+        return StageReport(
+            outcome=self._outcome(error, wrote_some=bool(written)),
+            read=self._read,
+            created=created,
+            updated=updated,
+            unchanged=max(0, self._read - created - updated - self._quarantined),
+            removed=written.get(Action.REMOVED, 0),
+            quarantined=self._quarantined,
+            message=_summary(self._messages(error)),
+        )
+
+    def _outcome(self, error: SyncError | None, *, wrote_some: bool) -> Outcome:
+        if isinstance(error, PermanentError):
+            return Outcome.FAILED
+        if error is not None:
+            return Outcome.PARTIAL if wrote_some else Outcome.FAILED
+        # Unreadable records are counted and told; alone they do not spoil the verdict, or
+        # one odd record at the provider would keep a customer out for ever.
+        return Outcome.PARTIAL if self._failures or self._held else Outcome.SUCCEEDED
+
+    def _messages(self, error: SyncError | None) -> list[str]:
+        failures = [f"{name}: {failure}" for name, failure in self._failures]
+        if error is not None and all(error is not failure for _, failure in self._failures):
+            failures.insert(0, str(error))
+        return [*failures, *self._held, *self._notes]
+
+
+class _Attempts(Generic[T]):
+    """The units of one stage in flight; decides when to stop trying."""
+
+    def __init__(
+        self,
+        stage_work: StageWork,
+        work: Callable[[T], None],
+        name: Callable[[T], str],
+        *,
+        total: int,
+        done: int,
+    ) -> None:
+        self._stage_work = stage_work
+        self._work = work
+        self._name = name
+        self._total = total
+        self._done = done
+        self._failed_in_a_row = 0
+        self._errors: list[SyncError] = []
+        self._stopped_by: SyncError | None = None
+        self.lock = Lock()
+
+    def attempt(self, unit: T) -> None:
+        if self._stopped_by is not None:
+            return
+        context = self._stage_work.context
+        try:
+            context.stop.raise_if_stopping()
+            context.lease.renew()
+            self._work(unit)
+        except (DeferredError, CredentialsRejected) as error:
+            self._stopped_by = self._stopped_by or error
+        except (TransientError, PermanentError) as error:
+            self._stage_work.fail(self._name(unit), error)
+            self._note_failure(error)
+        else:
+            self._note_success()
+
+    def raise_if_stopped(self) -> None:
+        if self._stopped_by is not None:
+            raise self._stopped_by
+        if self._errors and not self._done:
+            raise self._errors[0]
+
+    def _note_failure(self, error: SyncError) -> None:
+        with self.lock:
+            self._errors.append(error)
+            self._failed_in_a_row += isinstance(error, TransientError)
+            if self._failed_in_a_row >= _DOWN_AFTER and self._stopped_by is None:
+                self._stopped_by = error
+
+    def _note_success(self) -> None:
+        stage_work = self._stage_work
+        with self.lock:
+            self._failed_in_a_row = 0
+            self._done += 1
+            event = Progressed(
+                run_id=stage_work.context.run_id,
+                stage=stage_work.stage,
+                done=self._done,
+                total=self._total,
+                records=stage_work.read,
+            )
+        stage_work.context.progress.publish(event)
+
+
+def _summary(messages: Sequence[str]) -> str | None:
+    """The first few messages and how many more there are; None when there are none."""
+    shown = 3
+    if not messages:
+        return None
+    more = len(messages) - shown
+    return "; ".join(messages[:shown]) + (f"; and {more} more" if more > 0 else "")
