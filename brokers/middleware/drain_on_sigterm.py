@@ -57,7 +57,7 @@ class DrainOnSigterm(Middleware):
 
         def deliver(number: int, frame: FrameType | None) -> Any:
             if self.is_stopping:
-                logger.info("Already draining; %s changes nothing.", signal.Signals(number).name)
+                logger.info("already_draining", extra={"signal": signal.Signals(number).name})
                 return None
             self.is_stopping = True
             return handler(number, frame)

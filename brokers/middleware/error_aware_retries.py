@@ -2,6 +2,7 @@
 
     Retry, TransientError   sent again with backoff; uses up an attempt
     DeferredError           sent again after its retry_after_s; bounded by age instead
+    Shutdown                interrupted by the worker's end: sent again at once
     PermanentError, throws  dead letter at once
     anything else           a bug: few attempts, its traceback kept, dead letter
 
@@ -27,7 +28,7 @@ from dramatiq.actor import Actor
 from dramatiq.broker import Broker, MessageProxy
 from dramatiq.errors import BrokerConnectionError, Retry
 from dramatiq.message import Message
-from dramatiq.middleware import Middleware, MiddlewareError
+from dramatiq.middleware import Middleware, MiddlewareError, Shutdown
 
 from sync.errors import DeferredError, PermanentError, SyncError, TransientError
 
@@ -122,10 +123,10 @@ class ErrorAwareRetries(Middleware):
         if isinstance(decision, Dead):
             message.options["dead_reason"] = decision.reason
             message.fail()
-            logger.warning("Message %s is dead: %s", message.message_id, decision.reason)
+            logger.warning("message_dead", extra={**_names(message), "reason": decision.reason})
         else:
             message.options["requeue_timestamp"] = round(self._now_s() * 1000)
-            logger.info("Message %s is sent again in %d ms.", message.message_id, decision.delay_ms)
+            logger.info("message_sent_again", extra={**_names(message), "delay_ms": decision.delay_ms})
         self._unsettled[message.message_id] = decision
 
     def before_ack(self, broker: Broker, message: MessageProxy) -> None:
@@ -153,6 +154,8 @@ class ErrorAwareRetries(Middleware):
             return Dead(_describe(error), error)
         if isinstance(error, DeferredError):
             return self._defer(message, error)
+        if isinstance(error, Shutdown):
+            return Resend(0)
         if not isinstance(error, SyncError | Retry):
             message.options["traceback"] = "".join(traceback.format_exception(error))[-KEPT_TRACEBACK:]
         return self._retry(message, error, options)
@@ -197,6 +200,10 @@ class ErrorAwareRetries(Middleware):
 def _options(broker: Broker, message: MessageProxy) -> Mapping[str, Any]:
     actor: Actor[..., Any] | None = broker.actors.get(message.actor_name)
     return {**(actor.options if actor else {}), **message.options}
+
+
+def _names(message: MessageProxy) -> dict[str, str]:
+    return {"message_id": message.message_id, "actor": message.actor_name}
 
 
 def _describe(error: BaseException) -> str:

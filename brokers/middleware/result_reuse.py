@@ -1,0 +1,80 @@
+"""Answers an equal request with the result of the last one, as long as that is fresh."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import redis
+from dramatiq.broker import Broker, MessageProxy
+from dramatiq.middleware import Middleware, SkipMessage
+
+from brokers.results import ResultStore, Reused
+
+# They differ between equal requests.
+REQUEST_FIELDS = frozenset({"run_id", "batch_id", "requested_at", "fresh_after"})
+
+OnReused = Callable[[MessageProxy, Reused], None]
+
+
+class ResultReuse(Middleware):
+    """The actor option `result_fresh` (ms): how long its result answers equal messages.
+
+    Such a message (same actor and arguments, but for `REQUEST_FIELDS`) does not run. It is
+    given the stored result, `on_reused` is called, and `ResultStore.find_reused` tells
+    whose it is. Stands before dramatiq's Results in the chain.
+    """
+
+    def __init__(
+        self, client: redis.Redis, results: ResultStore, *, namespace: str, on_reused: OnReused | None = None
+    ) -> None:
+        self._client = client
+        self._results = results
+        self._prefix = f"{{{namespace}}}:fresh:"
+        self._on_reused = on_reused
+
+    @property
+    def actor_options(self) -> set[str]:
+        return {"result_fresh"}
+
+    def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
+        if not _fresh_ms(broker, message):
+            return
+        stored = self._client.get(self._prefix + _fingerprint(message))
+        if not isinstance(stored, bytes):
+            return
+        reused = msgspec.json.decode(stored, type=Reused)
+        self._results.reuse(message, reused)
+        if self._on_reused:
+            self._on_reused(message, reused)
+        raise SkipMessage(f"message {reused.message_id} has just done the same")
+
+    def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
+        self._results.forget_reuse(message)
+
+    def after_process_message(
+        self,
+        broker: Broker,
+        message: MessageProxy,
+        *,
+        result: Any = None,
+        exception: BaseException | None = None,
+    ) -> None:
+        fresh_ms = _fresh_ms(broker, message)
+        if exception is None and fresh_ms:
+            stored = Reused(result, message.message_id, round(time.time() * 1000))
+            self._client.set(self._prefix + _fingerprint(message), msgspec.json.encode(stored), px=fresh_ms)
+
+
+def _fresh_ms(broker: Broker, message: MessageProxy) -> int:
+    actor = broker.actors.get(message.actor_name)
+    return int(message.options.get("result_fresh", actor.options.get("result_fresh", 0) if actor else 0))
+
+
+def _fingerprint(message: MessageProxy) -> str:
+    arguments = {name: value for name, value in message.kwargs.items() if name not in REQUEST_FIELDS}
+    request = msgspec.json.encode([message.actor_name, message.args, arguments], order="sorted")
+    return hashlib.sha256(request).hexdigest()

@@ -1,0 +1,40 @@
+"""Binds the run and the account of a message to everything logged while it runs."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+from dramatiq.broker import Broker, MessageProxy
+from dramatiq.middleware import Middleware
+
+from settings.logs import bound
+
+BOUND_FIELDS = ("run_id", "account_id", "organisation_id")
+
+
+class RunContext(Middleware):
+    """Stands first in the chain, so that the other middleware logs within it."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, ExitStack] = {}
+
+    def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
+        fields = {name: message.kwargs[name] for name in BOUND_FIELDS if message.kwargs.get(name) is not None}
+        if fields:
+            stack = self._open[message.message_id] = ExitStack()
+            stack.enter_context(bound(actor=message.actor_name, **fields))
+
+    def after_process_message(
+        self,
+        broker: Broker,
+        message: MessageProxy,
+        *,
+        result: Any = None,
+        exception: BaseException | None = None,
+    ) -> None:
+        if stack := self._open.pop(message.message_id, None):
+            stack.close()
+
+    def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
+        self.after_process_message(broker, message)
