@@ -17,6 +17,8 @@ import redis
 
 from brokers import embedded
 
+pytest_plugins = ["tests.databases"]
+
 T = TypeVar("T")
 
 POLL_S = 0.005

@@ -20,6 +20,6 @@ def check_fence(connection: Connection, fence: Fence) -> None:
         index_elements=[fences.c.key],
         set_={"token": statement.excluded.token},
         where=fences.c.token <= statement.excluded.token,
-    )
-    if connection.execute(statement).rowcount == 0:
+    ).returning(fences.c.token)
+    if connection.execute(statement).first() is None:
         raise LeaseLost(f"a later run has written to {fence.key}", retry_after_s=_RETRY_AFTER_S)

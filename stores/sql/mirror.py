@@ -109,7 +109,7 @@ class Mirror:
     ) -> Mapping[str, R]:
         table = column.table
         # Plain strings: msgspec refuses SQLAlchemy's own kind as keys.
-        names = [str(name) for name in table.c.keys()]
+        names = [str(column.name) for column in table.c]
         found: dict[str, R] = {}
         with reading(self._engine) as connection:
             for chunk in chunked(values):

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from stores.redis.checkpoints import Checkpoints
 from stores.redis.progress import Progress
@@ -37,7 +39,7 @@ def progressed(done: int, stage: Stage = Stage.GAMES) -> Progressed:
 @pytest.fixture
 def broken_client() -> redis.Redis:
     """A client of a Redis that does not exist."""
-    return redis.Redis(port=1, socket_connect_timeout=1)
+    return redis.Redis(port=1, retry=Retry(NoBackoff(), 0))
 
 
 def test_checkpoint_remembers_finished_units_with_their_results(

@@ -1,0 +1,133 @@
+"""Databases for tests: SQLite files and, where its binaries are installed, a private Postgres."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import Engine
+
+from stores.sql import migrate
+from stores.sql.engine import open_engine
+
+_START_DEADLINE_S = 60.0
+_SECRET = "postgres-test-password"  # never to be seen in an error
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a private server's default database; it ends with the tests.
+
+    Skips without the binaries, unless CLUBSYNC_TEST_REQUIRE=all makes that a failure.
+    """
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    if not binaries:
+        reason = "no Postgres binaries in /usr/lib/postgresql: apt-get install postgresql"
+        if os.environ.get("CLUBSYNC_TEST_REQUIRE") == "all":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with (tmp_path_factory.mktemp("postgres") / "log").open("wb") as log:
+        yield from _serve(binaries[-1].parent, log)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The address of an empty Postgres database of this test's own."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield postgres_server.removesuffix("postgres") + name
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The address of a SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path}/test.db"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database, once of each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def empty_engine(database_url: str) -> Iterator[Engine]:
+    """An engine on an empty database, once of each kind."""
+    engine = open_engine(database_url, busy_timeout_s=10)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def engine(empty_engine: Engine) -> Engine:
+    """An engine on a migrated database, once of each kind."""
+    migrate.upgrade(empty_engine)
+    return empty_engine
+
+
+def _serve(binaries: Path, log: IO[bytes]) -> Iterator[str]:
+    # Not in pytest's folder: Postgres refuses to run as root, and another user cannot look in there.
+    folder = Path(tempfile.mkdtemp(prefix="clubsync-postgres-"))
+    user = None
+    if os.geteuid() == 0:
+        user = "postgres"
+        shutil.chown(folder, user)
+    try:
+        password_file = folder / "password"
+        password_file.write_text(_SECRET)
+        password_file.chmod(0o644)
+        initialise: list[str | Path] = [
+            *(binaries / "initdb", "-D", folder / "data", "-U", "clubsync", "-A", "scram-sha-256"),
+            *(f"--pwfile={password_file}", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"),
+        ]
+        subprocess.run(initialise, check=True, capture_output=True, cwd=folder, user=user)
+        port = _free_port()
+        serve: list[str | Path] = [
+            *(binaries / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder),
+            *("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=60"),
+        ]
+        with subprocess.Popen(serve, stdout=log, stderr=log, cwd=folder, user=user) as server:
+            try:
+                address = f"postgresql://clubsync:{_SECRET}@127.0.0.1:{port}/postgres"
+                _wait_for(address)
+                yield address
+            finally:
+                # Fast shutdown: it does not wait for clients.
+                server.send_signal(signal.SIGINT)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(address: str) -> None:
+    deadline_s = time.monotonic() + _START_DEADLINE_S
+    while True:
+        try:
+            psycopg.connect(address).close()
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.05)  # a server has no event to wait for
+        else:
+            return
