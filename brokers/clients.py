@@ -1,0 +1,104 @@
+"""Redis clients from a URL, with limits that suit many greenlets and no hidden repeats.
+
+    redis://  rediss://  unix://            one server
+    redis+sentinel://h1:p1,h2:p2/service    the primary that Sentinel names
+    redis+cluster://h1:p1,h2:p2             a cluster; a namespace lives in one of its slots
+
+`rediss+...` speaks TLS. A user, a password and a query (`?ssl_cert_reqs=none`) stand where
+redis-py expects them in a URL.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode
+from redis.connection import parse_url
+from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool
+
+from sync.errors import ConfigurationError
+
+DEFAULT_SENTINEL_PORT = 26379
+DEFAULT_PORT = 6379
+# Longer than a healthy server ever takes, shorter than a lease.
+SOCKET_TIMEOUT_S = 5.0
+# A greenlet that finds all connections busy waits for one; redis-py's own pool raises instead.
+CHECK_OUT_TIMEOUT_S = 20.0
+
+
+class BlockingSentinelPool(SentinelConnectionPool, redis.BlockingConnectionPool):
+    """Asks Sentinel for the primary, and waits for a free connection as the plain pool does."""
+
+
+def open_client(url: str, *, max_connections: int) -> redis.Redis:
+    """A client for the URL; connects when first used. Raises ConfigurationError for a bad URL.
+
+    Nothing is repeated after a failure: whether a call may be is for its caller to know.
+    """
+    parts = urlsplit(url)
+    base, _, kind = parts.scheme.partition("+")
+    options = {
+        "socket_timeout": SOCKET_TIMEOUT_S,
+        "socket_connect_timeout": SOCKET_TIMEOUT_S,
+        "socket_keepalive": True,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    pool_options = {"max_connections": max_connections, "timeout": CHECK_OUT_TIMEOUT_S}
+    try:
+        if kind == "sentinel":
+            return _open_sentinel(parts, base, options | pool_options)
+        if kind == "cluster":
+            return _open_cluster(parts, base, options)
+        pool = redis.BlockingConnectionPool.from_url(url, **options, **pool_options)
+    except ValueError as error:
+        raise ConfigurationError(f"REDIS_URL: {error}") from error
+    return redis.Redis(connection_pool=pool)
+
+
+def _open_sentinel(parts: SplitResult, scheme: str, options: dict[str, Any]) -> redis.Redis:
+    service, _, database = parts.path.strip("/").partition("/")
+    if not service:
+        raise ValueError(
+            "a Sentinel URL ends with the name of its service, redis+sentinel://host:26379/service"
+        )
+    credentials = _query_and_credentials(parts, scheme)
+    sentinel = Sentinel(  # type: ignore[no-untyped-call] # redis-py gives these no types
+        _addresses(parts, DEFAULT_SENTINEL_PORT), sentinel_kwargs={"socket_timeout": SOCKET_TIMEOUT_S}
+    )
+    pool = BlockingSentinelPool(  # type: ignore[no-untyped-call]
+        service, sentinel, is_master=True, db=int(database or 0), **credentials, **options
+    )
+    return redis.Redis(connection_pool=pool)
+
+
+def _open_cluster(parts: SplitResult, scheme: str, options: dict[str, Any]) -> redis.Redis:
+    nodes = [
+        ClusterNode(host, port)  # type: ignore[no-untyped-call]
+        for host, port in _addresses(parts, DEFAULT_PORT)
+    ]
+    credentials = _query_and_credentials(parts, scheme)
+    credentials["ssl"] = scheme == "rediss"
+    # The commands that are used here are the same on both classes; redis-py gives them no shared type.
+    return cast(redis.Redis, redis.RedisCluster(startup_nodes=nodes, **credentials, **options))
+
+
+def _addresses(parts: SplitResult, default_port: int) -> list[tuple[str, int]]:
+    hosts = parts.netloc.rpartition("@")[2]
+    if not hosts:
+        raise ValueError("the URL names no host")
+    addresses = [host.partition(":") for host in hosts.split(",")]
+    return [(host, int(port or default_port)) for host, _, port in addresses]
+
+
+def _query_and_credentials(parts: SplitResult, scheme: str) -> dict[str, Any]:
+    # redis-py reads these from a URL with a single host.
+    user_info, at, _ = parts.netloc.rpartition("@")
+    single = urlunsplit((scheme, f"{user_info}{at}localhost", "", parts.query, ""))
+    options = dict(parse_url(single))  # type: ignore[no-untyped-call]
+    for place in ("host", "port", "db", "connection_class"):
+        options.pop(place, None)
+    return options
