@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 import click
 
 from simulator.app import Simulator
+from simulator.faults import Faults
 from simulator.plans import SIZES, plan_world
 from simulator.server import listen
 from simulator.world import World
@@ -26,6 +27,8 @@ from simulator.world import World
 @click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="The world's day; the real one by default.")
 @click.option("--api-key", "api_keys", multiple=True, help="A key to accept; any but 'expired' by default.")
 @click.option("--etag/--no-etag", default=True, show_default=True)
+@click.option("--latency-ms", default=0.0, show_default=True, help="What every answer takes at least.")
+@click.option("--jitter-ms", default=0.0, show_default=True, help="A random part on top of it.")
 def main(  # noqa: PLR0913  (one parameter an option)
     *,
     host: str,
@@ -37,12 +40,15 @@ def main(  # noqa: PLR0913  (one parameter an option)
     today: datetime | None,
     api_keys: tuple[str, ...],
     etag: bool,
+    latency_ms: float,
+    jitter_ms: float,
 ) -> None:
     """Serve invented data in the providers' own wire formats until SIGTERM."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
     day: date = (today or datetime.now(UTC)).date()
     world = World(plan_world(size, associations, clubs_per_association), seed=seed, today=day)
-    simulator = Simulator(world, api_keys=api_keys, sends_etags=etag)
+    faults = Faults(latency_s=latency_ms / 1000, jitter_s=jitter_ms / 1000)
+    simulator = Simulator(world, api_keys=api_keys, sends_etags=etag, faults=faults)
     try:
         asyncio.run(_serve(simulator, host, port))
     except OSError as error:

@@ -6,12 +6,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import blake2b
 
 from simulator.callbacks import Callbacks, is_callback
 from simulator.chat import POST_MESSAGE, WEBHOOK, Chat
 from simulator.control import PREFIX, Control
+from simulator.faults import Fault, Faults
+from simulator.mishaps import befall
 from simulator.playhq.face import PlayHQ, endpoint_of
+from simulator.quota import Quota
 from simulator.server import Answer, Request
 from simulator.stats import Entry, Stats, masked
 from simulator.world import World
@@ -30,13 +34,29 @@ class _Kept:
 class Simulator:
     """Everything of the simulator but its socket: `handle` answers, `done` counts."""
 
-    def __init__(self, world: World, *, api_keys: Collection[str] = (), sends_etags: bool = True) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        api_keys: Collection[str] = (),
+        sends_etags: bool = True,
+        faults: Faults | None = None,
+    ) -> None:
         self.world = world
         self.stats = Stats()
         self.chat = Chat()
         self.callbacks = Callbacks()
+        self.faults = faults or Faults()
+        self.quota = Quota()
         self._playhq = PlayHQ(world, api_keys)
-        self._control = Control(world, self.stats, self.chat, self.callbacks)
+        self._control = Control(
+            world=world,
+            stats=self.stats,
+            chat=self.chat,
+            callbacks=self.callbacks,
+            faults=self.faults,
+            quota=self.quota,
+        )
         self._sends_etags = sends_etags
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._kept_bytes = 0
@@ -44,8 +64,10 @@ class Simulator:
     def handle(self, request: Request) -> Answer:
         if request.path.startswith(PREFIX):
             return self._control.answer(request)
-        self.stats.arrived(_key(request), time.time())
-        return self._face(request)
+        at_s = time.time()
+        self.stats.arrived(_key(request), at_s)
+        answer = self._limited(request, at_s)
+        return replace(answer, delay_s=answer.delay_s + self.faults.base_delay_s())
 
     def done(self, request: Request, answer: Answer, took_s: float) -> None:
         """Count an answered request; the simulator's own addresses are not counted."""
@@ -59,11 +81,30 @@ class Simulator:
                 endpoint=_endpoint(request.path),
                 status=answer.status,
                 key=_key(request),
-                fault=None,
+                fault=answer.fault,
                 served_bytes=len(answer.body),
                 took_s=round(took_s, 6),
             )
         )
+
+    def _limited(self, request: Request, at_s: float) -> Answer:
+        """The quota of a provider key comes before the faults, as a gateway stands before a service."""
+        if endpoint_of(request.path):
+            refusal = self.quota.refuse(_key(request), at_s)
+            if refusal:
+                return replace(refusal, fault="quota")
+        return self._faulty(request)
+
+    def _faulty(self, request: Request) -> Answer:
+        rules = self.faults.meet(request.method, request.path, request.target)
+        if any(rule.kind != Fault.LATENCY for rule in rules):
+            # A fault spoils a whole answer; "not modified" has nothing to spoil.
+            headers = {name: value for name, value in request.headers.items() if name != "if-none-match"}
+            request = replace(request, headers=headers)
+        serve = partial(self._face, request)
+        for rule in rules:
+            serve = partial(befall, rule, request, serve)
+        return serve()
 
     def _face(self, request: Request) -> Answer:
         path = request.path

@@ -6,10 +6,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from simulator import accounts
+from simulator import accounts, truth
 from simulator.answers import error_answer, json_answer
 from simulator.callbacks import Callbacks
+from simulator.changes import Changes
 from simulator.chat import Chat
+from simulator.faults import Faults
+from simulator.quota import Quota
 from simulator.server import Answer, Request
 from simulator.stats import Stats
 from simulator.world import World
@@ -18,8 +21,20 @@ PREFIX = "/_simulator/"
 
 
 class Control:
-    def __init__(self, world: World, stats: Stats, chat: Chat, callbacks: Callbacks) -> None:
+    def __init__(  # noqa: PLR0913  (it turns and reads everything)
+        self,
+        *,
+        world: World,
+        stats: Stats,
+        chat: Chat,
+        callbacks: Callbacks,
+        faults: Faults,
+        quota: Quota,
+    ) -> None:
         self._world = world
+        self._changes = Changes(world)
+        self._faults = faults
+        self._quota = quota
         self._stats = stats
         self._chat = chat
         self._callbacks = callbacks
@@ -34,6 +49,14 @@ class Control:
             ("DELETE", "callbacks"): self._clear_callbacks,
             ("GET", "clock"): self._show_clock,
             ("POST", "clock"): self._advance_clock,
+            ("GET", "truth"): self._tell_truth,
+            ("POST", "changes"): self._change,
+            ("GET", "faults"): self._show_faults,
+            ("POST", "faults"): self._add_faults,
+            ("DELETE", "faults"): self._remove_faults,
+            ("GET", "quota"): self._show_quota,
+            ("POST", "quota"): self._set_quota,
+            ("DELETE", "quota"): self._lift_quota,
         }
 
     def answer(self, request: Request) -> Answer:
@@ -90,10 +113,56 @@ class Control:
         self._world.advance(int(_options(request).get("days", 1)))
         return self._show_clock(request)
 
+    def _tell_truth(self, request: Request) -> Answer:
+        _, kind, organisation_id = request.path.removeprefix(PREFIX).split("/")
+        return json_answer(
+            truth.tell(
+                self._world,
+                kind,
+                organisation_id,
+                look_back_days=int(request.query.get("look_back_days", truth.LOOK_BACK_DAYS)),
+                has_hints=request.query.get("registrations") == "true",
+            )
+        )
 
-def _options(request: Request) -> dict[str, Any]:
-    """The posted JSON object; raises ValueError for anything else."""
-    options = json.loads(request.body or b"{}")
-    if not isinstance(options, dict):
-        raise TypeError("the body has to be a JSON object")
-    return options
+    def _change(self, request: Request) -> Answer:
+        """One change, or for a list one answer each, in order."""
+        options = _options(request)
+        wanted = options if isinstance(options, list) else [options]
+        applied = [
+            self._changes.apply(
+                str(each["kind"]), record_id=each.get("id"), organisation_id=each.get("organisation")
+            )
+            for each in wanted
+        ]
+        return json_answer(applied if isinstance(options, list) else applied[0])
+
+    def _show_faults(self, request: Request) -> Answer:  # noqa: ARG002
+        return json_answer(self._faults.shapes())
+
+    def _add_faults(self, request: Request) -> Answer:
+        options = _options(request)
+        for each in options if isinstance(options, list) else [options]:
+            self._faults.add(each)
+        return self._show_faults(request)
+
+    def _remove_faults(self, request: Request) -> Answer:
+        _, _, rule_id = request.path.removeprefix(PREFIX).strip("/").partition("/")
+        self._faults.remove(int(rule_id) if rule_id else None)
+        return self._show_faults(request)
+
+    def _show_quota(self, request: Request) -> Answer:  # noqa: ARG002
+        return json_answer(self._quota.shape())
+
+    def _set_quota(self, request: Request) -> Answer:
+        self._quota.configure(**_options(request))
+        return self._show_quota(request)
+
+    def _lift_quota(self, request: Request) -> Answer:
+        self._quota.configure()
+        return self._show_quota(request)
+
+
+def _options(request: Request) -> Any:
+    """The posted JSON; raises ValueError for anything else."""
+    return json.loads(request.body or b"{}")

@@ -119,7 +119,7 @@ def _demo() -> tuple[AssociationPlan, ...]:
             SeasonPlan(competition="Junior Competition", starts_in_weeks=-5, grades=_juniors(4, 7, 10)),
             SeasonPlan(
                 competition="Twilight Cup",
-                starts_in_weeks=-7,
+                starts_in_weeks=-5,
                 grades=(GradePlan(name="Twilight", teams=6, rounds=5, game_format=Format.T20),),
                 is_in_club_listings=False,
             ),
@@ -222,7 +222,7 @@ def _association() -> tuple[AssociationPlan, ...]:
         SeasonPlan(
             competition=f"{day} Competition",
             starts_in_weeks=-6,
-            grades=(*_seniors(3, 7, 15), *_juniors(1, 7, 13), *_juniors(1, 6 if index < 3 else 7, 13)[:1]),
+            grades=(*_seniors(3, 7, 17), *_juniors(1, 7, 14), *_juniors(1, 6 if index < 3 else 7, 14)),
         )
         for index, day in enumerate(
             ("Saturday", "Sunday", "Twilight", "Junior", "Women's", "Veterans", "Social", "Festival")
@@ -233,7 +233,7 @@ def _association() -> tuple[AssociationPlan, ...]:
 
 def _large() -> tuple[AssociationPlan, ...]:
     """969 teams in one season: 687 in 100 grades of about seven teams, 282 not placed yet."""
-    grades = (*_seniors(30, 7, 18), *_juniors(57, 7, 18), *_juniors(13, 6, 18))
+    grades = (*_seniors(30, 7, 20), *_juniors(57, 7, 20), *_juniors(13, 6, 20))
     season = SeasonPlan(
         competition="Junior League", starts_in_weeks=-6, ungraded_teams=282, grades=_numbered(grades)
     )

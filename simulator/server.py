@@ -66,6 +66,8 @@ class Answer:
     delay_s: float = 0.0
     delivery: Delivery = Delivery.WHOLE
     drip_s: float = 0.0
+    # The name of the fault that it met, for the counters.
+    fault: str | None = None
 
 
 Handler = Callable[[Request], Answer]

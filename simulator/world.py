@@ -81,8 +81,13 @@ class World:
     def ladders(self, grade: Grade) -> list[Table]:
         return compute_ladders(grade, self.rounds(grade), self.today)
 
+    def home_of(self, record_id: str) -> Association | None:
+        """The association that a record of any kind belongs to."""
+        index = association_index(record_id)
+        return self.association(index) if index is not None and index < len(self.plans) else None
+
     def find_association(self, record_id: str) -> Association | None:
-        association = self._home(record_id)
+        association = self.home_of(record_id)
         return association if association and association.id == record_id else None
 
     def find_club(self, record_id: str) -> Club | None:
@@ -92,7 +97,7 @@ class World:
         return next((club for club in self._home_clubs(index) if club.id == record_id), None)
 
     def find_season(self, record_id: str) -> Season | None:
-        association = self._home(record_id)
+        association = self.home_of(record_id)
         seasons = association.seasons if association else []
         return next((season for season in seasons if season.id == record_id), None)
 
@@ -101,7 +106,7 @@ class World:
         return next((grade for grade in self._grades(record_id) if grade.id == record_id), None)
 
     def find_team(self, record_id: str) -> Team | None:
-        association = self._home(record_id)
+        association = self.home_of(record_id)
         seasons = association.seasons if association else []
         return next((team for season in seasons for team in season.teams if team.id == record_id), None)
 
@@ -111,13 +116,9 @@ class World:
         return next((game for grade in grades for game in self.games(grade) if game.id == record_id), None)
 
     def _grades(self, record_id: str) -> Iterator[Grade]:
-        association = self._home(record_id)
+        association = self.home_of(record_id)
         seasons = association.seasons if association else []
         return (grade for season in seasons for grade in season.grades if not grade.is_hidden)
-
-    def _home(self, record_id: str) -> Association | None:
-        index = association_index(record_id)
-        return self.association(index) if index is not None and index < len(self.plans) else None
 
     def _home_clubs(self, index: int) -> list[Club]:
         if index not in self._clubs:

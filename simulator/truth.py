@@ -1,0 +1,136 @@
+"""What a first sync of an organisation has to store, told from the world: the witness for tests.
+
+The scope: of a club, the grades that hold one of its teams, all teams there, its own
+teams and its own games; of an association, everything of its kept seasons.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from simulator import shapes
+from simulator.model import Association, Club, Game, Grade, Season, Team
+from simulator.world import World
+
+LOOK_BACK_DAYS = 14
+
+
+def tell(
+    world: World,
+    kind: str,
+    record_id: str,
+    *,
+    look_back_days: int = LOOK_BACK_DAYS,
+    has_hints: bool = False,
+) -> dict[str, Any]:
+    """The expected export, lists in order of id; `has_hints` adds seasons that only registrations name.
+
+    Raises KeyError for an organisation that the world lacks.
+    """
+    club = world.find_club(record_id) if kind == "club" else None
+    association = world.find_association(record_id) if kind == "association" else None
+    if club is None and association is None:
+        raise KeyError(f"there is no {kind} {record_id}")
+    homes = [association] if association else world.associations_of(_known(club))
+    listed = [
+        season
+        for home in homes
+        for season in home.seasons
+        if season.is_listed or (has_hints and season.status(world.today) != "COMPLETED")
+    ]
+    kept = [season for season in listed if is_kept(world, season, look_back_days)]
+    grades = [grade for season in kept for grade in grades_in_scope(season, club)]
+    export: dict[str, Any] = {
+        "seasons": [_season(world, season, club if season in kept else None, kept) for season in listed],
+        "grades": [shapes.grade(grade) for grade in grades],
+        "teams": [
+            shapes.team(team, is_name_known=is_name_known(world, team, grades))
+            for season in kept
+            for team in _teams(world, season, club, grades)
+        ],
+        "games": [
+            shapes.game(game)
+            for grade in grades
+            for game in world.games(grade)
+            if club is None or has_team(game, club)
+        ],
+        "ladders": [shapes.ladder(grade, table) for grade in grades for table in world.ladders(grade)],
+    }
+    for name in ("seasons", "grades", "teams", "games"):
+        export[name].sort(key=lambda shape: shape["id"])
+    export["ladders"].sort(key=lambda shape: (shape["grade_id"], shape["type"], shape["pool_id"] or ""))
+    return export
+
+
+def is_kept(world: World, season: Season, look_back_days: int) -> bool:
+    """A finished season is kept while its last change, the day after it ended, is in the window."""
+    if season.status(world.today) != "COMPLETED":
+        return True
+    return season.last_day + timedelta(days=1) >= world.today - timedelta(days=look_back_days)
+
+
+def grades_in_scope(season: Season, club: Club | None) -> list[Grade]:
+    """The shown grades: all of them, or those that hold a team of the club."""
+    shown = [grade for grade in season.grades if not grade.is_hidden]
+    if club is None:
+        return shown
+    held = {team.grade.id for team in season.teams if team.club is club and team.grade}
+    return [grade for grade in shown if grade.id in held]
+
+
+def has_team(game: Game, club: Club) -> bool:
+    return club in (game.home.club, game.away.club)
+
+
+def is_name_known(world: World, team: Team, grades: list[Grade]) -> bool:
+    """The team listing carries the name, or the fixture of one of the grades does (not of juniors)."""
+    if team.is_named:
+        return True
+    return any(
+        team is side
+        for grade in grades
+        if grade.season is team.season and not grade.is_junior and team in grade.entrants
+        for game in world.games(grade)
+        for side in (game.home, game.away)
+    )
+
+
+def clubs_of(association: Association, grade: Grade) -> list[Club]:
+    """The clubs that have a team in the grade."""
+    return [
+        club
+        for club in association.clubs
+        if any(team.club is club and team.grade is grade for team in grade.season.teams)
+    ]
+
+
+def _season(world: World, season: Season, club: Club | None, kept: list[Season]) -> shapes.Shape:
+    grades = grades_in_scope(season, club) if season in kept else []
+    games = (game for grade in grades for game in world.games(grade))
+    return shapes.season(season, season.status(world.today), games)
+
+
+def _teams(world: World, season: Season, club: Club | None, grades: list[Grade]) -> list[Team]:
+    if club is None:
+        return season.teams
+    in_scope = {grade.id for grade in grades}
+    needed = {
+        side.id
+        for grade in grades
+        if grade.season is season
+        for game in world.games(grade)
+        if has_team(game, club)
+        for side in (game.home, game.away)
+    }
+    return [
+        team
+        for team in season.teams
+        if team.club is club or team.id in needed or (team.grade and team.grade.id in in_scope)
+    ]
+
+
+def _known(club: Club | None) -> Club:
+    if club is None:
+        raise KeyError("no club")
+    return club
