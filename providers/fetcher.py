@@ -1,0 +1,382 @@
+"""The one way out to a provider: stored answers, quota, breaker, retries, errors.
+
+fetch ─▶ stored and fresh? ─▶ our turn to ask? ─▶ breaker ─▶ quota ─▶ HTTP ─▶ verdict
+             │ yes                │ no: look again              ▲                │
+             ▼                    ▼                             └─ retriable ────┘
+          answer               answer of whoever asked
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Lock
+from typing import TypeVar
+from urllib.parse import urlencode
+
+import httpx
+import msgspec
+
+from providers.ports import Answer, Answers, Breaker, Breakers, Ledger, Ledgers, Lookup, Validators
+from providers.transport import open_client
+from providers.turnstile import Turnstile
+from providers.upstream import Upstream
+from providers.verdicts import Faulty, NotModified, Received, Throttled, judge
+from settings.schema import HttpSettings
+from sync.errors import NotFound, ProviderUnavailable, RateLimited, SyncError, UnexpectedResponse
+from sync.report import RequestCounts
+
+T = TypeVar("T")
+Params = Sequence[tuple[str, str]]
+
+# How often a request that waits for another one's answer looks for it.
+LOOKS_EVERY_S = (0.02, 0.25)
+# A pause asked for in error must not silence a provider for days; runs defer and ask again.
+MAX_PAUSE_S = 3600.0
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Clock, sleep and chance; `random_share` is between 0 and 1."""
+
+    now: Callable[[], datetime] = _utc_now
+    sleep: Callable[[float], None] = time.sleep
+    random_share: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """What all runs of a process share for one upstream."""
+
+    upstream: Upstream
+    settings: HttpSettings
+    http: httpx.Client
+    ledger: Ledger
+    turnstile: Turnstile
+    breaker: Breaker
+    answers: Answers
+
+
+class Outbound:
+    """Opens fetchers; keeps the connections of each upstream for the life of the process."""
+
+    def __init__(
+        self,
+        *,
+        ledgers: Ledgers,
+        answers: Answers,
+        breakers: Breakers,
+        timing: Timing | None = None,
+    ) -> None:
+        self._ledgers = ledgers
+        self._answers = answers
+        self._breakers = breakers
+        self._timing = timing or Timing()
+        self._doors: dict[tuple[Upstream, HttpSettings], _Door] = {}
+        self._lock = Lock()
+
+    def open(
+        self, upstream: Upstream, settings: HttpSettings, *, fresh_after: datetime, is_urgent: bool
+    ) -> Fetcher:
+        """A fetcher for one run; answers stored since `fresh_after` are used unasked."""
+        return Fetcher(
+            self._door(upstream, settings),
+            fresh_after=fresh_after,
+            is_urgent=is_urgent,
+            timing=self._timing,
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            for door in self._doors.values():
+                door.http.close()
+            self._doors.clear()
+
+    def _door(self, upstream: Upstream, settings: HttpSettings) -> _Door:
+        with self._lock:
+            door = self._doors.get((upstream, settings))
+            if door is None:
+                ledger = self._ledgers.ledger(
+                    upstream.quota_name,
+                    requests_per_s=upstream.requests_per_s,
+                    concurrency=upstream.concurrency,
+                )
+                door = _Door(
+                    upstream=upstream,
+                    settings=settings,
+                    http=open_client(settings, concurrency=upstream.concurrency),
+                    ledger=ledger,
+                    turnstile=Turnstile(
+                        ledger, max_pause_s=settings.max_throttle_wait_s, sleep=self._timing.sleep
+                    ),
+                    breaker=self._breakers.breaker(upstream.host),
+                    answers=self._answers,
+                )
+                self._doors[upstream, settings] = door
+            return door
+
+
+class Fetcher:
+    """One run's way to one upstream; greenlets of the run may share it."""
+
+    def __init__(self, door: _Door, *, fresh_after: datetime, is_urgent: bool, timing: Timing) -> None:
+        self._door = door
+        self._fresh_after = fresh_after
+        self._is_urgent = is_urgent
+        self._timing = timing
+        self._requests = RequestCounts()
+        self._requests_lock = Lock()
+
+    @property
+    def requests(self) -> RequestCounts:
+        """What this run has cost so far."""
+        return self._requests
+
+    def fetch(
+        self,
+        path: str,
+        shape: type[T],
+        *,
+        operation: str,
+        params: Params = (),
+        attempts: int | None = None,
+    ) -> T:
+        """GET a path below the upstream's address and decode it into `shape`.
+
+        `operation` names what is fetched and of which record; every error starts with it.
+        An answer that is not JSON or not of this shape is asked for again, then refused.
+        That a record does not exist is an answer too, and stored like one.
+
+        Raises ProviderUnavailable, RateLimited, CredentialsRejected, NotFound and
+        UnexpectedResponse.
+        """
+        question = _Question(
+            url=_address(self._door.upstream, path, params),
+            operation=operation,
+            attempts=attempts or self._door.settings.attempts,
+            asker=uuid.uuid4().hex,
+        )
+        key = self._door.upstream.answer_key(question.url)
+        lookup = self._look_up(key, question)
+        if lookup.answer is not None and lookup.is_fresh:
+            self._count(cache_hits=1)
+            return _stored(lookup.answer, shape, operation)
+        asked_at = self._timing.now()
+        try:
+            answer, decoded = self._ask(question, lookup.answer, shape)
+        except NotFound:
+            self._door.answers.save(
+                key, None, validators=(None, None), fetched_at=asked_at, asker=question.asker
+            )
+            raise
+        except BaseException:
+            self._door.answers.abandon(key, asker=question.asker)
+            raise
+        if answer.is_confirmed:
+            self._door.answers.confirm(key, fetched_at=answer.fetched_at, asker=question.asker)
+        else:
+            self._door.answers.save(
+                key,
+                answer.body,
+                validators=answer.validators,
+                fetched_at=answer.fetched_at,
+                asker=question.asker,
+            )
+        return decoded
+
+    def _look_up(self, key: str, question: _Question) -> Lookup:
+        """Read the stored answer, waiting while somebody else is asking for it."""
+        wait_s, longest_wait_s = LOOKS_EVERY_S
+        while True:
+            lookup = self._door.answers.look_up(key, fresh_after=self._fresh_after, asker=question.asker)
+            if lookup.is_fresh or lookup.has_turn:
+                return lookup
+            self._timing.sleep(wait_s)
+            wait_s = min(wait_s * 1.5, longest_wait_s)
+
+    def _ask(self, question: _Question, stored: Answer | None, shape: type[T]) -> tuple[_Fetched, T]:
+        """Ask until there is a usable answer, within the attempts and the throttle limit."""
+        failure_count = 0
+        pauses_s: list[float] = []
+        while True:
+            try:
+                answer = self._send(question, stored)
+                return answer, _decode(answer, shape, question.operation)
+            except _Throttling as throttling:
+                self._pause(throttling.verdict, question.operation, pauses_s)
+            except _Failure as failure:
+                failure_count += 1
+                if failure_count >= question.attempts:
+                    raise failure.error from failure.__cause__
+                self._timing.sleep(self._backoff_s(failure, failure_count, question.operation))
+            self._count(retried=1)
+
+    def _send(self, question: _Question, stored: Answer | None) -> _Fetched:
+        """One request; the stored body comes back, confirmed, when it still holds."""
+        operation, breaker = question.operation, self._door.breaker
+        if (wait_s := breaker.wait_s()) > 0:
+            host = self._door.upstream.host
+            raise ProviderUnavailable(
+                f"{operation}: {host} kept failing and is left alone for {wait_s:.0f} s more"
+            )
+        with self._door.turnstile.pass_through(operation, is_urgent=self._is_urgent):
+            asked_at = self._timing.now()
+            self._count(sent=1)
+            try:
+                response = self._door.http.get(question.url, headers=self._headers(stored))
+            except httpx.ProxyError as error:
+                # The proxy's fault, not the host's: another proxy may do.
+                raise _Failure(ProviderUnavailable(f"{operation}: {error}")) from error
+            except httpx.RequestError as error:
+                breaker.failed()
+                raise _Failure(
+                    ProviderUnavailable(f"{operation}: no usable answer ({_what_failed(error)})")
+                ) from error
+        verdict = self._judge(response, operation)
+        if isinstance(verdict, NotModified) and stored is not None and stored.body is not None:
+            self._count(not_modified=1)
+            return _Fetched(body=stored.body, fetched_at=asked_at, is_confirmed=True)
+        body = verdict.body if isinstance(verdict, Received) else b""
+        return _Fetched(
+            body=body,
+            fetched_at=asked_at,
+            validators=(response.headers.get("ETag"), response.headers.get("Last-Modified")),
+        )
+
+    def _judge(self, response: httpx.Response, operation: str) -> Received | NotModified:
+        breaker = self._door.breaker
+        try:
+            verdict = judge(response, operation, now=self._timing.now())
+        except SyncError:
+            breaker.succeeded()
+            raise
+        if isinstance(verdict, Faulty):
+            breaker.failed()
+            raise _Failure(
+                ProviderUnavailable(f"{operation}: the provider failed ({verdict.status})"),
+                wait_s=verdict.wait_s,
+            )
+        breaker.succeeded()
+        if isinstance(verdict, Throttled):
+            self._count(throttled=1)
+            raise _Throttling(verdict)
+        return verdict
+
+    def _pause(self, verdict: Throttled, operation: str, pauses_s: list[float]) -> None:
+        """Pause everybody who uses this key; the turnstile makes us wait with them.
+
+        Raises RateLimited when that is more than one request may wait.
+        """
+        upstream = self._door.upstream
+        asked_s = verdict.wait_s
+        if verdict.is_block:
+            wait_s = max(asked_s or 0.0, upstream.block_wait_s)
+        elif asked_s is not None:
+            wait_s = asked_s
+        else:
+            wait_s = upstream.throttle_wait_s * 2 ** len(pauses_s) * (1 + self._timing.random_share() / 2)
+        wait_s = min(max(wait_s, upstream.min_throttle_wait_s), MAX_PAUSE_S)
+        self._door.ledger.pause(wait_s)
+        pauses_s.append(wait_s)
+        if verdict.is_block or sum(pauses_s) > self._door.settings.max_throttle_wait_s:
+            what = "blocks our requests" if verdict.is_block else "asks for fewer requests"
+            raise RateLimited(
+                f"{operation}: the provider {what} ({verdict.status}), trying again in {wait_s:.0f} s",
+                retry_after_s=wait_s,
+            )
+
+    def _backoff_s(self, failure: _Failure, failure_count: int, operation: str) -> float:
+        """Full jitter, or what the provider asked for; raises when that is too long."""
+        settings = self._door.settings
+        if failure.wait_s is None:
+            longest_s = min(settings.retry_cap_s, settings.retry_base_s * 2.0 ** (failure_count - 1))
+            return longest_s * self._timing.random_share()
+        if failure.wait_s > settings.max_throttle_wait_s:
+            raise RateLimited(
+                f"{operation}: the provider is down for {failure.wait_s:.0f} s by its own word",
+                retry_after_s=min(failure.wait_s, MAX_PAUSE_S),
+            ) from failure.error
+        return failure.wait_s
+
+    def _headers(self, stored: Answer | None) -> dict[str, str]:
+        headers = {"Accept": "application/json", **dict(self._door.upstream.headers)}
+        etag, last_modified = stored.validators if stored is not None else (None, None)
+        if etag is not None:
+            headers["If-None-Match"] = etag
+        if last_modified is not None:
+            headers["If-Modified-Since"] = last_modified
+        return headers
+
+    def _count(self, **counts: int) -> None:
+        with self._requests_lock:
+            self._requests += RequestCounts(**counts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    url: str
+    operation: str
+    attempts: int
+    asker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fetched:
+    """An answer that arrived; `is_confirmed` when it is the stored one (304)."""
+
+    body: bytes
+    fetched_at: datetime
+    validators: Validators = (None, None)
+    is_confirmed: bool = False
+
+
+class _Failure(Exception):
+    """A try that failed; `error` is what to raise when there is no further one."""
+
+    def __init__(self, error: SyncError, *, wait_s: float | None = None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.wait_s = wait_s
+
+
+class _Throttling(Exception):
+    """A try that met a 429 or a burst block."""
+
+    def __init__(self, verdict: Throttled) -> None:
+        super().__init__(verdict.status)
+        self.verdict = verdict
+
+
+def _address(upstream: Upstream, path: str, params: Params) -> str:
+    query = urlencode([*params, *upstream.params])
+    return f"{upstream.base_url.rstrip('/')}{path}{'?' if query else ''}{query}"
+
+
+def _stored(answer: Answer, shape: type[T], operation: str) -> T:
+    if answer.body is None:
+        raise NotFound(f"{operation}: the provider did not know it a short while ago")
+    return msgspec.json.decode(answer.body, type=shape)
+
+
+def _decode(answer: _Fetched, shape: type[T], operation: str) -> T:
+    try:
+        return msgspec.json.decode(answer.body, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _Failure(
+            UnexpectedResponse(f"{operation}: the answer breaks its contract ({error})")
+        ) from error
+
+
+def _what_failed(error: httpx.RequestError) -> str:
+    """In a word or two; never the address, which may hold a token."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()

@@ -1,0 +1,102 @@
+"""PlayHQ's public API: paths, paging and nothing of what the records mean."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from providers.fetcher import Fetcher, Params
+from providers.playhq.wire import GradeGames, GradeLadders, OldGradeLadders, Page, UnpagedList
+from sync.errors import UnexpectedResponse
+from sync.report import RequestCounts
+
+# The largest known season has 10 pages of about 100 teams.
+MAX_PAGES = 100
+
+
+class PlayHQClient:
+    """One run's calls. Every method raises what `Fetcher.fetch` raises."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+
+    @property
+    def requests(self) -> RequestCounts:
+        return self._fetcher.requests
+
+    def fetch_seasons(self, organisation_id: str) -> list[Any]:
+        return self._fetch_pages(
+            f"/v1/organisations/{quote(organisation_id, safe='')}/seasons",
+            f"fetch seasons of organisation {organisation_id}",
+        )
+
+    def fetch_registrations(self, organisation_id: str) -> list[Any]:
+        """Open registration forms; undocumented, so it is asked once and never insisted on."""
+        return self._fetcher.fetch(
+            f"/v1/organisations/{quote(organisation_id, safe='')}/registrations",
+            UnpagedList,
+            operation=f"fetch registrations of organisation {organisation_id}",
+            attempts=1,
+        ).data
+
+    def fetch_grades(self, season_id: str) -> list[Any]:
+        return self._fetch_pages(
+            f"/v1/seasons/{quote(season_id, safe='')}/grades", f"fetch grades of season {season_id}"
+        )
+
+    def fetch_teams(self, season_id: str) -> list[Any]:
+        return self._fetch_pages(
+            f"/v1/seasons/{quote(season_id, safe='')}/teams", f"fetch teams of season {season_id}"
+        )
+
+    def fetch_games(self, grade_id: str) -> GradeGames:
+        return self._fetcher.fetch(
+            f"/v2/grades/{quote(grade_id, safe='')}/games",
+            GradeGames,
+            operation=f"fetch games of grade {grade_id}",
+        )
+
+    def fetch_flat_games(self, grade_id: str) -> list[Any]:
+        """Version 1; wrong for cricket, whose innings it adds together."""
+        return self._fetch_pages(
+            f"/v1/grades/{quote(grade_id, safe='')}/games", f"fetch games (v1) of grade {grade_id}"
+        )
+
+    def fetch_ladders(self, grade_id: str) -> list[Any]:
+        answer = self._fetcher.fetch(
+            f"/v2/grades/{quote(grade_id, safe='')}/ladder",
+            GradeLadders,
+            operation=f"fetch ladders of grade {grade_id}",
+        )
+        return answer.ladders or []
+
+    def fetch_old_ladders(self, grade_id: str) -> list[Any]:
+        """Version 1, for sports other than cricket."""
+        answer = self._fetcher.fetch(
+            f"/v1/grades/{quote(grade_id, safe='')}/ladder",
+            OldGradeLadders,
+            operation=f"fetch ladders (v1) of grade {grade_id}",
+        )
+        ladders = answer.data.get("ladders")
+        return ladders if isinstance(ladders, list) else []
+
+    def _fetch_pages(self, path: str, operation: str) -> list[Any]:
+        """All items of all pages; a set that cannot be completed is an error, never a part."""
+        items: list[Any] = []
+        params: Params = ()
+        cursors: set[str] = set()
+        for page_number in range(1, MAX_PAGES + 1):
+            page = self._fetcher.fetch(
+                path, Page, operation=f"{operation}, page {page_number}", params=params
+            )
+            items += page.data
+            if not page.metadata.has_more:
+                return items
+            cursor = page.metadata.next_cursor
+            if not cursor:
+                raise UnexpectedResponse(f"{operation}: more pages are announced without a cursor")
+            if cursor in cursors:
+                raise UnexpectedResponse(f"{operation}: the cursor of page {page_number} came before")
+            cursors.add(cursor)
+            params = (("cursor", cursor),)
+        raise UnexpectedResponse(f"{operation}: no end after {MAX_PAGES} pages")

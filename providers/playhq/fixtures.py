@@ -1,0 +1,213 @@
+"""PlayHQ's fixtures of a grade, version 2 (by round) and version 1 (flat), as games."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from providers.payload import (
+    BrokenRecord,
+    JsonObject,
+    identifier,
+    moment,
+    optional_identifier,
+    part,
+    parts,
+    read_records,
+    required_text,
+    text,
+)
+from providers.playhq.scores import parse_flat_points, parse_innings, parse_points
+from providers.playhq.wire import GradeGames
+from providers.zones import day_from_local, day_from_utc, find_zone
+from sync.model import Game, GameDay, RecordKind
+from sync.ports import Fixture, Quarantined
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_CRICKET_TYPES = frozenset({"t20", "oneday", "twoday"})
+
+
+def parse_fixture(answer: GradeGames, grade_id: str, *, default_zone: str) -> Fixture:
+    """Games of a version 2 fixture; byes are not games.
+
+    A round without a list of games is quarantined without an id: who compares the fixture
+    with what is stored can tell that games may be missing.
+    """
+    surfaces = {
+        surface_id: surface
+        for surface in answer.playing_surfaces or []
+        if isinstance(surface, Mapping) and (surface_id := optional_identifier(surface, "id")) is not None
+    }
+    quarantined: list[Quarantined] = []
+
+    def parse(entry: JsonObject) -> Game:
+        return Game(
+            id=identifier(entry, "id"),
+            grade_id=grade_id,
+            round=entry["round"],
+            status=required_text(entry, "status"),
+            type=text(entry, "type"),
+            days=_days(entry, surfaces, default_zone),
+            **_sides(parts(entry, "teams")),
+            innings=parse_innings(entry),
+            points=parse_points(entry),
+            url=text(entry, "url"),
+        )
+
+    entries = _latest_first(_games_of_rounds(answer.rounds, quarantined))
+    games = read_records(entries, RecordKind.GAME, parse, quarantined=quarantined)
+    return Fixture(
+        games=list(games.values()),
+        team_names=_names(answer.teams or []),
+        quarantined=quarantined,
+    )
+
+
+def parse_flat_fixture(items: Iterable[Any], grade_id: str, *, default_zone: str) -> Fixture:
+    """Games of a version 1 fixture, of sports other than cricket; its times are local."""
+    quarantined: list[Quarantined] = []
+    names: dict[str, str] = {}
+
+    def parse(entry: JsonObject) -> Game:
+        competitors = parts(entry, "competitors")
+        names.update(_names(competitors))
+        round_ = part(entry, "round")
+        return Game(
+            id=identifier(entry, "id"),
+            grade_id=grade_id,
+            round=text(round_, "name") or text(round_, "abbreviatedName"),
+            status=required_text(entry, "status"),
+            type=text(entry, "type"),
+            days=_flat_days(entry, default_zone),
+            **_sides(competitors),
+            points=parse_flat_points(competitors),
+            url=text(entry, "url"),
+        )
+
+    games = read_records(_latest_first(items), RecordKind.GAME, parse, quarantined=quarantined)
+    return Fixture(games=list(games.values()), team_names=names, quarantined=quarantined)
+
+
+def lacks_scores(fixture: Fixture) -> bool:
+    """Whether games of a sport other than cricket ended, and none of them has a score.
+
+    Cricket is never asked about: version 1 adds its innings together.
+    """
+    if any(_is_cricket(game) for game in fixture.games):
+        return False
+    ended = [game for game in fixture.games if game.status.upper() == "FINAL" and not _is_forfeit(game)]
+    return bool(ended) and not any(game.points or game.innings for game in ended)
+
+
+def add_scores(fixture: Fixture, flat: Fixture) -> Fixture:
+    """The fixture with the points, and team names it lacks, of its flat form."""
+    points = {game.id: game.points for game in flat.games}
+    return replace(
+        fixture,
+        games=[replace(game, points=points.get(game.id) or game.points) for game in fixture.games],
+        team_names={**flat.team_names, **fixture.team_names},
+    )
+
+
+def _games_of_rounds(rounds: Iterable[Any], quarantined: list[Quarantined]) -> Iterator[Any]:
+    """Each game with the label of its own round; several games share one."""
+    for round_ in rounds:
+        games = round_.get("games") if isinstance(round_, Mapping) else None
+        if not isinstance(games, list):
+            quarantined.append(
+                Quarantined(kind=RecordKind.GAME, record_id=None, reason="a round has no list of games")
+            )
+            continue
+        label = text(round_, "name") or text(round_, "abbreviatedName")
+        for game in games:
+            yield {**game, "round": label} if isinstance(game, Mapping) else game
+
+
+def _latest_first(entries: Iterable[Any]) -> list[Any]:
+    """Games that appear twice keep their latest form; the order of the others stays."""
+    found = list(entries)
+    places: dict[str, int] = {}
+    kept: list[Any] = []
+    for entry in found:
+        game_id = optional_identifier(entry, "id") if isinstance(entry, Mapping) else None
+        if game_id is None or game_id not in places:
+            if game_id is not None:
+                places[game_id] = len(kept)
+            kept.append(entry)
+        elif _updated_at(entry) > _updated_at(kept[places[game_id]]):
+            kept[places[game_id]] = entry
+    return kept
+
+
+def _updated_at(entry: JsonObject) -> datetime:
+    return moment(entry.get("updatedAt")) or _NEVER
+
+
+def _sides(teams: list[JsonObject]) -> dict[str, Any]:
+    """Home, away and raw outcomes; without a home flag the order decides."""
+    if len(teams) != 2:
+        raise BrokenRecord(f"two teams were expected, not {len(teams)}")
+    first, second = teams
+    is_second_home = second.get("isHomeTeam") is True and first.get("isHomeTeam") is not True
+    home, away = (second, first) if is_second_home else (first, second)
+    home_id, away_id = identifier(home, "id"), identifier(away, "id")
+    if home_id == away_id:
+        raise BrokenRecord("a team plays against itself")
+    outcomes = {home_id: text(home, "outcome"), away_id: text(away, "outcome")}
+    return {
+        "home_id": home_id,
+        "away_id": away_id,
+        "outcomes": {team_id: outcome for team_id, outcome in outcomes.items() if outcome is not None},
+    }
+
+
+def _days(entry: JsonObject, surfaces: Mapping[str, JsonObject], default_zone: str) -> tuple[GameDay, ...]:
+    """Playing days in order, each local to its ground; entries without a moment say nothing."""
+    days: dict[datetime, GameDay] = {}
+    for slot in parts(entry, "schedule"):
+        starts_at = moment(slot.get("dateTime"))
+        if starts_at is None:
+            continue
+        surface = surfaces.get(optional_identifier(slot, "playingSurfaceId") or "", {})
+        venue = part(surface, "venue")
+        zone = find_zone(text(venue, "timezone"), default=default_zone)
+        days.setdefault(
+            starts_at, day_from_utc(starts_at, zone, ground=text(surface, "name"), venue=text(venue, "name"))
+        )
+    return tuple(days[starts_at] for starts_at in sorted(days))
+
+
+def _flat_days(entry: JsonObject, default_zone: str) -> tuple[GameDay, ...]:
+    schedule, venue = part(entry, "schedule"), part(entry, "venue")
+    try:
+        day = date.fromisoformat((text(schedule, "date") or "")[:10])
+    except ValueError:
+        return ()
+    try:
+        start = time.fromisoformat(text(schedule, "time") or "").replace(tzinfo=None)
+    except ValueError:
+        start = None
+    zone = find_zone(text(schedule, "timezone"), default=default_zone)
+    ground = text(venue, "surfaceName")
+    return (day_from_local(day, start, zone, ground=ground, venue=text(venue, "name")),)
+
+
+def _names(teams: Iterable[Any]) -> dict[str, str]:
+    return {
+        team_id: name
+        for team in teams
+        if isinstance(team, Mapping)
+        and (team_id := optional_identifier(team, "id")) is not None
+        and (name := text(team, "name")) is not None
+    }
+
+
+def _is_cricket(game: Game) -> bool:
+    kind = "".join(letter for letter in (game.type or "").lower() if letter.isalnum())
+    return kind in _CRICKET_TYPES
+
+
+def _is_forfeit(game: Game) -> bool:
+    return any("FORFEIT" in outcome.upper() for outcome in game.outcomes.values())

@@ -1,0 +1,117 @@
+"""What the way out needs from shared memory, as Protocols; entry points inject the Redis ones."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+# ETag and Last-Modified, as the provider sent them.
+Validators = tuple[str | None, str | None]
+
+
+class Admission(Protocol):
+    """The ledger's word on one request.
+
+    Admitted: send it after `wait_s`; its place is taken until it is released.
+    Refused: ask again after `wait_s`; `reason` is "pause", "concurrency" or "rate".
+    """
+
+    @property
+    def is_admitted(self) -> bool: ...
+
+    @property
+    def wait_s(self) -> float: ...
+
+    @property
+    def reason(self) -> str: ...
+
+
+class Ledger(Protocol):
+    """The quota of one provider key over all processes: rate, concurrency and pauses."""
+
+    def admit(self, place: str, *, is_urgent: bool) -> Admission:
+        """Ask for a turn and a place; a place is a unique name of this request."""
+        ...
+
+    def release(self, place: str) -> None:
+        """Give the place back; an unreturned one frees itself after a while."""
+        ...
+
+    def pause(self, for_s: float) -> None:
+        """Admit nobody for this long; a longer pause that runs already stays."""
+        ...
+
+
+class Ledgers(Protocol):
+    def ledger(self, name: str, *, requests_per_s: float, concurrency: int) -> Ledger: ...
+
+
+class Answer(Protocol):
+    """A provider's answer as it came, with what is needed to ask whether it still holds.
+
+    `fetched_at` (aware UTC) is the moment the request was sent, so that a change made
+    while the provider was answering never counts as seen. A `body` of None stands for a 404.
+    """
+
+    @property
+    def body(self) -> bytes | None: ...
+
+    @property
+    def fetched_at(self) -> datetime: ...
+
+    @property
+    def validators(self) -> Validators: ...
+
+
+class Lookup(Protocol):
+    """What is stored for a key, and whether this caller may ask the provider now.
+
+    Neither fresh nor its turn: somebody else is asking; look again a little later.
+    """
+
+    @property
+    def answer(self) -> Answer | None: ...
+
+    @property
+    def is_fresh(self) -> bool: ...
+
+    @property
+    def has_turn(self) -> bool: ...
+
+
+class Answers(Protocol):
+    """Stored answers, one asker a key over all processes."""
+
+    def look_up(self, key: str, *, fresh_after: datetime, asker: str) -> Lookup:
+        """Read the stored answer; when it is older than `fresh_after`, try to take the turn."""
+        ...
+
+    def save(
+        self, key: str, body: bytes | None, *, validators: Validators, fetched_at: datetime, asker: str
+    ) -> None:
+        """Store an answer (None: there is no such record) and end the turn."""
+        ...
+
+    def confirm(self, key: str, *, fetched_at: datetime, asker: str) -> None:
+        """The stored answer still held at `fetched_at`; end the turn."""
+        ...
+
+    def abandon(self, key: str, *, asker: str) -> None:
+        """End the turn without an answer."""
+        ...
+
+
+class Breaker(Protocol):
+    """Stops asking a host that keeps failing."""
+
+    def wait_s(self) -> float:
+        """0 when a request may go out, else seconds until the next probe."""
+        ...
+
+    def succeeded(self) -> None: ...
+
+    def failed(self) -> None: ...
+
+
+class Breakers(Protocol):
+    def breaker(self, host: str) -> Breaker: ...

@@ -1,0 +1,75 @@
+"""Providers by name, from the entry points `clubsync.providers`; ours are registered the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol
+
+from providers.fetcher import Outbound
+from settings.schema import Settings
+from sync.errors import InvalidRequest
+from sync.ports import Source
+
+GROUP = "clubsync.providers"
+
+
+class OpenSource(Protocol):
+    """What an entry point names: opens the provider for one run.
+
+    `outbound` is the shared way out (quota, stored answers, breaker, retries).
+    Raises InvalidRequest when the provider is not configured.
+    """
+
+    def __call__(
+        self, settings: Settings, outbound: Outbound, *, fresh_after: datetime, is_urgent: bool
+    ) -> Source: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """Installed providers: those that work, and why the others do not."""
+
+    openers: Mapping[str, OpenSource] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
+
+
+def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
+    """Import every installed provider; a broken one is reported and harms no other."""
+    openers: dict[str, OpenSource] = {}
+    broken: dict[str, str] = {}
+    for point in entry_points(group=GROUP) if points is None else points:
+        try:
+            opener = point.load()
+        except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything on import
+            broken[point.name] = f"{point.value} cannot be imported: {type(error).__name__}: {error}"
+            continue
+        if callable(opener):
+            openers[point.name] = opener
+        else:
+            broken[point.name] = f"{point.value} is not a function that opens a source"
+    return Plugins(openers, broken)
+
+
+class InstalledSources:
+    """Satisfies `sync.ports.Sources`; reads the settings anew at each run."""
+
+    def __init__(self, plugins: Plugins, outbound: Outbound, read_settings: Callable[[], Settings]) -> None:
+        self._plugins = plugins
+        self._outbound = outbound
+        self._read_settings = read_settings
+
+    def open(self, provider: str, *, fresh_after: datetime, is_urgent: bool) -> Source:
+        """Raises InvalidRequest for a provider that is not installed or not configured."""
+        opener = self._plugins.openers.get(provider)
+        if opener is None:
+            reason = self._plugins.broken.get(provider)
+            known = ", ".join(sorted(self._plugins.openers)) or "none"
+            raise InvalidRequest(
+                f"provider {provider} does not work: {reason}"
+                if reason
+                else f"provider {provider} is not installed; installed are: {known}"
+            )
+        return opener(self._read_settings(), self._outbound, fresh_after=fresh_after, is_urgent=is_urgent)

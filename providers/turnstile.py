@@ -1,0 +1,84 @@
+"""Where this process's requests to one upstream queue for the shared quota."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from providers.ports import Ledger
+from sync.errors import RateLimited
+
+# A longer queue is better spent on other work; below the 30 s that a run's lease lives.
+QUEUES_FOR_S = 20.0
+
+
+class Turnstile:
+    """Lets one waiting request of each urgency ask the ledger, the others queue behind it.
+
+    So a crowd of greenlets costs Redis as little as one, and a place that is given back
+    in this process wakes the next one at once.
+    """
+
+    def __init__(
+        self, ledger: Ledger, *, max_pause_s: float, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._ledger = ledger
+        self._max_pause_s = max_pause_s
+        self._sleep = sleep
+        self._fronts = {True: threading.Lock(), False: threading.Lock()}
+        self._freed = threading.Event()
+
+    @contextmanager
+    def pass_through(self, operation: str, *, is_urgent: bool) -> Iterator[None]:
+        """Wait for a turn, then hold a place for the length of the block.
+
+        Raises RateLimited when the wait would be too long.
+        """
+        place = uuid.uuid4().hex
+        wait_s = self._queue_up(place, operation, is_urgent=is_urgent)
+        try:
+            if wait_s > 0:
+                self._sleep(wait_s)
+            yield
+        finally:
+            self._ledger.release(place)
+            self._freed.set()
+
+    def _queue_up(self, place: str, operation: str, *, is_urgent: bool) -> float:
+        started_s = time.monotonic()
+        front = self._fronts[is_urgent]
+        if not front.acquire(timeout=QUEUES_FOR_S):
+            raise _used_up(operation)
+        try:
+            while True:
+                self._freed.clear()
+                admission = self._ledger.admit(place, is_urgent=is_urgent)
+                if admission.is_admitted:
+                    return admission.wait_s
+                waits_until_s = time.monotonic() - started_s + admission.wait_s
+                if admission.reason == "pause" and waits_until_s > self._max_pause_s:
+                    raise _paused(operation, admission.wait_s)
+                if waits_until_s > QUEUES_FOR_S:
+                    raise _used_up(operation)
+                if admission.reason == "concurrency":
+                    self._freed.wait(admission.wait_s)
+                else:
+                    self._sleep(admission.wait_s)
+        finally:
+            front.release()
+
+
+def _paused(operation: str, wait_s: float) -> RateLimited:
+    return RateLimited(
+        f"{operation}: the provider asked for a pause of {wait_s:.0f} s more", retry_after_s=wait_s
+    )
+
+
+def _used_up(operation: str) -> RateLimited:
+    # Not all of a crowd should come back at the same moment.
+    retry_after_s = QUEUES_FOR_S * random.uniform(0.5, 1.5)  # noqa: S311 - spreads load, guards nothing
+    return RateLimited(f"{operation}: the quota of the provider is used up", retry_after_s=retry_after_s)

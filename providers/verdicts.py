@@ -1,0 +1,119 @@
+"""What an HTTP answer of a provider means, after providers.md §4."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+import msgspec
+
+from sync.errors import CredentialsRejected, NotFound, UnexpectedResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A 200 with this body; whether it keeps its contract is the caller's question."""
+
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NotModified:
+    """A 304: the stored answer still holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """A 429, or a burst block when `is_block`; `wait_s` is what the provider asked for."""
+
+    status: int
+    wait_s: float | None
+    is_block: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Faulty:
+    """A fault that may pass; `wait_s` is what the provider asked for."""
+
+    status: int
+    wait_s: float | None
+
+
+Verdict = Received | NotModified | Throttled | Faulty
+
+_STRAY_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_RETRIABLE = frozenset({408, 425})
+
+
+def judge(response: httpx.Response, operation: str, *, now: datetime) -> Verdict:
+    """Tell what to do with an answer.
+
+    Raises CredentialsRejected (401, 403 with JSON), NotFound (404, 410) and
+    UnexpectedResponse (a redirect or any other refusal): repeating those cannot help.
+    """
+    status = response.status_code
+    if status == httpx.codes.NOT_MODIFIED:
+        return NotModified()
+    if response.is_success:
+        return Received(_utf8(response))
+    wait_s = parse_retry_after(response.headers.get("Retry-After"), now=now)
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        return Throttled(status, wait_s, is_block=False)
+    if status == httpx.codes.FORBIDDEN and not _is_json(response.content):
+        return Throttled(status, wait_s, is_block=True)
+    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        raise CredentialsRejected(
+            f"{operation}: the provider refuses our key ({status}{_explanation(response)}); "
+            "check the key, its tenant and what it may read"
+        )
+    if status in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
+        raise NotFound(f"{operation}: the provider does not know it ({status})")
+    if response.is_server_error or status in _RETRIABLE:
+        return Faulty(status, wait_s)
+    raise UnexpectedResponse(f"{operation}: unexpected answer ({status}{_explanation(response)})")
+
+
+def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
+    """Seconds to wait, from either form of Retry-After; None when absent or unreadable."""
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(int(value)))
+    except ValueError:
+        pass
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return max(0.0, (at - now).total_seconds())
+
+
+def _utf8(response: httpx.Response) -> bytes:
+    charset = (response.charset_encoding or "utf-8").lower()
+    body = response.content if charset in ("utf-8", "utf8") else response.text.encode()
+    return body.removeprefix(_STRAY_BYTE_ORDER_MARK)
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def _explanation(response: httpx.Response) -> str:
+    """What a JSON error body says, if it says something; error shapes are not documented."""
+    try:
+        body = msgspec.json.decode(response.content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    if not isinstance(body, dict):
+        return ""
+    texts = (body.get(key) for key in ("error", "message"))
+    text = next((text for text in texts if isinstance(text, str) and text), None)
+    return f': "{text[:200]}"' if text else ""

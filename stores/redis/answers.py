@@ -1,0 +1,139 @@
+"""Providers' answers as they came, with their validators; one asker a key over all processes."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from redis import Redis
+
+from stores.redis.errors import answering
+
+# A nightly batch finds the validators of the night before, also when it starts late.
+ANSWERS_LIVE_S = 36 * 3600
+# An asker that was killed keeps the others waiting for this long; a slow one is asked beside.
+TURN_LIVES_S = 30
+
+# -> {is fresh, has turn, at, body, etag, last modified}; the last four only when they are of use.
+_LOOK_UP = """
+local stored = redis.call('HMGET', KEYS[1], 'at', 'body', 'etag', 'last_modified')
+if stored[1] and tonumber(stored[1]) >= tonumber(ARGV[1]) then
+  return {1, 0, stored[1], stored[2], stored[3], stored[4]}
+end
+if not redis.call('SET', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[3]) then return {0, 0} end
+return {0, 1, stored[1], stored[2], stored[3], stored[4]}
+"""
+
+_END_TURN = """
+if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
+"""
+
+_SAVE = (
+    """
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], unpack(ARGV, 3))
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+    + _END_TURN
+)
+
+_CONFIRM = (
+    """
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  redis.call('HSET', KEYS[1], 'at', ARGV[3])
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+"""
+    + _END_TURN
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAnswer:
+    """Satisfies `providers.ports.Answer`."""
+
+    body: bytes | None
+    fetched_at: datetime
+    validators: tuple[str | None, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLookup:
+    """Satisfies `providers.ports.Lookup`."""
+
+    answer: StoredAnswer | None
+    is_fresh: bool
+    has_turn: bool
+
+
+class RedisAnswers:
+    """Satisfies `providers.ports.Answers`; the client must not decode responses."""
+
+    def __init__(self, redis: Redis, namespace: str) -> None:
+        self._prefix = f"{{{namespace}}}:answers:"
+        self._look_up = redis.register_script(_LOOK_UP)
+        self._save = redis.register_script(_SAVE)
+        self._confirm = redis.register_script(_CONFIRM)
+        self._end_turn = redis.register_script(_END_TURN)
+
+    def look_up(self, key: str, *, fresh_after: datetime, asker: str) -> StoredLookup:
+        """Read the stored answer; when it is older than `fresh_after`, try to take the turn."""
+        with answering():
+            is_fresh, has_turn, *stored = self._look_up(
+                keys=self._keys(key), args=[_us(fresh_after), asker, TURN_LIVES_S * 1000]
+            )
+        return StoredLookup(answer=_answer(stored), is_fresh=bool(is_fresh), has_turn=bool(has_turn))
+
+    def save(
+        self,
+        key: str,
+        body: bytes | None,
+        *,
+        validators: tuple[str | None, str | None],
+        fetched_at: datetime,
+        asker: str,
+    ) -> None:
+        """Store an answer (None: there is no such record) and end the turn."""
+        fields = {
+            "at": _us(fetched_at),
+            "body": zlib.compress(body, level=1) if body is not None else None,
+            "etag": validators[0],
+            "last_modified": validators[1],
+        }
+        flat = [part for name, value in fields.items() if value is not None for part in (name, value)]
+        with answering():
+            self._save(keys=self._keys(key), args=[asker, ANSWERS_LIVE_S * 1000, *flat])
+
+    def confirm(self, key: str, *, fetched_at: datetime, asker: str) -> None:
+        """The stored answer still held at `fetched_at`; end the turn."""
+        with answering():
+            self._confirm(keys=self._keys(key), args=[asker, ANSWERS_LIVE_S * 1000, _us(fetched_at)])
+
+    def abandon(self, key: str, *, asker: str) -> None:
+        """End the turn without an answer."""
+        with answering():
+            self._end_turn(keys=self._keys(key), args=[asker])
+
+    def _keys(self, key: str) -> list[str]:
+        return [f"{self._prefix}{key}", f"{self._prefix}{key}:turn"]
+
+
+def _answer(stored: list[bytes | None]) -> StoredAnswer | None:
+    """From the fields of the script's answer, in its order."""
+    at, body, etag, last_modified = stored or (None, None, None, None)
+    if at is None:
+        return None
+    return StoredAnswer(
+        body=zlib.decompress(body) if body is not None else None,
+        fetched_at=datetime.fromtimestamp(int(at) / 1e6, UTC),
+        validators=(_text(etag), _text(last_modified)),
+    )
+
+
+def _text(value: bytes | None) -> str | None:
+    return value.decode() if value is not None else None
+
+
+def _us(at: datetime) -> int:
+    return round(at.timestamp() * 1_000_000)
