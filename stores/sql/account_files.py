@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine
 
-from stores.sql.accounts import Accounts, NewAccount, conflicts
-from stores.sql.engine import reading
+from stores.sql.accounts import Accounts, NewAccount
 from sync.errors import InvalidRequest
 from sync.model import Account, OrganisationKind
 
@@ -50,7 +48,7 @@ class _Line:
     fields: Mapping[str, Any]
 
 
-def import_accounts(engine: Engine, accounts: Accounts, text: str, providers: Providers) -> Sequence[Account]:
+def import_accounts(accounts: Accounts, text: str, providers: Providers) -> Sequence[Account]:
     """Add every account of the text, or none.
 
     Raises InvalidRequest with each mistake on a line of its own, as `line 3: name: required`.
@@ -63,9 +61,8 @@ def import_accounts(engine: Engine, accounts: Accounts, text: str, providers: Pr
         if account is not None:
             new.append((line.number, account))
     mistakes += _repeated(new)
-    with reading(engine) as connection:
-        for number, account in new:
-            mistakes += [(number, reason) for reason in conflicts(connection, account)]
+    for place, reasons in accounts.conflicts([account for _, account in new]).items():
+        mistakes += [(new[place][0], reason) for reason in reasons]
     if not new and not mistakes:
         raise InvalidRequest("line 1: there is no account in the file")
     if mistakes:

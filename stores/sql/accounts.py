@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, select, update
 
 from stores.sql.engine import reading, writing
-from stores.sql.organisations import save_organisation
+from stores.sql.organisations import save_organisations
 from stores.sql.paging import Page, cut_page, read_cursor
 from stores.sql.tables import account_tags, accounts, organisations
+from stores.sql.upserts import chunked
 from sync.errors import InvalidRequest, NotFound
 from sync.model import Account, Organisation, OrganisationKind
 from sync.ports import Clock
@@ -56,23 +58,17 @@ class Accounts:
     def add_many(self, new: Sequence[NewAccount]) -> Sequence[Account]:
         """Add all or none. Raises InvalidRequest that names every account in the way, one a line."""
         with writing(self._engine) as connection:
-            if reasons := [reason for account in new for reason in conflicts(connection, account)]:
-                raise InvalidRequest("\n".join(reasons))
-            ids = [self._insert(connection, account) for account in new]
-        return [
-            Account(
-                id=account_id,
-                name=account.name,
-                organisation=Organisation(
-                    id=account.organisation_id,
-                    kind=account.kind,
-                    provider=account.provider,
-                    association_ids=account.association_ids,
-                ),
-                tags=tuple(sorted(set(account.tags))),
-            )
-            for account_id, account in zip(ids, new, strict=True)
-        ]
+            if conflicts := _conflicts(connection, new):
+                raise InvalidRequest(
+                    "\n".join(reason for reasons in conflicts.values() for reason in reasons)
+                )
+            ids = self._insert(connection, new)
+            return _read(connection, _selection().where(accounts.c.id.in_(ids)).order_by(accounts.c.id))
+
+    def conflicts(self, new: Sequence[NewAccount]) -> Mapping[int, Sequence[str]]:
+        """Why accounts cannot be added, by their place in `new`; empty when all can."""
+        with reading(self._engine) as connection:
+            return _conflicts(connection, new)
 
     def find(self, account_id: int) -> Account:
         """Raises NotFound."""
@@ -122,7 +118,7 @@ class Accounts:
             if connection.scalar(select(accounts.c.id).where(accounts.c.id == account_id)) is None:
                 raise NotFound(f"account {account_id} does not exist")
             connection.execute(delete(account_tags).where(account_tags.c.account_id == account_id))
-            _insert_tags(connection, account_id, tags)
+            _insert_tags(connection, [(account_id, tag) for tag in sorted(set(tags))])
 
     def _change(self, account_id: int, values: Mapping[str, Any]) -> None:
         with writing(self._engine) as connection:
@@ -130,56 +126,65 @@ class Accounts:
             if connection.execute(statement).rowcount == 0:
                 raise NotFound(f"account {account_id} does not exist")
 
-    def _insert(self, connection: Connection, account: NewAccount) -> int:
-        save_organisation(
+    def _insert(self, connection: Connection, new: Sequence[NewAccount]) -> Sequence[int]:
+        save_organisations(connection, [_organisation(account) for account in new])
+        now = self._clock.now()
+        rows = [
+            {
+                "kind": account.kind.value,
+                "name": account.name,
+                "provider": account.provider,
+                "organisation_id": account.organisation_id,
+                "is_setup": False,
+                "is_updating": False,
+                "created_at": now,
+            }
+            for account in new
+        ]
+        statement = insert(accounts).returning(accounts.c.id, sort_by_parameter_order=True)
+        ids = connection.scalars(statement, rows).all()
+        _insert_tags(
             connection,
-            Organisation(
-                id=account.organisation_id,
-                kind=account.kind,
-                provider=account.provider,
-                association_ids=account.association_ids,
-            ),
+            [
+                (account_id, tag)
+                for account_id, account in zip(ids, new, strict=True)
+                for tag in sorted(set(account.tags))
+            ],
         )
-        row = {
-            "kind": account.kind.value,
-            "name": account.name,
-            "provider": account.provider,
-            "organisation_id": account.organisation_id,
-            "is_setup": False,
-            "is_updating": False,
-            "created_at": self._clock.now(),
-        }
-        (account_id,) = connection.execute(insert(accounts).values(row)).inserted_primary_key or (0,)
-        _insert_tags(connection, account_id, account.tags)
-        return int(account_id)
+        return ids
 
 
-def conflicts(connection: Connection, account: NewAccount) -> Sequence[str]:
-    """Why the account cannot be added beside what is stored; empty when it can."""
-    reasons = []
-    same = select(accounts.c.id).where(
-        accounts.c.kind == account.kind.value,
-        accounts.c.provider == account.provider,
-        accounts.c.organisation_id == account.organisation_id,
+def _conflicts(connection: Connection, new: Sequence[NewAccount]) -> Mapping[int, Sequence[str]]:
+    owners: dict[tuple[str, str, str], int] = {}
+    kinds: dict[tuple[str, str], str] = {}
+    for chunk in chunked({account.organisation_id for account in new}):
+        for row in connection.execute(select(accounts).where(accounts.c.organisation_id.in_(chunk))):
+            owners[row.kind, row.provider, row.organisation_id] = row.id
+        for row in connection.execute(select(organisations).where(organisations.c.id.in_(chunk))):
+            kinds[row.provider, row.id] = row.kind
+    found: dict[int, list[str]] = defaultdict(list)
+    for place, account in enumerate(new):
+        kind, organisation_id = account.kind.value, account.organisation_id
+        known_kind = kinds.get((account.provider, organisation_id), kind)
+        if known_kind != kind:
+            found[place].append(f"type: {organisation_id} is known as {known_kind}, it cannot be {kind}")
+        owner = owners.get((kind, account.provider, organisation_id))
+        if owner is not None:
+            found[place].append(f"organisation: {kind} {organisation_id} has account {owner} already")
+    return found
+
+
+def _organisation(account: NewAccount) -> Organisation:
+    return Organisation(
+        id=account.organisation_id,
+        kind=account.kind,
+        provider=account.provider,
+        association_ids=account.association_ids,
     )
-    if (existing := connection.scalar(same)) is not None:
-        reasons.append(
-            f"organisation: {account.kind.value} {account.organisation_id} has account {existing} already"
-        )
-    known_kind = connection.scalar(
-        select(organisations.c.kind).where(
-            organisations.c.provider == account.provider, organisations.c.id == account.organisation_id
-        )
-    )
-    if known_kind is not None and known_kind != account.kind.value:
-        reasons.append(
-            f"type: {account.organisation_id} is known as {known_kind}, it cannot be {account.kind.value}"
-        )
-    return reasons
 
 
-def _insert_tags(connection: Connection, account_id: int, tags: Iterable[str]) -> None:
-    rows = [{"account_id": account_id, "tag": tag} for tag in sorted(set(tags))]
+def _insert_tags(connection: Connection, tags: Iterable[tuple[int, str]]) -> None:
+    rows = [{"account_id": account_id, "tag": tag} for account_id, tag in tags]
     if rows:
         connection.execute(insert(account_tags), rows)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, select
 
 from stores.sql.engine import reading, writing
 from stores.sql.tables import organisations
-from stores.sql.upserts import upsert
+from stores.sql.upserts import chunked, upsert
 from sync.model import Organisation, OrganisationKind
 
 
@@ -27,23 +29,34 @@ class Organisations:
     def save(self, organisation: Organisation) -> None:
         """Remember what is known; an unknown name or no associations overwrite nothing."""
         with writing(self._engine) as connection:
-            save_organisation(connection, organisation)
+            save_organisations(connection, [organisation])
 
 
-def save_organisation(connection: Connection, organisation: Organisation) -> None:
-    known = connection.execute(
-        select(organisations).where(
-            organisations.c.provider == organisation.provider, organisations.c.id == organisation.id
+def save_organisations(connection: Connection, known: Sequence[Organisation]) -> None:
+    """Remember what is known; an unknown name or no associations overwrite nothing."""
+    stored: dict[tuple[str, str], Organisation] = {}
+    for chunk in chunked({organisation.id for organisation in known}):
+        for row in connection.execute(select(organisations).where(organisations.c.id.in_(chunk))):
+            stored[row.provider, row.id] = read_organisation(row)
+    for new in known:
+        old = stored.get((new.provider, new.id), new)
+        stored[new.provider, new.id] = replace(
+            new,
+            name=new.name or old.name,
+            association_ids=new.association_ids or old.association_ids,
         )
-    ).first()
-    row = {
+    rows = {(new.provider, new.id): _row(stored[new.provider, new.id]) for new in known}
+    upsert(connection, organisations, list(rows.values()))
+
+
+def _row(organisation: Organisation) -> dict[str, Any]:
+    return {
         "provider": organisation.provider,
         "id": organisation.id,
         "kind": organisation.kind.value,
-        "name": organisation.name or (known.name if known else None),
-        "association_ids": list(organisation.association_ids or (known.association_ids if known else ())),
+        "name": organisation.name,
+        "association_ids": list(organisation.association_ids),
     }
-    upsert(connection, organisations, [row])
 
 
 def read_organisation(row: Row[Any]) -> Organisation:

@@ -8,7 +8,10 @@ from sqlalchemy import Engine
 
 from stores.sql.absences import Absences
 from stores.sql.accounts import Accounts
+from stores.sql.audit import AuditLog
+from stores.sql.batches import Batches
 from stores.sql.changes import Changes
+from stores.sql.deliveries import Deliveries
 from stores.sql.mirror import Mirror
 from stores.sql.organisations import Organisations
 from stores.sql.runs import Runs
@@ -24,6 +27,9 @@ class SqlStores:
     absences: Absences
     runs: Runs
     changes: Changes
+    batches: Batches
+    deliveries: Deliveries
+    audit: AuditLog
 
 
 def open_stores(engine: Engine, clock: Clock) -> SqlStores:
@@ -36,4 +42,7 @@ def open_stores(engine: Engine, clock: Clock) -> SqlStores:
         absences=Absences(engine),
         runs=Runs(engine),
         changes=Changes(engine, clock),
+        batches=Batches(engine),
+        deliveries=Deliveries(engine, clock),
+        audit=AuditLog(engine, clock),
     )

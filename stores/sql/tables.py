@@ -251,16 +251,11 @@ changes = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("key", Text, primary_key=True),
-    Column("run_id", Text),
-    _required("event", Text),
-    _required("channel", Text),
-    _required("state", Text),
-    _required("attempts", Integer),
-    _required("updated_at", Utc),
-    Column("error", Text),
-    Index(None, "run_id"),
-    Index(None, "updated_at"),
+    Column("run_id", Text, primary_key=True),
+    Column("event", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    _required("reference", Text),
+    _required("delivered_at", Utc),
 )
 
 audit = Table(

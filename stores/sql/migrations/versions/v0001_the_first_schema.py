@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 
-def upgrade() -> None:  # noqa: PLR0915 - one statement a table
+def upgrade() -> None:
     op.create_table(
         "absences",
         sa.Column("game_id", sa.Text(), nullable=False),
@@ -99,20 +99,13 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement a table
 
     op.create_table(
         "deliveries",
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("run_id", sa.Text(), nullable=True),
+        sa.Column("run_id", sa.Text(), nullable=False),
         sa.Column("event", sa.Text(), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_deliveries")),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "event", "channel", name=op.f("pk_deliveries")),
     )
-    with op.batch_alter_table("deliveries", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_deliveries_run_id"), ["run_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_deliveries_updated_at"), ["updated_at"], unique=False)
-
     op.create_table(
         "fences",
         sa.Column("key", sa.Text(), nullable=False),

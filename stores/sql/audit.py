@@ -1,0 +1,62 @@
+"""The audit: who did what when, from every way in; lines are only ever appended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, insert, select
+
+from stores.sql.engine import reading, writing
+from stores.sql.paging import Page, cut_page, read_cursor
+from stores.sql.tables import audit
+from sync.ports import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One act; `source` is the way in: cli, api, dashboard, scheduler, reload."""
+
+    id: int
+    at: datetime
+    actor: str
+    source: str
+    action: str
+    subject: str | None
+    detail: Mapping[str, Any]
+
+
+class AuditLog:
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def record(
+        self, *, actor: str, source: str, action: str, subject: str | None, detail: Mapping[str, Any]
+    ) -> None:
+        """Append one line; `detail` holds JSON values and no secrets."""
+        row = {
+            "at": self._clock.now(),
+            "actor": actor,
+            "source": source,
+            "action": action,
+            "subject": subject,
+            "detail": dict(detail),
+        }
+        with writing(self._engine) as connection:
+            connection.execute(insert(audit).values(row))
+
+    def list(self, *, limit: int, cursor: str | None = None, subject: str | None = None) -> Page[AuditEntry]:
+        """Newest first, of everything or of one subject. Raises InvalidRequest for a foreign cursor."""
+        query = select(audit).order_by(audit.c.id.desc()).limit(limit + 1)
+        if subject is not None:
+            query = query.where(audit.c.subject == subject)
+        if cursor is not None:
+            (position,) = read_cursor(cursor, tuple[int])
+            query = query.where(audit.c.id < position)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        entries = [AuditEntry(**row._asdict()) for row in rows]
+        return cut_page(entries, limit, lambda entry: (entry.id,))
