@@ -57,7 +57,7 @@ def sync_grade(context: Context, work: StageWork, grade: Grade) -> None:
 
 
 def listed_ids(fixture: Fixture) -> list[str] | None:
-    """The ids of all games of a complete fixture, unreadable ones too.
+    """The ids of all games of a complete fixture, unreadable and undecided ones too.
 
     None when an unreadable game has no id: any stored game might be that one.
     """
@@ -65,7 +65,7 @@ def listed_ids(fixture: Fixture) -> list[str] | None:
     known = [record_id for record_id in unreadable if record_id is not None]
     if len(known) < len(unreadable):
         return None
-    return [*(game.id for game in fixture.games), *known]
+    return [*(game.id for game in fixture.games), *fixture.undecided_ids, *known]
 
 
 def _plan_games(context: Context, grade: Grade, games: Mapping[str, Game]) -> Plan:

@@ -48,11 +48,15 @@ class Listing(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Fixture:
-    """The complete fixture of a grade, with the team names it happened to carry."""
+    """The complete fixture of a grade, with the team names it happened to carry.
+
+    Games whose teams are not known yet (finals, mostly) are listed, but cannot be stored.
+    """
 
     games: Sequence[Game]
     team_names: Mapping[str, str] = field(default_factory=dict)
     quarantined: Sequence[Quarantined] = ()
+    undecided_ids: Sequence[str] = ()
 
 
 class Source(Protocol):

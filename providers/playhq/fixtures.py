@@ -26,6 +26,7 @@ from sync.model import Game, GameDay, RecordKind
 from sync.ports import Fixture, Quarantined
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
+_BEFORE_PLAY = frozenset({"PENDING", "UPCOMING"})
 _CRICKET_TYPES = frozenset({"t20", "oneday", "twoday"})
 
 
@@ -57,11 +58,13 @@ def parse_fixture(answer: GradeGames, grade_id: str, *, default_zone: str) -> Fi
         )
 
     entries = _latest_first(_games_of_rounds(answer.rounds, quarantined))
-    games = read_records(entries, RecordKind.GAME, parse, quarantined=quarantined)
+    undecided_ids, decided = _split(entries, "teams")
+    games = read_records(decided, RecordKind.GAME, parse, quarantined=quarantined)
     return Fixture(
         games=list(games.values()),
         team_names=_names(answer.teams or []),
         quarantined=quarantined,
+        undecided_ids=undecided_ids,
     )
 
 
@@ -86,8 +89,11 @@ def parse_flat_fixture(items: Iterable[Any], grade_id: str, *, default_zone: str
             url=text(entry, "url"),
         )
 
-    games = read_records(_latest_first(items), RecordKind.GAME, parse, quarantined=quarantined)
-    return Fixture(games=list(games.values()), team_names=names, quarantined=quarantined)
+    undecided_ids, decided = _split(_latest_first(items), "competitors")
+    games = read_records(decided, RecordKind.GAME, parse, quarantined=quarantined)
+    return Fixture(
+        games=list(games.values()), team_names=names, quarantined=quarantined, undecided_ids=undecided_ids
+    )
 
 
 def lacks_scores(fixture: Fixture) -> bool:
@@ -143,6 +149,25 @@ def _latest_first(entries: Iterable[Any]) -> list[Any]:
 
 def _updated_at(entry: JsonObject) -> datetime:
     return moment(entry.get("updatedAt")) or _NEVER
+
+
+def _split(entries: list[Any], teams_key: str) -> tuple[list[str], list[Any]]:
+    """Ids of games to be played by teams not known yet, and all other entries."""
+    undecided_ids: list[str] = []
+    decided: list[Any] = []
+    for entry in entries:
+        game_id = optional_identifier(entry, "id") if isinstance(entry, Mapping) else None
+        if game_id is not None and _is_undecided(entry, teams_key):
+            undecided_ids.append(game_id)
+        else:
+            decided.append(entry)
+    return undecided_ids, decided
+
+
+def _is_undecided(entry: JsonObject, teams_key: str) -> bool:
+    known = [team for team in parts(entry, teams_key) if optional_identifier(team, "id") is not None]
+    status = (text(entry, "status") or "").upper()
+    return len(known) < 2 and isinstance(entry.get(teams_key), list) and status in _BEFORE_PLAY
 
 
 def _sides(teams: list[JsonObject]) -> dict[str, Any]:
