@@ -1,0 +1,89 @@
+"""The middleware of our brokers, in order, and a broker with it.
+
+dramatiq calls "before" hooks from the first to the last and "after" hooks from the last to
+the first. So an actor's time limit is lifted before anything else happens to its message,
+then its fate is decided, then it is counted, and its logging context ends last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import redis
+from dramatiq.middleware import (
+    AgeLimit,
+    Callbacks,
+    CurrentMessage,
+    Middleware,
+    Pipelines,
+    ShutdownNotifications,
+    TimeLimit,
+)
+from dramatiq.results import Results
+
+from brokers.clients import open_client
+from brokers.middleware.audit import Audit, AuditLog
+from brokers.middleware.drain_on_sigterm import DrainOnSigterm
+from brokers.middleware.error_aware_retries import ErrorAwareRetries, OnDead, RetryRules
+from brokers.middleware.metrics import Metrics
+from brokers.middleware.result_reuse import OnReused, ResultReuse
+from brokers.middleware.run_context import RunContext
+from brokers.redis import PriorityRedisBroker
+from brokers.results import ResultStore
+
+MAX_CONNECTIONS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerParts:
+    """What a worker gives to its chain; `drain` also tells its long actors to stop."""
+
+    rules: RetryRules
+    drain: DrainOnSigterm
+    on_dead: OnDead | None = None
+    on_reused: OnReused | None = None
+    audit_log: AuditLog | None = None
+
+
+def open_sender(
+    url: str,
+    *,
+    namespace: str,
+    audit_log: AuditLog | None = None,
+    max_connections: int = MAX_CONNECTIONS,
+) -> PriorityRedisBroker:
+    """A broker for processes that send and look; it carries out nothing."""
+    client = open_client(url, max_connections=max_connections)
+    chain: list[Middleware] = [Metrics(client, namespace=namespace)]
+    if audit_log:
+        chain.append(Audit(audit_log))
+    return PriorityRedisBroker(client=client, namespace=namespace, middleware=chain)
+
+
+def open_worker(
+    url: str, parts: WorkerParts, *, namespace: str, max_connections: int = MAX_CONNECTIONS
+) -> PriorityRedisBroker:
+    """A broker for a worker, with the whole chain."""
+    client = open_client(url, max_connections=max_connections)
+    chain = build_chain(client, parts, namespace=namespace)
+    return PriorityRedisBroker(client=client, namespace=namespace, middleware=chain)
+
+
+def build_chain(client: redis.Redis, parts: WorkerParts, *, namespace: str) -> list[Middleware]:
+    results = ResultStore(client, namespace=namespace)
+    audit: list[Middleware] = [Audit(parts.audit_log)] if parts.audit_log else []
+    return [
+        RunContext(),
+        Metrics(client, namespace=namespace),
+        *audit,
+        parts.drain,
+        AgeLimit(),
+        Callbacks(),
+        Pipelines(),
+        CurrentMessage(),
+        ResultReuse(client, results, namespace=namespace, on_reused=parts.on_reused),
+        Results(backend=results),  # type: ignore[no-untyped-call] # dramatiq's has no types
+        ErrorAwareRetries(parts.rules, on_dead=parts.on_dead),
+        ShutdownNotifications(),
+        TimeLimit(),
+    ]

@@ -1,0 +1,156 @@
+"""From a request to a message on its queue; seconds become milliseconds here.
+
+Checked before it is sent: a preset that the settings do not know never reaches a worker.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import repeat
+from typing import Any
+
+import dramatiq
+import msgspec
+
+from brokers.messages import Request, SyncMessage
+from brokers.redis import PriorityRedisBroker
+from sync.errors import InvalidRequest
+from sync.ports import Clock, Runs
+from sync.report import Mode, Run, RunState
+
+# Of two requests for one account the stronger is carried out: by what it does to the
+# account first, then by how much it reads. Presets from the settings count as weak.
+MODE_STRENGTH = {Mode.ONBOARDING: 30, Mode.UPDATE: 20}
+PRESET_STRENGTH = {"full": 5, "data-only": 4, "quick": 3, "minimal": 2, "validation-only": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a request.
+
+    Coalesced: an equal or stronger one waits or runs already, and the ids are its own.
+    `run_id` is None for messages that are no sync.
+    """
+
+    message_id: str
+    run_id: str | None
+    is_coalesced: bool = False
+
+
+class Publisher:
+    """Sends requests; used by every process that asks for work."""
+
+    def __init__(
+        self, broker: PriorityRedisBroker, *, runs: Runs, presets: Collection[str], clock: Clock
+    ) -> None:
+        self._broker = broker
+        self._runs = runs
+        self._presets = presets
+        self._clock = clock
+
+    def send(
+        self,
+        request: Request,
+        *,
+        delay_s: float = 0.0,
+        message_id: str | None = None,
+        requested_by: str | None = None,
+    ) -> Receipt:
+        """Send one request, to start after `delay_s`; its run is recorded as queued.
+
+        With a `message_id` (a UUID) sending is repeatable: the same message, the same run.
+        `requested_by` names the person or service for the audit. Raises InvalidRequest.
+        """
+        message = self._build(request, delay_s, message_id, requested_by)
+        sent = self._broker.enqueue(message, delay=_milliseconds(delay_s))
+        return self._record(request, sent)
+
+    def send_many(
+        self,
+        requests: Sequence[Request],
+        *,
+        delays_s: Iterable[float] = repeat(0.0),
+        requested_by: str | None = None,
+    ) -> list[Receipt]:
+        """Send thousands in a few round trips, each with its own delay; receipts in order.
+
+        Raises InvalidRequest, and then sends none.
+        """
+        delays = [delay_s for _, delay_s in zip(requests, delays_s, strict=False)]
+        messages = [
+            self._build(request, delay_s, None, requested_by)
+            for request, delay_s in zip(requests, delays, strict=True)
+        ]
+        sent = self._broker.enqueue_many(messages, delays=[_milliseconds(delay_s) for delay_s in delays])
+        return [self._record(request, message) for request, message in zip(requests, sent, strict=True)]
+
+    def _build(
+        self, request: Request, delay_s: float, message_id: str | None, requested_by: str | None
+    ) -> dramatiq.Message[Any]:
+        identity = uuid.UUID(message_id) if message_id else uuid.uuid4()
+        now = self._clock.now()
+        body = request.message
+        options: dict[str, Any] = {
+            "broker_priority": request.priority.value,
+            "due_at_ms": round((now.timestamp() + delay_s) * 1000),
+        }
+        if isinstance(body, SyncMessage):
+            body = self._complete(body, identity, now)
+            options["unique_strength"] = MODE_STRENGTH.get(body.mode, 10) + PRESET_STRENGTH.get(
+                body.preset, 1
+            )
+        if body.unique_key:
+            options["unique_key"] = body.unique_key
+        if requested_by:
+            options["requested_by"] = requested_by
+        return dramatiq.Message(
+            queue_name=body.queue_name.value,
+            actor_name=body.actor_name,
+            args=(),
+            kwargs=msgspec.to_builtins(body),
+            options=options,
+            message_id=str(identity),
+            message_timestamp=round(now.timestamp() * 1000),
+        )
+
+    def _complete(self, body: SyncMessage, identity: uuid.UUID, now: datetime) -> SyncMessage:
+        if body.preset not in self._presets:
+            known = ", ".join(sorted(self._presets))
+            raise InvalidRequest(f"preset: {body.preset!r} is not known; one of {known}")
+        requested_at = body.requested_at or now
+        return msgspec.structs.replace(
+            body,
+            run_id=body.run_id or identity.hex,
+            requested_at=requested_at,
+            fresh_after=body.fresh_after or requested_at,
+        )
+
+    def _record(self, request: Request, sent: dramatiq.Message[Any]) -> Receipt:
+        if existing := sent.options.get("coalesced_with"):
+            return Receipt(existing["message_id"], existing.get("run_id"), is_coalesced=True)
+        body = request.message
+        if not isinstance(body, SyncMessage):
+            return Receipt(sent.message_id, None)
+        run_id = sent.kwargs["run_id"]
+        self._runs.request(
+            Run(
+                id=run_id,
+                mode=body.mode,
+                preset=body.preset,
+                state=RunState.QUEUED,
+                requested_at=datetime.fromisoformat(sent.kwargs["requested_at"]),
+                account_id=sent.kwargs.get("account_id"),
+                organisation_id=sent.kwargs.get("organisation_id"),
+                provider=sent.kwargs.get("provider"),
+                batch_id=body.batch_id,
+                dry_run=body.dry_run,
+            )
+        )
+        return Receipt(sent.message_id, run_id)
+
+
+def _milliseconds(delay_s: float) -> int | None:
+    return round(delay_s * 1000) or None
