@@ -163,7 +163,9 @@ class SyncRun:
                 dry_run=request.is_dry_run,
             )
         )
-        return self.runs.find(request.run_id)
+        # A queued run may have been upgraded since its record was made: the message counts.
+        found = self.runs.find(request.run_id)
+        return replace(found, mode=request.mode, preset=request.preset)
 
     def _find_organisation(self, request: SyncRequest) -> Organisation:
         if request.account_id is not None:
