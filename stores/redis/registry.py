@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
+import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib.metadata import version
 from typing import Any
 
 import msgspec
@@ -42,6 +45,19 @@ class Service:
     state: str = "running"
     load: Mapping[str, float] = field(default_factory=dict)
     seen_at: datetime | None = None
+
+
+def describe_process(role: str, clock: Clock) -> Service:
+    """This process as the registry shows it."""
+    host, pid = socket.gethostname(), os.getpid()
+    return Service(
+        id=f"{role}:{host}:{pid}",
+        role=role,
+        host=host,
+        pid=pid,
+        version=version("clubsync"),
+        started_at=clock.now(),
+    )
 
 
 class Registry:
