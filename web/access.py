@@ -12,13 +12,13 @@ import ipaddress
 import math
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from stores.sql.tokens import Role, Token
+from stores.sql.tokens import Role, Token, Tokens
 from web.limits import RateLimit
 from web.problems import Problem
 
@@ -37,16 +37,6 @@ class Caller:
     name: str
     role: Role
     address: str | None
-
-
-class Tokens(Protocol):
-    def is_empty(self) -> bool:
-        """True while no token was ever made."""
-        ...
-
-    def find(self, secret: str) -> Token | None:
-        """The valid token with this secret."""
-        ...
 
 
 class Gate:
@@ -75,7 +65,7 @@ class Gate:
                 f"The token {token.name!r} asks too often.",
                 headers={"Retry-After": str(math.ceil(wait_s))},
             )
-        return Caller(name=f"token:{token.name}", role=token.role, address=address)
+        return Caller(name=token.name, role=token.role, address=address)
 
     def _find_bearer(self, authorization: str) -> Token:
         scheme, _, secret = authorization.partition(" ")

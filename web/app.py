@@ -17,7 +17,8 @@ from pydantic import BaseModel
 
 from web import docs, health, problems
 from web.access import Gate
-from web.api import syncs
+from web.api import accounts, plugins, runs, syncs
+from web.api.accounts import NewAccountBody
 from web.api.bodies import schemas
 from web.api.orders import SyncOrder
 from web.headers import SecurityHeaders
@@ -29,7 +30,7 @@ from web.services import Services
 
 STATIC = Path(__file__).parent / "static"
 DESCRIPTION = (Path(__file__).parent / "api" / "description.md").read_text(encoding="utf-8")
-BODIES: list[type[BaseModel]] = [ProblemBody, SyncOrder]
+BODIES: list[type[BaseModel]] = [ProblemBody, SyncOrder, NewAccountBody]
 # What any route of the API may answer beside its own.
 COMMON = documented(
     HTTPStatus.UNAUTHORIZED,
@@ -55,12 +56,13 @@ def create_app(services: Services) -> FastAPI:
     app.state.gate = Gate(services.tokens, RateLimit(services.settings().web.requests_per_s))
     app.state.heartbeat = Heartbeat()
     app.state.checkup = Checkup(services.checks)
-    app.state.live_runs = LiveRuns(services.runs, services.progress, services.stopping)
+    app.state.live_runs = LiveRuns(services.stores.runs, services.progress, services.stopping)
 
     app.include_router(health.router)
     app.include_router(docs.router)
     api = APIRouter(prefix="/api/v1", responses=COMMON)
-    api.include_router(syncs.router)
+    for part in (syncs, accounts, runs, plugins):
+        api.include_router(part.router)
     app.include_router(api)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 

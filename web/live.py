@@ -10,10 +10,11 @@ from typing import Any
 
 from fastapi.concurrency import run_in_threadpool
 
+from stores.redis.progress import Progress
+from stores.sql.documents import run_document
+from stores.sql.runs import Runs
 from sync.errors import TransientError
 from sync.report import Run
-from web.api.shapes import RunBody
-from web.ports import Progress, Runs
 
 READ_EVERY_S = 0.4
 
@@ -79,7 +80,7 @@ class LiveRuns:
             }
             for event in self._progress.read(run_id).values()
         }
-        return Snapshot(RunBody.of(run).model_dump(mode="json"), run.state.is_final, progress)
+        return Snapshot(run_document(run), run.state.is_final, progress)
 
 
 async def pause(stopping: asyncio.Event, duration_s: float) -> None:

@@ -10,22 +10,27 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from settings.schema import Settings
+from stores.redis.idempotency import Answers
+from stores.redis.progress import Progress
+from stores.sql.stores import SqlStores
+from stores.sql.tokens import Tokens
+from sync.model import Account
 from web.health import Check
-from web.ports import Accounts, Answers, Progress, Publisher, Runs, Tokens
+from web.ports import Publisher
 
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """`settings` answers those in force now; `providers` names the installed ones.
 
-    `stopping` is set when the process drains.
+    `find_account` asks the CMS. `stopping` is set when the process drains.
     """
 
     settings: Callable[[], Settings]
     providers: Collection[str]
+    find_account: Callable[[int], Account]
     tokens: Tokens
-    accounts: Accounts
-    runs: Runs
+    stores: SqlStores
     progress: Progress
     publisher: Publisher
     answers: Answers

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from sync.report import Mode, Outcome, Run, RunState, Stage
+from stores.sql.paging import Page
+from sync.changes import Action
+from sync.model import RecordKind
+from sync.report import Mode, Outcome, RunState, Stage
 
 T = TypeVar("T")
 
@@ -47,7 +50,7 @@ RUN_EXAMPLE: JsonDict = {
 
 
 class StageBody(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
+    model_config = ConfigDict(extra="allow")
 
     outcome: Outcome
     read: int
@@ -63,7 +66,7 @@ class StageBody(BaseModel):
 class RequestsBody(BaseModel):
     """What the run cost its provider."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = ConfigDict(extra="allow")
 
     sent: int
     cache_hits: int
@@ -75,7 +78,7 @@ class RequestsBody(BaseModel):
 class RunBody(BaseModel):
     """A run, as every way in shows it."""
 
-    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [RUN_EXAMPLE]})
+    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [RUN_EXAMPLE]})
 
     id: str
     mode: Mode
@@ -96,9 +99,30 @@ class RunBody(BaseModel):
     requests: RequestsBody
     message: str | None
 
-    @classmethod
-    def of(cls, run: Run) -> RunBody:
-        return cls.model_validate(run)
+
+class FieldBody(BaseModel):
+    name: str = Field(examples=["status"])
+    before: Any
+    after: Any
+
+
+class ChangeBody(BaseModel):
+    """One record that a run wrote; with `applied` false, only would have written."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: int
+    run_id: str
+    stage: Stage
+    kind: RecordKind
+    record_id: str
+    action: Action
+    fields: list[FieldBody]
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    cause: str = Field(examples=["provider"])
+    applied: bool
+    at: datetime
 
 
 class Paged(BaseModel, Generic[T]):
@@ -106,3 +130,8 @@ class Paged(BaseModel, Generic[T]):
 
     items: list[T]
     next_cursor: str | None = Field(examples=["WzQyXQ=="])
+
+    @classmethod
+    def of(cls, page: Page[Any]) -> Self:
+        """A page of documents."""
+        return cls.model_validate(page, from_attributes=True)

@@ -13,6 +13,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
 from stores.redis.idempotency import KeyBusy, KeyReused
+from stores.sql.documents import run_document
 from sync.report import Run
 from web.access import Caller, Reader, Sender
 from web.api.bodies import documented_body, read_json
@@ -88,12 +89,12 @@ def order_sync(
 @router.get("/{run_id}", summary="A run", responses=documented(HTTPStatus.NOT_FOUND))
 def show_sync(run_id: RunId, _caller: Reader, services: Has) -> RunBody:
     """The run: its state, and what each stage has done so far."""
-    return RunBody.of(services.runs.find(run_id))
+    return RunBody.model_validate(run_document(services.stores.runs.find(run_id)))
 
 
 async def _find_run(run_id: RunId, _caller: Reader, services: Has) -> Run:
     # Asked before the stream begins, where a wrong id can still be answered with 404.
-    return await run_in_threadpool(services.runs.find, run_id)
+    return await run_in_threadpool(services.stores.runs.find, run_id)
 
 
 @router.get(
@@ -142,10 +143,10 @@ def _send_once(services: Services, order: SyncOrder, caller: Caller, own_key: st
 
 def _send(services: Services, order: SyncOrder, caller: Caller) -> SyncAccepted:
     if isinstance(order.id, int):
-        account = services.accounts.find(order.id)
+        account = services.find_account(order.id)
         if mistake := kind_mistake(account, order.mode):
             raise mistakes([Mistake(pointer="/id", detail=mistake)])
-    receipt = services.publisher.send(request_for(order), requested_by=caller.name)
+    receipt = services.publisher.send(request_for(order), requested_by=f"api:{caller.name}")
     return _accepted(receipt)
 
 

@@ -20,10 +20,11 @@ from brokers.messages import AccountSync, OrganisationSync, Request
 from settings.loader import load
 from stores.redis.idempotency import Answers
 from stores.redis.progress import Progress
-from stores.sql.accounts import Accounts, NewAccount
+from stores.sql.accounts import NewAccount
 from stores.sql.engine import open_engine
 from stores.sql.migrate import upgrade
 from stores.sql.runs import Runs
+from stores.sql.stores import SqlStores, open_stores
 from stores.sql.tokens import Role, Tokens
 from sync.clock import SystemClock
 from sync.errors import StoreUnavailable
@@ -99,8 +100,7 @@ class Site:
     base_url: str
     app: FastAPI
     services: Services
-    accounts: Accounts
-    runs: Runs
+    stores: SqlStores
     tokens: Tokens
     publisher: RecordingPublisher
     progress: Progress
@@ -120,8 +120,8 @@ class Site:
 def site(tmp_path: Path, redis_client: redis.Redis, namespace: str, eventually: Eventually) -> Iterator[Site]:
     engine = open_engine(f"sqlite:///{tmp_path}/clubsync.db", busy_timeout_s=5)
     upgrade(engine)
-    accounts = Accounts(engine, SystemClock())
-    accounts.add_many(
+    stores = open_stores(engine, SystemClock())
+    stores.accounts.add_many(
         [
             NewAccount(kind=OrganisationKind.CLUB, name="Rovers", provider="playhq", organisation_id=CLUB_ID),
             NewAccount(
@@ -132,8 +132,7 @@ def site(tmp_path: Path, redis_client: redis.Redis, namespace: str, eventually: 
             ),
         ]
     )
-    runs = Runs(engine)
-    publisher = RecordingPublisher(runs)
+    publisher = RecordingPublisher(stores.runs)
     progress = Progress(redis_client, namespace)
     redis_dependency = Dependency()
     settings = load({}).settings
@@ -141,8 +140,8 @@ def site(tmp_path: Path, redis_client: redis.Redis, namespace: str, eventually: 
         settings=lambda: settings,
         providers=("playhq",),
         tokens=Tokens(engine),
-        accounts=accounts,
-        runs=runs,
+        find_account=stores.accounts.find,
+        stores=stores,
         progress=progress,
         publisher=publisher,
         answers=Answers(redis_client, namespace),
@@ -164,8 +163,7 @@ def site(tmp_path: Path, redis_client: redis.Redis, namespace: str, eventually: 
         base_url=f"http://127.0.0.1:{listener.getsockname()[1]}",
         app=app,
         services=services,
-        accounts=accounts,
-        runs=runs,
+        stores=stores,
         tokens=Tokens(engine),
         publisher=publisher,
         progress=progress,

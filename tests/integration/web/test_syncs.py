@@ -152,8 +152,8 @@ def test_progress_streams_until_the_run_has_ended(
     site.progress.publish(Progressed(run_id=run_id, stage=Stage.GAMES, done=3, total=8, records=120))
     eventually(lambda: ("progress", {"stage": "games", "done": 3, "total": 8, "records": 120}) in events)
 
-    run = site.runs.find(run_id)
-    site.runs.save(dataclasses.replace(run, state=RunState.SUCCEEDED, finished_at=datetime.now(UTC)))
+    run = site.stores.runs.find(run_id)
+    site.stores.runs.save(dataclasses.replace(run, state=RunState.SUCCEEDED, finished_at=datetime.now(UTC)))
     reader.join(10)
     assert not reader.is_alive()
     assert [name for name, _ in events] == ["run", "progress", "end"]

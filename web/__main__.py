@@ -1,0 +1,142 @@
+"""The web process: settings -> engine, Redis, broker, publisher -> application -> port."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+from importlib import metadata
+from uuid import uuid4
+
+from brokers import embedded
+from brokers.chain import open_sender
+from brokers.clients import open_client
+from brokers.publisher import Publisher
+from cms.registry import CmsContext, open_cms
+from settings import logs
+from settings.loader import Loaded, load
+from settings.schema import Settings
+from stores.redis.idempotency import Answers
+from stores.redis.progress import Progress
+from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, Service
+from stores.sql.engine import open_engine
+from stores.sql.migrate import upgrade
+from stores.sql.stores import open_stores
+from stores.sql.tokens import Tokens
+from sync.clock import SystemClock
+from sync.errors import ConfigurationError, NotFound, SyncError
+from web import checks
+from web.app import create_app
+from web.health import Check
+from web.server import bind, serve
+from web.services import Services
+
+EXIT_FAILED = 1
+EXIT_WRONG_USE = 2
+PROVIDERS = "clubsync.providers"
+
+log = logging.getLogger("web")
+
+
+def main() -> int:
+    """Serve until SIGTERM; 0 after an orderly end, 1 or 2 with one clear sentence."""
+    try:
+        loaded = load()
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)  # noqa: T201 before there is a log
+        return EXIT_WRONG_USE
+    logs.set_up(loaded.settings)
+    try:
+        # First of all, so that a busy port is said before anything else is started.
+        listener = bind(loaded.settings.web.host, loaded.settings.web.port)
+        with listener, _redis_url(loaded.settings) as redis_url:
+            _serve(loaded, redis_url, listener)
+    except (ConfigurationError, SyncError) as error:
+        print(f"web: {error}", file=sys.stderr)  # noqa: T201 for the person who started it
+        return EXIT_FAILED
+    return 0
+
+
+@contextlib.contextmanager
+def _redis_url(settings: Settings) -> Iterator[str]:
+    """The configured Redis, or the embedded one, which ends after this process."""
+    if settings.redis.url is not None:
+        yield settings.redis.url.get_secret_value()
+        return
+    server = embedded.start(settings.home)
+    try:
+        yield server.url
+    finally:
+        server.stop()
+
+
+def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
+    settings, clock = loaded.settings, SystemClock()
+    engine = open_engine(settings.database_url, busy_timeout_s=settings.database.busy_timeout_s)
+    if settings.database.url is None:
+        upgrade(engine)
+    stores = open_stores(engine, clock)
+    client = open_client(redis_url, max_connections=settings.redis.max_connections)
+    namespace = settings.redis.namespace
+    cms = open_cms(CmsContext(settings=settings.cms, stores=stores, clock=clock))
+    broker = open_sender(redis_url, namespace=namespace, audit_log=stores.audit)
+    registry = Registry(client, namespace, clock)
+
+    def ask_cms() -> None:
+        with contextlib.suppress(NotFound):
+            cms.find_account(0)
+
+    services = Services(
+        settings=lambda: settings,
+        providers=sorted(point.name for point in metadata.entry_points(group=PROVIDERS)),
+        tokens=Tokens(engine),
+        find_account=cms.find_account,
+        stores=stores,
+        progress=Progress(client, namespace),
+        publisher=Publisher(broker, runs=stores.runs, presets=settings.presets, clock=clock),
+        answers=Answers(client, namespace),
+        checks=(
+            Check(name="redis", ask=partial(checks.check_redis, client), is_required=True),
+            Check(name="sql", ask=checks.SqlCheck(engine), is_required=True),
+            Check(name="cms", ask=partial(checks.check_cms, settings.cms.kind, ask_cms), is_required=True),
+            Check(
+                name="workers",
+                ask=partial(checks.check_role, registry, "worker", consequence="nothing is carried out"),
+            ),
+            Check(
+                name="scheduler",
+                ask=partial(checks.check_role, registry, "scheduler", consequence="no batch is sent"),
+            ),
+            Check(name="disk", ask=partial(checks.check_disk, settings.home)),
+        ),
+    )
+    heartbeat = Heartbeat(registry, _describe(clock.now()), every_s=BEAT_EVERY_S)
+    heartbeat.start()
+    try:
+        serve(create_app(services), listener, services.stopping)
+    finally:
+        heartbeat.stop()
+        broker.close()
+        client.close()
+        engine.dispose()
+
+
+def _describe(started_at: datetime) -> partial[Service]:
+    return partial(
+        Service,
+        id=f"web-{uuid4().hex[:8]}",
+        role="web",
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        version=metadata.version("clubsync"),
+        started_at=started_at,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

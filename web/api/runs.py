@@ -1,0 +1,57 @@
+"""The runs: list, show, and every field that one changed."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, Field
+
+from stores.sql.documents import change_document, run_document
+from stores.sql.runs import RunFilter
+from sync.report import Mode, RunState
+from web.access import Reader
+from web.api.orders import LARGEST_ACCOUNT_ID
+from web.api.paging import ListQuery
+from web.api.shapes import ChangeBody, Paged, RunBody
+from web.api.syncs import RunId
+from web.problems import documented
+from web.services import Has
+
+router = APIRouter(prefix="/runs", tags=["runs"])
+
+
+class RunQuery(ListQuery):
+    """Narrowed by every filter that is given."""
+
+    state: RunState | None = None
+    mode: Mode | None = None
+    account_id: int | None = Field(default=None, ge=1, le=LARGEST_ACCOUNT_ID)
+    organisation_id: str | None = Field(default=None, max_length=100)
+    batch_id: str | None = Field(default=None, max_length=100)
+    requested_since: AwareDatetime | None = Field(default=None, examples=["2031-10-18T00:00:00Z"])
+
+
+@router.get("", summary="List runs")
+def list_runs(_caller: Reader, services: Has, query: Annotated[RunQuery, Query()]) -> Paged[RunBody]:
+    """Newest first."""
+    wanted = RunFilter(**query.model_dump(exclude={"limit", "cursor"}))
+    page = services.stores.runs.list(wanted, limit=query.limit, cursor=query.cursor)
+    return Paged[RunBody].of(page.map(run_document))
+
+
+@router.get("/{run_id}", summary="A run", responses=documented(HTTPStatus.NOT_FOUND))
+def show_run(run_id: RunId, _caller: Reader, services: Has) -> RunBody:
+    """The same as `/syncs/{id}`."""
+    return RunBody.model_validate(run_document(services.stores.runs.find(run_id)))
+
+
+@router.get("/{run_id}/changes", summary="What a run wrote", responses=documented(HTTPStatus.NOT_FOUND))
+def list_run_changes(
+    run_id: RunId, _caller: Reader, services: Has, query: Annotated[ListQuery, Query()]
+) -> Paged[ChangeBody]:
+    """Field by field, in the order of writing; of a dry run what would be written (`applied` false)."""
+    services.stores.runs.find(run_id)
+    page = services.stores.changes.of_run(run_id, limit=query.limit, cursor=query.cursor)
+    return Paged[ChangeBody].of(page.map(change_document))
