@@ -5,15 +5,15 @@ It stands apart because an association's grades also run as messages of their ow
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
 from sync.context import Context
 from sync.errors import NotFound
-from sync.model import Game, Grade, Team
+from sync.model import Game, Grade, Ladder, Team
 from sync.plan import Plan, applied, plan_upserts
-from sync.ports import Fixture
+from sync.ports import Fixture, Listing
 from sync.work import StageWork
 
 
@@ -34,23 +34,32 @@ def sync_grade(context: Context, work: StageWork, grade: Grade) -> None:
         work.note(f"grade {grade.name} ({grade.id}) is not published any more")
         context.checkpoints.mark_done(context.run_id, unit_of(grade.id), {"read": 0, "quarantined": 0})
         return
-    work.take_in(fixture.quarantined, readable=len(fixture.games), where=f"fixture of grade {grade.id}")
+    ladders = _fetch_ladders(context, grade)
+    unreadable = [*fixture.quarantined, *ladders.quarantined]
+    work.take_in(
+        unreadable,
+        readable=len(fixture.games) + len(ladders.records),
+        where=f"grade {grade.name} ({grade.id})",
+    )
     games = context.scope.games_in_scope({game.id: game for game in fixture.games})
     team_plan = _plan_teams(context, grade, fixture, games)
-    ladder_plan = _plan_ladders(context, work, grade)
-    plan = team_plan + _plan_games(context, grade, games) + ladder_plan + _plan_grade_days(grade, fixture)
+    plan = (
+        team_plan
+        + _plan_games(context, grade, games)
+        + _plan_ladders(context, grade, ladders.records)
+        + _plan_grade_days(grade, fixture)
+    )
     read = len(plan.changes) + plan.unchanged
     work.count(read=read)
     refused = work.write(plan.changes)
     scope_teams = context.scope.teams
     scope_teams[grade.season_id] = applied(scope_teams[grade.season_id], team_plan)
-    quarantined = len(fixture.quarantined) + len(refused)
     context.checkpoints.mark_done(
         context.run_id,
         unit_of(grade.id),
         {
-            "read": read + len(fixture.quarantined),
-            "quarantined": quarantined,
+            "read": read + len(unreadable),
+            "quarantined": len(unreadable) + len(refused),
             "listed": listed_ids(fixture),
         },
     )
@@ -78,15 +87,18 @@ def _plan_games(context: Context, grade: Grade, games: Mapping[str, Game]) -> Pl
     return plan_upserts(games.values(), stored, removed)
 
 
-def _plan_ladders(context: Context, work: StageWork, grade: Grade) -> Plan:
+def _fetch_ladders(context: Context, grade: Grade) -> Listing[Ladder]:
     try:
-        listing = context.source.fetch_ladders(grade)
+        return context.source.fetch_ladders(grade)
     except NotFound:
+        # A grade without a ladder is normal, above all of juniors.
+        return Listing(())
+
+
+def _plan_ladders(context: Context, grade: Grade, ladders: Sequence[Ladder]) -> Plan:
+    if not ladders:
         return Plan()
-    work.take_in(listing.quarantined, readable=len(listing.records), where=f"ladders of grade {grade.id}")
-    if not listing.records:
-        return Plan()
-    return plan_upserts(listing.records, context.cms.read_ladders([grade.id]))
+    return plan_upserts(ladders, context.cms.read_ladders([grade.id]))
 
 
 def _plan_grade_days(grade: Grade, fixture: Fixture) -> Plan:

@@ -96,7 +96,7 @@ def _plan_creation(record: Record) -> Change:
 
 def _plan_update(before: R, fetched: R) -> Change | None:
     after = _keep_known(before, fetched)
-    differing = _differing_fields(before, after)
+    differing = differing_fields(before, after)
     if not differing:
         return None
     return Change(
@@ -117,7 +117,7 @@ def _plan_restoration(before: R, fetched: R) -> Change:
         action=Action.RESTORED,
         before=before,
         after=after,
-        fields=_differing_fields(before, after),
+        fields=differing_fields(before, after),
     )
 
 
@@ -130,7 +130,8 @@ def _keep_known(before: R, fetched: R) -> R:
     return replace(fetched, **known) if known else fetched
 
 
-def _differing_fields(before: Record, after: Record) -> tuple[FieldChange, ...]:
+def differing_fields(before: Record, after: Record) -> tuple[FieldChange, ...]:
+    """What differs between two records of one kind; hints that are not stored do not count."""
     return tuple(
         FieldChange(field.name, getattr(before, field.name), getattr(after, field.name))
         for field in fields(after)

@@ -289,7 +289,8 @@ class SyncRun:
 
     def _postpone(self, run_id: str, error: Exception) -> None:
         run = self.runs.find(run_id)
-        self.runs.save(replace(run, state=RunState.DEFERRED, message=str(error)))
+        if not run.state.is_final:
+            self.runs.save(replace(run, state=RunState.DEFERRED, message=str(error)))
 
     def _finish(self, run: Run, *, is_announced: bool = True) -> Run:
         """Save the verdict, then set the flags and announce it, each once."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from sync.model import Game, Grade, Organisation, OrganisationKind, Season, Team
 from sync.ports import Cms
-from sync.window import Window, is_completed
+from sync.window import Window
 
 
 @dataclass(slots=True)
@@ -89,11 +89,3 @@ def associations_known(organisation: Organisation) -> tuple[Organisation, ...]:
         Organisation(id=association_id, kind=OrganisationKind.ASSOCIATION, provider=organisation.provider)
         for association_id in organisation.association_ids
     )
-
-
-def unlisted_open_seasons(stored: Mapping[str, Season], listed: Mapping[str, Season]) -> list[Season]:
-    """Stored seasons that still run but that the provider's listing leaves out.
-
-    Listings are known to miss the newest season although its grades and teams answer.
-    """
-    return [season for season in stored.values() if season.id not in listed and not is_completed(season)]

@@ -8,7 +8,8 @@ from sync.context import Context
 from sync.errors import InvalidRequest, NotFound, UnexpectedResponse
 from sync.model import Organisation, OrganisationKind, Season
 from sync.plan import applied, plan_upserts
-from sync.scope import associations_known, unlisted_open_seasons
+from sync.scope import associations_known
+from sync.window import is_completed
 from sync.work import StageWork
 
 
@@ -33,12 +34,7 @@ def perform(context: Context, work: StageWork) -> None:
         for season in seasons.values()
         if season.id in listed and context.window.keeps(season, context.rules.extra_season_ids)
     ]
-    kept += unlisted_open_seasons(seasons, listed)
-    kept += [
-        season
-        for season in seasons.values()
-        if season.id not in listed and season.id in context.rules.extra_season_ids and season not in kept
-    ]
+    kept += _unlisted_but_open(context, seasons, listed)
     work.through(
         sorted(kept, key=lambda season: season.id),
         lambda season: _store_grades(context, work, season),
@@ -49,7 +45,10 @@ def perform(context: Context, work: StageWork) -> None:
 def _learn_associations(context: Context) -> tuple[Organisation, ...]:
     """A club's associations are those of its own seasons."""
     club = context.scope.organisation
-    seasons = context.source.fetch_seasons(club).records
+    try:
+        seasons = context.source.fetch_seasons(club).records
+    except NotFound as error:
+        raise NotFound(f"club {club.id} does not exist at the provider") from error
     association_ids = tuple(sorted({season.association_id for season in seasons}))
     if club.id in association_ids:
         raise InvalidRequest(f"{club.id} is an association, not a club")
@@ -105,6 +104,23 @@ def _store_seasons(context: Context, work: StageWork, listed: dict[str, Season])
         season.id: replace(season, updated_at=listed[season.id].updated_at) if season.id in listed else season
         for season in applied(stored, plan).values()
     }
+
+
+def _unlisted_but_open(
+    context: Context, seasons: dict[str, Season], listed: dict[str, Season]
+) -> list[Season]:
+    """Stored seasons that still run, or are configured, although the listing leaves them out.
+
+    Listings are known to miss the newest season while its grades and teams answer.
+    """
+    association_ids = {association.id for association in context.scope.associations}
+    return [
+        season
+        for season in seasons.values()
+        if season.id not in listed
+        and season.association_id in association_ids
+        and (not is_completed(season) or season.id in context.rules.extra_season_ids)
+    ]
 
 
 def _store_grades(context: Context, work: StageWork, season: Season) -> None:

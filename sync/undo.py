@@ -1,0 +1,87 @@
+"""Takes a run back: every record as it was before, except what was edited since. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sync.changes import Action, Change
+from sync.model import Game, Record, RecordKind
+from sync.plan import differing_fields
+
+Key = tuple[RecordKind, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A record that an undo leaves as it is, and why."""
+
+    kind: RecordKind
+    record_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    changes: tuple[Change, ...]
+    kept: tuple[Kept, ...]
+
+
+def plan_undo(
+    history: Iterable[Change], stored: Mapping[Key, Record], removed: Mapping[str, Game], *, cause: str
+) -> Undo:
+    """Plan the way back through a run's changes, given oldest first.
+
+    `stored` are the records as they are now, `removed` the soft-deleted games. Only games
+    are removed again; other records that the run created stay.
+    """
+    first: dict[Key, Change] = {}
+    last: dict[Key, Change] = {}
+    for change in history:
+        first.setdefault((change.kind, change.record_id), change)
+        last[change.kind, change.record_id] = change
+    changes, kept = [], []
+    for key, earliest in first.items():
+        now = stored.get(key)
+        reason = _reason_to_keep(earliest, last[key], now, removed)
+        if reason is not None:
+            kept.append(Kept(*key, reason))
+        elif (back := _way_back(earliest, now, removed, cause)) is not None:
+            changes.append(back)
+    return Undo(tuple(changes), tuple(kept))
+
+
+def _reason_to_keep(
+    earliest: Change, latest: Change, now: Record | None, removed: Mapping[str, Game]
+) -> str | None:
+    if latest.action is Action.REMOVED:
+        if latest.record_id not in removed:
+            return "it has come back since"
+    elif now != latest.after:
+        return "it was edited since" if now is not None else "it was removed since"
+    if earliest.action is Action.CREATED and earliest.kind is not RecordKind.GAME:
+        return f"a {earliest.kind.value} is never removed"
+    return None
+
+
+def _way_back(earliest: Change, now: Record | None, removed: Mapping[str, Game], cause: str) -> Change | None:
+    was_there = earliest.action in (Action.UPDATED, Action.REMOVED)
+    before = now or removed.get(earliest.record_id)
+    if not was_there:
+        action, after = Action.REMOVED, None
+        if now is None:
+            return None
+    else:
+        action = Action.RESTORED if now is None else Action.UPDATED
+        after = earliest.before
+        if now is not None and now == after:
+            return None
+    return Change(
+        kind=earliest.kind,
+        record_id=earliest.record_id,
+        action=action,
+        before=before,
+        after=after,
+        fields=differing_fields(before, after) if before and after else (),
+        cause=cause,
+    )
