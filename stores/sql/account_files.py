@@ -61,8 +61,8 @@ def import_accounts(accounts: Accounts, text: str, providers: Providers) -> Sequ
         if account is not None:
             new.append((line.number, account))
     mistakes += _repeated(new)
-    for place, reasons in accounts.conflicts([account for _, account in new]).items():
-        mistakes += [(new[place][0], reason) for reason in reasons]
+    for place, conflicts in accounts.conflicts([account for _, account in new]).items():
+        mistakes += [(new[place][0], reason) for reason in conflicts]
     if not new and not mistakes:
         raise InvalidRequest("line 1: there is no account in the file")
     if mistakes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, Row, Select, distinct, func, select
 
 from stores.sql.engine import reading, writing
 from stores.sql.paging import Page, cut_page, read_cursor
-from stores.sql.records import RECORD_TYPES, from_document, to_document
+from stores.sql.records import RECORD_TYPES, field_documents, from_document, to_document
 from stores.sql.tables import changes, runs
 from stores.sql.upserts import insert_new
 from sync.changes import Action, Change, FieldChange
@@ -22,6 +22,7 @@ from sync.model import RecordKind
 from sync.ports import Clock
 from sync.report import Stage
 
+_BATCH = 1000
 # Provider ids may repeat from one kind of record to another.
 _RECORD = changes.c.kind + ":" + changes.c.record_id
 
@@ -64,6 +65,16 @@ class Changes:
         if cursor is not None:
             query = query.where(changes.c.id > _position(cursor))
         return self._page(query, limit)
+
+    def applied_of_run(self, run_id: str) -> Iterator[Change]:
+        """What the run wrote, oldest first, read in pages; the diff of a dry run is not among it."""
+        cursor: str | None = None
+        while True:
+            page = self.of_run(run_id, limit=_BATCH, cursor=cursor)
+            yield from (entry.change for entry in page.items if entry.is_applied)
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
 
     def of_account(self, account_id: int, *, limit: int, cursor: str | None = None) -> Page[ChangeEntry]:
         """What the account's runs wrote, newest first."""
@@ -125,7 +136,7 @@ def _columns(stage: Stage, change: Change) -> dict[str, Any]:
         "action": change.action.value,
         "before": None if change.before is None else to_document(change.before),
         "after": after,
-        "fields": msgspec.to_builtins(change.fields),
+        "fields": field_documents(change.fields),
         "cause": change.cause,
         "digest": hashlib.blake2b(msgspec.json.encode(key), digest_size=16).hexdigest(),
     }

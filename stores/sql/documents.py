@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from stores.sql.changes import ChangeEntry
-from stores.sql.records import to_document
+from stores.sql.records import field_documents, to_document
 from sync.model import Account, Record
 from sync.report import Run
 
@@ -63,7 +63,7 @@ def change_document(entry: ChangeEntry) -> dict[str, Any]:
         "kind": change.kind.value,
         "record_id": change.record_id,
         "action": change.action.value,
-        "fields": msgspec.to_builtins(change.fields),
+        "fields": field_documents(change.fields),
         "before": _record_document(change.before),
         "after": _record_document(change.after),
         "cause": change.cause,

@@ -12,6 +12,7 @@ from stores.sql.audit import AuditLog
 from stores.sql.batches import Batches
 from stores.sql.changes import Changes
 from stores.sql.deliveries import Deliveries
+from stores.sql.export import Exports
 from stores.sql.mirror import Mirror
 from stores.sql.organisations import Organisations
 from stores.sql.runs import Runs
@@ -30,6 +31,7 @@ class SqlStores:
     batches: Batches
     deliveries: Deliveries
     audit: AuditLog
+    exports: Exports
 
 
 def open_stores(engine: Engine, clock: Clock) -> SqlStores:
@@ -45,4 +47,5 @@ def open_stores(engine: Engine, clock: Clock) -> SqlStores:
         batches=Batches(engine),
         deliveries=Deliveries(engine, clock),
         audit=AuditLog(engine, clock),
+        exports=Exports(engine),
     )

@@ -141,6 +141,7 @@ teams = Table(
     Column("grade_id", Text),
     Index(None, "season_id"),
     Index(None, "club_id"),
+    Index(None, "grade_id"),
 )
 
 games = Table(

@@ -240,6 +240,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_teams")),
     )
     with op.batch_alter_table("teams", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_teams_grade_id"), ["grade_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_teams_club_id"), ["club_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_teams_season_id"), ["season_id"], unique=False)
 
