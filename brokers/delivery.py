@@ -1,0 +1,35 @@
+"""A message in a worker's hands, with what it owes if a send fails after it was processed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dramatiq import Message, MessageProxy
+
+from brokers.process import Lent, Settled
+
+
+class Delivery(MessageProxy):
+    """A message proxy that knows its lease.
+
+    `owed` are sends that failed in a hook after processing: a retry, the next of a pipeline, a
+    callback. dramatiq swallows such a failure and acknowledges the message, which would lose
+    them; so they are sent before it is settled.
+    """
+
+    def __init__(self, message: Message[Any], lent: Lent) -> None:
+        super().__init__(message)
+        self.lent = lent
+        self.owed: list[tuple[Message[Any], int | None]] = []
+
+    @property
+    def message(self) -> Delivery:
+        """What dramatiq's worker reads from an item of its work queue."""
+        return self
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.lent.message_id, self.lent.fetch
+
+    def settled(self, how: str, reason: bytes = b"") -> Settled:
+        return Settled(how, self.lent.queue, self.lent.message_id, self.lent.fetch, reason)

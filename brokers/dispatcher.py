@@ -1,0 +1,317 @@
+"""One fetcher per worker process: the best message over all queues, for each free slot.
+
+dramatiq gives every queue a consumer thread and lets each prefetch by itself, so a priority is
+worth something only within what one process holds. Here the Worker's work queue is replaced by
+`Slots`: a worker thread that asks for its next message is a free slot, and the dispatcher
+fetches exactly as many messages as there are free slots, over all queues in one call, which
+also settles what was finished since the last one.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from threading import Condition, Event, Lock, Thread
+from typing import TYPE_CHECKING, Any
+
+from dramatiq.errors import ActorNotFound, ConnectionClosed, DecodeError
+from dramatiq.logging import get_logger
+
+from brokers.connection import CONNECTION_ERRORS, Argument
+from brokers.delivery import Delivery
+from brokers.heartbeat import Heartbeat
+from brokers.process import LONGEST_DOZE_S, Lent, Process, Settled
+
+if TYPE_CHECKING:
+    from dramatiq.worker import Worker
+
+    from brokers.redis import PriorityRedisBroker
+
+# The local wait is ended by a bell; this only bounds how late the watchdog hears of the loop.
+LONGEST_REST_S = 1.0
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 2.0
+CLOSING_PAUSE_S = 0.02
+
+
+class Slots:
+    """The work queue of a dramatiq Worker, with room for no more than its threads ask for."""
+
+    def __init__(self) -> None:
+        self._items: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
+        self._lock = Lock()
+        self._done = Condition(Lock())
+        self._asking = 0
+        self.unfinished_tasks = 0
+        self.on_ask: Any = lambda: None
+        self._is_ending = False
+
+    @property
+    def free_count(self) -> int:
+        """Threads that ask for a message and have been given none."""
+        return max(self._asking, 0)
+
+    def put(self, item: Delivery) -> None:
+        with self._lock:
+            self._asking -= 1
+            self.unfinished_tasks += 1
+        self._items.put(item)
+
+    def get(self, timeout: float | None = None) -> Delivery:
+        """The next message. Raises queue.Empty after `timeout` seconds, or soon once it ends."""
+        if self._is_ending:
+            timeout = CLOSING_PAUSE_S
+        with self._lock:
+            self._asking += 1
+        self.on_ask()
+        try:
+            item = self._items.get(timeout=timeout)
+        except queue.Empty:
+            with self._lock:
+                self._asking -= 1
+            raise
+        if item is None:
+            raise queue.Empty
+        return item
+
+    def get_nowait(self) -> Delivery:
+        """A message that no thread took. Raises queue.Empty."""
+        item = self._items.get_nowait()
+        while item is None:
+            item = self._items.get_nowait()
+        with self._lock:
+            self._asking += 1
+        return item
+
+    def end(self) -> None:
+        """Let the threads that ask see at once that they may stop."""
+        self._is_ending = True
+        with self._lock:
+            asking, self._asking = self.free_count, min(self._asking, 0)
+        for _ in range(asking):
+            self._items.put(None)
+
+    def task_done(self) -> None:
+        with self._lock:
+            self.unfinished_tasks -= 1
+            is_last = not self.unfinished_tasks
+        if is_last:
+            with self._done:
+                self._done.notify_all()
+
+    def join(self) -> None:
+        with self._done:
+            while self.unfinished_tasks:
+                self._done.wait()
+
+
+class Dispatcher:
+    """Fetches for one Worker, settles for it, and leaves in good order."""
+
+    def __init__(
+        self, broker: PriorityRedisBroker, worker: Worker, process: Process, *, hung_after_s: float
+    ) -> None:
+        self.logger = get_logger(__name__, type(self))
+        self._broker = broker
+        self._worker = worker
+        self._process = process
+        self._heartbeat = Heartbeat(process, self._record, hung_after_s=hung_after_s)
+        self._queues: tuple[str, ...] = ()
+        # By id and fetch: a retry without delay may be here before its first delivery is settled.
+        self._held: dict[tuple[str, int], Delivery] = {}
+        self._settled: deque[Settled] = deque()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._is_resting = False
+        self._is_dozing = False
+        self._is_fetching = True
+        self._must_resync = False
+        self._losses = 0
+        self._closed = Event()
+        self._closing = Event()
+        self.slots = Slots()
+        self.slots.on_ask = self._ring
+        self._thread = Thread(target=self._run, name="clubsync-dispatcher", daemon=True)
+
+    # -- called by the broker as the Worker boots and stops
+
+    def start(self) -> None:
+        self._heartbeat.start()
+        self._losses = self._heartbeat.lost_leases
+        self._thread.start()
+
+    def stop_fetching(self) -> None:
+        """Take nothing new; what runs goes on."""
+        self._is_fetching = False
+        self._closing.set()
+        self.slots.end()
+
+    def close(self) -> None:
+        """Settle what was finished, hand back the rest at once, end the leases."""
+        self.stop_fetching()
+        self._closed.set()
+        self._ring()
+        self._process.stop_waiting()
+        self._thread.join(timeout=LONGEST_REST_S)
+        try:
+            self._flush()
+        except CONNECTION_ERRORS:
+            self.logger.warning("Redis did not take the last acknowledgements; the messages will run again.")
+        self._heartbeat.close()
+        self._process.leave()
+
+    # -- called by the consumers
+
+    def serve(self, queue_name: str) -> None:
+        self._queues = (*self._queues, queue_name)
+        self._ring()
+
+    def stop_serving(self, queue_name: str) -> None:
+        self._queues = tuple(name for name in self._queues if name != queue_name)
+
+    def wait_for_close(self, timeout_s: float) -> None:
+        if self._closing.is_set():
+            time.sleep(CLOSING_PAUSE_S)
+        else:
+            self._closing.wait(timeout_s)
+
+    def ack(self, delivery: Delivery) -> None:
+        self._settle(delivery, "ack", b"")
+
+    def nack(self, delivery: Delivery) -> None:
+        self._settle(delivery, "nack", self._broker.reason_of(delivery))
+
+    def hand_back(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
+            self._settle(delivery, "back", b"")
+
+    def _settle(self, delivery: Delivery, how: str, reason: bytes) -> None:
+        if delivery.owed:
+            try:
+                self._broker.pay_owed(delivery)
+            except CONNECTION_ERRORS as error:
+                raise ConnectionClosed(error) from None
+        self._settled.append(delivery.settled(how, reason))
+        self._held.pop(delivery.key, None)
+        if self._is_dozing:
+            # The dispatcher waits for messages on its other connection, so this thread settles.
+            self._flush_or_leave_it()
+        else:
+            self._ring()
+
+    # -- the dispatcher's own thread
+
+    def _run(self) -> None:
+        pause_s = FIRST_PAUSE_S
+        while not self._closed.is_set():
+            self._heartbeat.loop_is_alive()
+            try:
+                self._turn()
+                pause_s = FIRST_PAUSE_S
+            except CONNECTION_ERRORS as error:
+                if self._closed.is_set():
+                    return
+                self.logger.warning("Redis does not answer (%s); next try in %.2f s.", error, pause_s)
+                self._must_resync = True
+                self._closed.wait(pause_s)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    def _turn(self) -> None:
+        self._drop_if_lost()
+        if self._must_resync:
+            held = [message_id for message_id, _ in list(self._held)]
+            self._process.give_back_unknown([*held, *(one.message_id for one in list(self._settled))])
+            self._must_resync = False
+        want = self.slots.free_count if self._is_fetching and not self._heartbeat.is_quiet else 0
+        if not (want and self._queues) and not self._settled:
+            self._rest()
+            return
+        due_in_s, lent_count = self._exchange(want)
+        if want and lent_count < want and self._queues:
+            self._doze(due_in_s)
+
+    def _exchange(self, want: int) -> tuple[float | None, int]:
+        settled = []
+        while self._settled:
+            settled.append(self._settled.popleft())
+        try:
+            turn = self._process.turn(want, self._queues, settled)
+        except CONNECTION_ERRORS:
+            self._settled.extendleft(reversed(settled))
+            raise
+        for lent in turn.lent:
+            self._deliver(lent)
+        return turn.due_in_s, len(turn.lent)
+
+    def _deliver(self, lent: Lent) -> None:
+        try:
+            delivery = self._broker.open_delivery(lent)
+        except DecodeError as error:
+            self._settled.append(self._broker.undecodable(lent, error))
+            return
+        self._held[delivery.key] = delivery
+        try:
+            self._broker.get_actor(delivery.actor_name)
+        except ActorNotFound as error:
+            self.logger.error("No actor %r here; its message is dead.", delivery.actor_name)  # noqa: TRY400
+            delivery.fail()
+            delivery.stuff_exception(error)
+            self._worker.consumers[lent.queue].post_process_message(delivery)
+            return
+        self.slots.put(delivery)
+
+    def _rest(self) -> None:
+        """Nothing to settle and no free slot: wait until a worker thread rings."""
+        self._is_resting = True
+        if not self._settled and not (self.slots.free_count and self._queues and self._is_fetching):
+            with suppress(queue.Empty):
+                self._bell.get(timeout=LONGEST_REST_S)
+        self._is_resting = False
+
+    def _doze(self, due_in_s: float | None) -> None:
+        """Free slots, but nothing to run: block in Redis until something comes."""
+        self._is_dozing = True
+        try:
+            if not self._settled and self._is_fetching:
+                self._process.wait_for_work(
+                    self._queues, LONGEST_DOZE_S if due_in_s is None else min(due_in_s, LONGEST_DOZE_S)
+                )
+        finally:
+            self._is_dozing = False
+
+    def _ring(self) -> None:
+        if self._is_resting:
+            self._is_resting = False
+            self._bell.put(None)
+
+    def _flush_or_leave_it(self) -> None:
+        try:
+            self._flush()
+        except CONNECTION_ERRORS:
+            self._must_resync = True  # the dispatcher settles it once Redis answers again
+
+    def _flush(self) -> None:
+        if self._settled:
+            self._exchange(0)
+
+    def _drop_if_lost(self) -> None:
+        """After the lease was lost, others run what was held here: do not start it as well."""
+        if self._heartbeat.lost_leases == self._losses:
+            return
+        self._losses = self._heartbeat.lost_leases
+        while True:
+            try:
+                delivery = self.slots.get_nowait()
+            except queue.Empty:
+                break
+            self._held.pop(delivery.key, None)
+            self.slots.task_done()
+
+    def _record(self) -> dict[str, Argument]:
+        return {
+            "queues": " ".join(self._queues),
+            "threads": self._worker.worker_threads,
+            "running": len(self._held),
+        }

@@ -1,0 +1,90 @@
+"""The heartbeat of a worker process, in a native thread that a busy gevent loop cannot stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from brokers.connection import CONNECTION_ERRORS, Argument
+from brokers.process import Process
+
+BEAT_S = 2.0
+# A loop that has not turned for so long is taken for hung: its messages go to other workers.
+HUNG_AFTER_S = 120.0
+
+
+class Heartbeat:
+    """Beats until closed, or until the process's loop hangs.
+
+    `record` is asked before each beat for what the process says of itself.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        record: Callable[[], Mapping[str, Argument]],
+        *,
+        beat_s: float = BEAT_S,
+        hung_after_s: float = HUNG_AFTER_S,
+    ) -> None:
+        self._process = process
+        self._record = record
+        self._beat_s = beat_s
+        self._hung_after_s = hung_after_s
+        self._alive_at = time.monotonic()
+        self._bell, self._ring = os.pipe()
+        self.is_quiet = False
+        self.lost_leases = 0
+
+    def start(self) -> None:
+        """Beat once, so that the leases are known before the first message is lent, then go on."""
+        self._beat_once()
+        self._process.end_beats()
+        _start_native_thread(self._run)
+
+    def loop_is_alive(self) -> None:
+        """Called by the process's loop on each turn."""
+        self._alive_at = time.monotonic()
+
+    def close(self) -> None:
+        os.write(self._ring, b".")
+
+    def _run(self) -> None:
+        select = _original("select", "select")
+        while not select([self._bell], [], [], self._beat_s)[0]:
+            if time.monotonic() - self._alive_at < self._hung_after_s:
+                self._beat_once()
+        self._process.end_beats()
+        os.close(self._bell)
+        os.close(self._ring)
+
+    def _beat_once(self) -> None:
+        try:
+            orders = self._process.beat(self._record())
+        except CONNECTION_ERRORS:
+            return  # the next beat may find Redis again; until then the lease runs on
+        self.is_quiet = orders.is_quiet
+        if orders.is_new:
+            self.lost_leases += 1
+        if orders.must_stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _original(module: str, name: str) -> Any:
+    """The function as it was before gevent patched it, if it did."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is None:
+        return getattr(__import__(module), name)
+    return monkey.get_original(module, name)
+
+
+def _start_native_thread(function: Callable[[], None]) -> None:
+    if "gevent.monkey" in sys.modules:
+        _original("_thread", "start_new_thread")(function, ())
+    else:
+        threading.Thread(target=function, name="clubsync-heartbeat", daemon=True).start()

@@ -1,0 +1,180 @@
+-- What every script shares: the keys, the clock, and how a message enters and leaves a place.
+--
+-- A message of a queue is in exactly one place: waiting, delayed, leased or dead. Every script
+-- moves it in one call. All keys of a namespace share the hash tag "{namespace}", KEYS[1].
+--
+--   {ns}:q:<queue>:values       HASH  id -> "<header>\n<body>", while the message exists
+--   {ns}:q:<queue>:waiting:<l>  ZSET  id by turn, one a priority level l (0 urgent .. 3 low)
+--   {ns}:q:<queue>:turns:<l>    ZSET  fair key by the last turn given to it ("-": no fair key)
+--   {ns}:q:<queue>:delayed      ZSET  id by due time (ms)
+--   {ns}:q:<queue>:leased       HASH  id -> "<process> <fetch> <level> <turn> <since_ms>"
+--   {ns}:q:<queue>:dead         ZSET  id by time of death (ms)
+--   {ns}:q:<queue>:reasons      HASH  id of a dead message -> JSON: why it died
+--   {ns}:q:<queue>:ledger       HASH  enqueued done coalesced deleted | repeated retried lost
+--   {ns}:queues                 SET   every queue ever used
+--   {ns}:rules                  HASH  "paused:<queue>" -> 1, "limit:<queue>" -> most leased at once
+--   {ns}:ready:<l>              ZSET  queues with waiting messages at level l, least served first
+--   {ns}:passed                 HASH  level -> picks in a row that passed over its waiting messages
+--   {ns}:due                    ZSET  queue by the due time of its first delayed message
+--   {ns}:wake:<queue>           ZSET  one member when an idle process should fetch (BZPOPMIN)
+--   {ns}:unique                 HASH  unique key -> "<queue> <strength> <run> <id>"
+--   {ns}:processes              ZSET  worker process by the end of its lease (ms)
+--   {ns}:process:<process>      HASH  what the process says of itself; quiet, stop: its orders
+--   {ns}:fetches                number of the last fetch; tells one lease of a message from the next
+--   {ns}:sent:<sender>          number of the last call of a sender, to know a repeated call
+--
+-- Ledger of a queue, always: enqueued = done + coalesced + deleted + waiting + delayed + leased + dead.
+--
+-- header: "<level> <bias> <fair> <unique> <strength> <run> <deaths> <sent_ms> <due_ms>"; texts are
+-- percent-encoded, "-" stands for none. bias: places that dramatiq's numeric priority costs.
+
+local ns = KEYS[1]
+
+local now = tonumber(ARGV[1]) -- a test's clock; 0 is the server's
+if now == 0 then
+    local time = redis.call("TIME")
+    now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function key(queue, part)
+    return ns .. ":q:" .. queue .. ":" .. part
+end
+
+local function parse(value)
+    local level, bias, fair, unique, strength, run = string.match(value, "^(%d) (%S+) (%S+) (%S+) (%S+) (%S+)")
+    return tonumber(level), tonumber(bias), fair, unique, tonumber(strength), run
+end
+
+local function parse_holder(holder)
+    return string.match(holder or "", "^(%S+) (%S+) (%S+) (.*)$")
+end
+
+local function count(queue, what, by)
+    redis.call("HINCRBY", key(queue, "ledger"), what, by or 1)
+end
+
+-- Senders number their calls. A call that arrives again after its answer was lost, or so late
+-- that its sender has moved on, must change nothing.
+local function is_repeated(sender, number)
+    local sent = ns .. ":sent:" .. sender
+    local last = redis.call("SET", sent, number, "PX", 600000, "GET")
+    if last and tonumber(last) >= tonumber(number) then
+        redis.call("SET", sent, last, "PX", 600000)
+        return true
+    end
+    return false
+end
+
+-- One idle process wakes, fetches, and wakes the next one if something is left.
+local function wake(queue)
+    redis.call("ZADD", ns .. ":wake:" .. queue, 0, "")
+end
+
+-- Turns make shares fair: a message's turn follows the last one given to its fair key, but is
+-- never before the turn that is served now. So a key with a thousand messages waiting and a key
+-- with one are served alternately. Turns given in this call are kept here until `save_turns`.
+local turns = {}
+
+local function next_turn(queue, level, fair)
+    local place = queue .. ":" .. level
+    local given = turns[place]
+    if not given then
+        local first = redis.call("ZRANGE", key(queue, "waiting:" .. level), 0, 0, "WITHSCORES")
+        if not first[2] then
+            first = redis.call("ZRANGE", key(queue, "turns:" .. level), 0, 0, "REV", "WITHSCORES")
+        end
+        given = { served = tonumber(first[2] or 0), last = {}, key = key(queue, "turns:" .. level) }
+        turns[place] = given
+    end
+    local last = given.last[fair] or tonumber(redis.call("ZSCORE", given.key, fair) or 0)
+    local turn = math.max(last + 1, given.served)
+    given.last[fair] = turn
+    return turn
+end
+
+local function save_turns()
+    for _, given in pairs(turns) do
+        for fair, turn in pairs(given.last) do
+            redis.call("ZADD", given.key, turn, fair)
+        end
+        -- A key whose last turn has been served needs no memory; the last member keeps the count.
+        if redis.call("ZCARD", given.key) > 32 then
+            redis.call("ZREMRANGEBYSCORE", given.key, "-inf", "(" .. string.format("%.17g", given.served))
+        end
+    end
+end
+
+local function wait_at(queue, id, level, turn)
+    redis.call("ZADD", key(queue, "waiting:" .. level), turn, id)
+    local ready = ns .. ":ready:" .. level
+    if not redis.call("ZSCORE", ready, queue) then
+        local first = redis.call("ZRANGE", ready, 0, 0, "WITHSCORES")
+        redis.call("ZADD", ready, first[2] or 0, queue)
+    end
+    wake(queue)
+end
+
+local function wait_last(queue, id, level, bias, fair)
+    wait_at(queue, id, level, next_turn(queue, level, fair) + bias)
+end
+
+local function delay(queue, id, due)
+    local delayed = key(queue, "delayed")
+    redis.call("ZADD", delayed, due, id)
+    if redis.call("ZRANK", delayed, id) == 0 then
+        redis.call("ZADD", ns .. ":due", due, queue)
+        wake(queue) -- an idle process blocks until the first due time it knew of
+    end
+end
+
+local function forget_delayed(queue, id)
+    local delayed = key(queue, "delayed")
+    if redis.call("ZREM", delayed, id) == 0 then
+        return false
+    end
+    local first = redis.call("ZRANGE", delayed, 0, 0, "WITHSCORES")
+    if first[2] then
+        redis.call("ZADD", ns .. ":due", first[2], queue)
+    else
+        redis.call("ZREM", ns .. ":due", queue)
+    end
+    return true
+end
+
+-- The unique key is free again once its message is done, dead or deleted.
+local function free_unique(queue, id, value)
+    local _, _, _, unique = parse(value)
+    if unique == "-" then
+        return
+    end
+    local holder = redis.call("HGET", ns .. ":unique", unique)
+    local held_queue, _, _, held_id = parse_holder(holder)
+    if held_queue == queue and held_id == id then
+        redis.call("HDEL", ns .. ":unique", unique)
+    end
+end
+
+-- The lease ends only for the fetch that took it: a late ack must not settle a later delivery.
+local function end_lease(queue, id, process, fetch)
+    local leased = key(queue, "leased")
+    local lease = redis.call("HGET", leased, id)
+    local prefix = process .. " " .. fetch .. " "
+    if not lease or string.sub(lease, 1, #prefix) ~= prefix then
+        return nil
+    end
+    redis.call("HDEL", leased, id)
+    return string.match(lease, "^%S+ %S+ (%S+) (%S+)", 1)
+end
+
+local function bury(queue, id, value, reason)
+    free_unique(queue, id, value)
+    redis.call("ZADD", key(queue, "dead"), now, id)
+    redis.call("HSET", key(queue, "reasons"), id, reason)
+end
+
+-- A freed slot matters to others only where a queue's limit kept them from fetching.
+local function wake_if_limited(queue)
+    if redis.call("HEXISTS", ns .. ":rules", "limit:" .. queue) == 1 then
+        wake(queue)
+    end
+end

@@ -1,0 +1,133 @@
+"""A worker process as Redis sees it: its name, its leases and its heartbeat.
+
+Redis lends messages to a process, not to a connection: while it beats, its messages are its
+own; once its lease is over, any other process's heartbeat gives them back to their queues.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from threading import Lock
+from typing import NamedTuple
+
+from brokers.connection import CALL_TIMEOUT_S, CONNECTION_ERRORS, Argument, Dial, Link
+from brokers.scripts import BEAT, RETURN, WORK
+from brokers.sender import SERVER_CLOCK
+
+LEASE_S = 10.0
+# An idle process blocks this long at most: with the heartbeat, less than one command a second.
+LONGEST_DOZE_S = 5.0
+
+
+class Settled(NamedTuple):
+    """How a delivery ended: `ack`, `nack` or `back` to the head of its queue."""
+
+    how: str
+    queue: str
+    message_id: str
+    fetch: int
+    reason: bytes = b""
+
+
+class Lent(NamedTuple):
+    """A message lent to this process; `fetch` tells this lease from the message's next one.
+
+    `claim` proves the lease to a call that sends the message again.
+    """
+
+    queue: str
+    message_id: str
+    fetch: int
+    claim: str
+    value: bytes
+
+
+class Turn(NamedTuple):
+    """What one call brought; `due_in_s` until the next delayed message, None if there is none."""
+
+    lent: list[Lent]
+    due_in_s: float | None
+
+
+class Orders(NamedTuple):
+    """What a heartbeat brought back."""
+
+    is_new: bool
+    is_quiet: bool
+    must_stop: bool
+    recovered: int
+
+
+class Process:
+    """Talks to Redis in the name of one worker process. Methods may be called by any thread."""
+
+    def __init__(self, dial: Dial, namespace: str, *, lease_s: float = LEASE_S, most_deaths: int = 3) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._namespace = namespace
+        self._lease_ms = round(lease_s * 1000)
+        self._most_deaths = most_deaths
+        self._number = 0
+        self._lock = Lock()
+        self._work_link = Link(dial, namespace)
+        self._wake_link = Link(dial, namespace, timeout_s=LONGEST_DOZE_S + CALL_TIMEOUT_S)
+        self._beat_link = Link(dial, namespace)
+
+    def turn(self, want: int, queues: Collection[str], settled: Sequence[Settled]) -> Turn:
+        """Settle deliveries and fetch up to `want` messages in one call.
+
+        Raises one of CONNECTION_ERRORS; messages may then have been lent without being known
+        here, so call `give_back_unknown` before the next turn.
+        """
+        arguments: list[Argument] = [want, len(queues), *queues]
+        for one in settled:
+            arguments += one
+        with self._lock:
+            fetch, due_in_ms, found = self._work_link.run(WORK, self._numbered(arguments))
+        claim = f"{self.name} {fetch}"
+        lent = [
+            Lent(found[i].decode(), found[i + 1].decode(), fetch, claim, found[i + 2])
+            for i in range(0, len(found), 3)
+        ]
+        return Turn(lent, due_in_ms / 1000 if due_in_ms >= 0 else None)
+
+    def wait_for_work(self, queues: Collection[str], timeout_s: float) -> None:
+        """Block until something may have come to one of the queues."""
+        keys = [f"{self._namespace}:wake:{queue}" for queue in queues]
+        self._wake_link.command("BZPOPMIN", *keys, max(timeout_s, 0.001))
+
+    def stop_waiting(self) -> None:
+        """End a `wait_for_work` of another thread."""
+        self._wake_link.close()
+
+    def give_back_unknown(self, held: Collection[str], *, leave: bool = False) -> int:
+        """Hand back every message lent to this process but not held; `leave` ends its leases too."""
+        arguments = ["leave" if leave else "stay", *held]
+        with self._lock:
+            return self._work_link.run(RETURN, self._numbered(arguments))  # type: ignore[no-any-return]
+
+    def beat(self, record: Mapping[str, Argument]) -> Orders:
+        """Extend the lease, and recover the messages of processes whose lease is over."""
+        pairs = [part for pair in record.items() for part in pair]
+        known, quiet, stop, recovered = self._beat_link.run(
+            BEAT, (SERVER_CLOCK, self.name, self._lease_ms, self._most_deaths, *pairs)
+        )
+        return Orders(known == 0, quiet == b"1", stop == b"1", recovered)
+
+    def end_beats(self) -> None:
+        """Close the heartbeat's connection; gevent's sockets belong to the thread that opened them."""
+        self._beat_link.close()
+
+    def leave(self) -> None:
+        """Hand back everything and end the leases; if Redis does not hear it, the clock will tell."""
+        with suppress(*CONNECTION_ERRORS):
+            self.give_back_unknown((), leave=True)
+        self._work_link.close()
+        self._wake_link.close()
+
+    def _numbered(self, arguments: Sequence[Argument]) -> tuple[Argument, ...]:
+        self._number += 1
+        return (SERVER_CLOCK, self.name, self._number, *arguments)

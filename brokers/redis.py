@@ -1,0 +1,419 @@
+"""The broker: a `dramatiq.Broker` with real priorities, no polling and no loss.
+
+One message's life: `enqueue` here -> lua/enqueue.lua -> waiting or delayed -> lua/work.lua lends
+it to a worker process (dispatcher.py) -> the actor runs -> ack or nack, carried by the same
+process's next call of lua/work.lua. Keys and places: lua/layout.lua.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from threading import current_thread, local
+from typing import Any
+
+import redis
+from dramatiq import Broker, Consumer, Message, Middleware
+from dramatiq.common import current_millis, dq_name, q_name
+from dramatiq.errors import BrokerError, ConnectionClosed, DecodeError, QueueJoinTimeout
+from dramatiq.middleware import MiddlewareError
+from dramatiq.worker import Worker
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+from brokers import codec, envelope
+from brokers.codec import COALESCED_OPTION
+from brokers.connection import CALL_TIMEOUT_S, CONNECTION_ERRORS, Argument, dialler
+from brokers.consumer import QueueConsumer, WorkerConsumer
+from brokers.delivery import Delivery
+from brokers.dispatcher import Dispatcher
+from brokers.envelope import ETA_OPTION, LEASE_OPTION, MOST_BIAS, level_of, read_text
+from brokers.heartbeat import HUNG_AFTER_S
+from brokers.process import LEASE_S, Lent, Process, Settled
+from brokers.scripts import BEAT, ENQUEUE, PURGE, SEND_AGAIN
+from brokers.sender import SERVER_CLOCK, Senders
+
+# A chunk of enqueue_many keeps the server busy for a few milliseconds, not longer.
+CHUNK = 500
+PURGE_CHUNK = 2000
+PRIORITY_OPTION = "broker_priority"
+
+
+class BrokerFull(BrokerError):
+    """Redis has reached maxmemory: the message was not enqueued. Leased ones still settle."""
+
+
+class PriorityRedisBroker(Broker):
+    """Redis or Valkey 7.0 or newer; `client` may be a Sentinel's or a cluster's.
+
+    Message and actor options: `broker_priority` (urgent, high, normal, low), `fair_key`,
+    `unique_key`, `unique_strength`. A message whose unique key is held comes back from `enqueue`
+    with `options["coalesced_with"] = {"message_id", "run_id"}` and is not enqueued.
+
+    Further `parameters` go to `redis.Redis`. Raises ConnectionClosed when Redis does not answer
+    several attempts, BrokerFull at maxmemory.
+    """
+
+    def __init__(  # noqa: PLR0913 -- the constructor that dramatiq's users know, and our own settings
+        self,
+        *,
+        url: str | None = None,
+        client: Any = None,
+        namespace: str = "clubsync",
+        middleware: list[Middleware] | None = None,
+        max_deaths: int = 3,
+        lease_s: float = LEASE_S,
+        hung_after_s: float = HUNG_AFTER_S,
+        **parameters: Any,
+    ) -> None:
+        self._hooked: list[Middleware] = []
+        self._hooks: dict[str, list[Callable[..., None]]] = {}
+        super().__init__(middleware=middleware)
+        self.actor_options.add(PRIORITY_OPTION)
+        self.queues: set[str] = set()
+        self.namespace = namespace
+        self.client = client if client is not None else _open_client(url, parameters)
+        self.max_deaths = max_deaths
+        self.lease_s = lease_s
+        self.hung_after_s = hung_after_s
+        self._key = f"{{{namespace}}}"  # one hash tag: one slot of a cluster
+        self._dial = dialler(self.client, self._key)
+        self._senders = Senders(self._dial, self._key)
+        self._dispatchers: dict[Worker, Dispatcher] = {}
+        self._settling = local()
+
+    # -- declaring
+
+    def declare_queue(self, queue_name: str) -> None:
+        """Declare a queue; nothing happens if it is declared already."""
+        if queue_name in self.queues:
+            return
+        self.emit_before("declare_queue", queue_name)
+        self.queues.add(queue_name)
+        self.emit_after("declare_queue", queue_name)
+        # Middleware may count on hearing of it; its consumer has nothing to do.
+        delayed_name = dq_name(queue_name)
+        self.delay_queues.add(delayed_name)
+        self.emit_after("declare_delay_queue", delayed_name)
+
+    def get_declared_queues(self) -> set[str]:
+        return self.queues.copy()
+
+    # -- sending
+
+    def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
+        """Enqueue a message, to start after `delay` ms; repeatable by its id.
+
+        A message that a worker holds is moved from its lease to its new place, so a retry is
+        never in two places and never in none.
+        """
+        message, delay = self._prepare(message, delay)
+        self.emit_before("enqueue", message, delay)
+        try:
+            self._send(message, delay)
+        except (ConnectionClosed, BrokerFull):
+            delivery = getattr(self._settling, "delivery", None)
+            if delivery is not None:
+                delivery.owed.append((message, delay))
+            raise
+        self.emit_after("enqueue", message, delay)
+        return message
+
+    def enqueue_many(
+        self, messages: Iterable[Message[Any] | tuple[Message[Any], int | None]]
+    ) -> list[Message[Any]]:
+        """Enqueue messages, or pairs of message and delay in ms, in a few round trips.
+
+        Any mix of actors, delays, priorities and unique keys; hooks run for each message. When
+        one chunk fails, the ones before it are enqueued, and sending all again does no harm.
+        """
+        sent: list[Message[Any]] = []
+        pending: list[tuple[Message[Any], int | None]] = []
+
+        def chunks() -> Iterator[list[Argument]]:
+            source = iter(messages)
+            while some := list(islice(source, CHUNK)):
+                arguments: list[Argument] = []
+                for item in some:
+                    message, delay = (
+                        self._prepare(*item) if isinstance(item, tuple) else self._prepare(item, None)
+                    )
+                    self.emit_before("enqueue", message, delay)
+                    arguments += self._arguments(message, delay)
+                    pending.append((message, delay))
+                yield arguments
+
+        with self._senders.lend() as sender, _translated_errors():
+            for answers in sender.call_many(ENQUEUE, chunks()):
+                done, pending[: len(answers)] = pending[: len(answers)], []
+                for (message, delay), answer in zip(done, answers, strict=True):
+                    self._read_answer(message, delay, answer)
+                    self.emit_after("enqueue", message, delay)
+                    sent.append(message)
+        return sent
+
+    def _prepare(self, message: Message[Any], delay: int | None) -> tuple[Message[Any], int | None]:
+        """The copy that is sent: its options name it in Redis, and say when it is due."""
+        options = {**message.options, "redis_message_id": message.message_id}
+        if delay is not None:
+            options[ETA_OPTION] = current_millis() + delay
+        elif isinstance(eta := options.get(ETA_OPTION), int | float):
+            delay = max(int(eta) - current_millis(), 0)
+        copy = Message(
+            q_name(message.queue_name),
+            message.actor_name,
+            message.args,
+            message.kwargs,
+            options,
+            message.message_id,
+            message.message_timestamp,
+        )
+        return copy, delay
+
+    def _arguments(
+        self, message: Message[Any], delay: int | None, claim: str | None = None
+    ) -> tuple[Argument, ...]:
+        options = message.options
+        if claim is None:
+            claim = _claim(message)
+        priority = options.get(PRIORITY_OPTION)
+        bias = 0
+        actor = self.actors.get(message.actor_name)
+        if actor is not None:
+            if priority is None:
+                priority = actor.options.get(PRIORITY_OPTION)
+            if actor.priority:
+                bias = max(-MOST_BIAS, min(actor.priority, MOST_BIAS))
+        due_ms = int(options.get(ETA_OPTION) or 0)
+        value = envelope.pack(
+            message,
+            level=2 if priority is None else level_of(priority),
+            bias=bias,
+            due_ms=due_ms,
+            body=codec.encode(message),
+        )
+        return message.queue_name, message.message_id, max(delay or 0, 0), claim, value
+
+    def _send(self, message: Message[Any], delay: int | None) -> None:
+        arguments = self._arguments(message, delay)
+        script = SEND_AGAIN if arguments[3] else ENQUEUE
+        with self._senders.lend() as sender, _translated_errors():
+            answer = sender.call(script, arguments)[0]
+        self._read_answer(message, delay, answer)
+
+    def _read_answer(self, message: Message[Any], delay: int | None, answer: Any) -> None:
+        if not isinstance(answer, list):
+            return
+        holder_id, run_id = answer[0].decode(), read_text(answer[1].decode())
+        message.options[COALESCED_OPTION] = {"message_id": holder_id, "run_id": run_id}
+        if answer[2]:
+            self._upgrade(message, delay, holder_id, run_id)
+
+    def _upgrade(self, message: Message[Any], delay: int | None, holder_id: str, run_id: str | None) -> None:
+        """Put this stronger request in the waiting one's place, under the waiting one's names."""
+        kwargs = message.kwargs if run_id is None else {**message.kwargs, "run_id": run_id}
+        stronger = Message(
+            message.queue_name,
+            message.actor_name,
+            message.args,
+            kwargs,
+            {**message.options, "redis_message_id": holder_id},
+            holder_id,
+            message.message_timestamp,
+        )
+        with self._senders.lend() as sender, _translated_errors():
+            sender.call(ENQUEUE, self._arguments(stronger, delay, claim="upgrade"))
+
+    # -- consuming
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
+        """A consumer of one queue; within a Worker, one that leaves fetching to the dispatcher."""
+        for worker, dispatcher in self._dispatchers.items():
+            if worker.consumers.get(queue_name) is current_thread():
+                return WorkerConsumer(dispatcher, queue_name, timeout)
+        return QueueConsumer(self, self._new_process(), queue_name, prefetch, timeout)
+
+    def _new_process(self) -> Process:
+        return Process(self._dial, self._key, lease_s=self.lease_s, most_deaths=self.max_deaths)
+
+    def open_delivery(self, lent: Lent) -> Delivery:
+        """The message that was lent, with its lease. Raises DecodeError."""
+        try:
+            header, body = envelope.unpack(lent.value)
+        except ValueError as error:
+            raise DecodeError("The message has no header.", lent.value, error) from error
+        message = codec.decode(body)
+        if message.queue_name != lent.queue or message.message_id != lent.message_id:
+            # Somebody edited it; where Redis keeps it counts.
+            message = replace(message, queue_name=lent.queue, message_id=lent.message_id)
+        message.options["redis_message_id"] = lent.message_id
+        message.options[LEASE_OPTION] = f"{lent.queue} {lent.claim}"
+        delivery = Delivery(message, lent)
+        if header.due_ms:
+            self.emit_before("delay_message", delivery)
+        return delivery
+
+    def undecodable(self, lent: Lent, error: DecodeError) -> Settled:
+        """How a message ends that nobody can read: dead, by itself, with the reason."""
+        self.logger.error("Message %s of queue %s cannot be read; it is dead.", lent.message_id, lent.queue)
+        reason = {"kind": "undecodable", "error": f"{error}: {error.error}", "host": socket.gethostname()}
+        return Settled("nack", lent.queue, lent.message_id, lent.fetch, json.dumps(reason).encode())
+
+    def reason_of(self, delivery: Delivery) -> bytes:
+        """What the dead letters say of a message that failed."""
+        error = delivery._exception  # noqa: SLF001 -- dramatiq's own results middleware reads it too
+        reason = {
+            "kind": "failed",
+            "error": f"{type(error).__name__}: {error}" if error is not None else "rejected",
+            "host": socket.gethostname(),
+            "retries": delivery.options.get("retries", 0),
+        }
+        return json.dumps(reason).encode()
+
+    def pay_owed(self, delivery: Delivery) -> None:
+        """Send what a hook failed to send after the message was processed.
+
+        Raises one of CONNECTION_ERRORS; dramatiq then tries to settle the message again later.
+        """
+        while delivery.owed:
+            message, delay = delivery.owed[0]
+            self._send(message, delay)
+            delivery.owed.pop(0)
+
+    # -- hooks
+
+    def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
+        if signal == "worker_boot":
+            self._attach(args[0])
+        elif signal == "worker_shutdown":
+            self._dispatchers[args[0]].stop_fetching()
+        for hook in self._hooks_of("before_" + signal):
+            try:
+                hook(self, *args, **kwargs)
+            except MiddlewareError:
+                raise
+            except Exception:
+                self.logger.critical("Unexpected failure in before_%s of %r.", signal, hook, exc_info=True)
+
+    def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
+        if signal == "worker_shutdown":
+            self._dispatchers.pop(args[0]).close()
+        elif signal in ("process_message", "skip_message"):
+            self._settling.delivery = args[0]
+        try:
+            for hook in reversed(self._hooks_of("after_" + signal)):
+                try:
+                    hook(self, *args, **kwargs)
+                except Exception:
+                    self.logger.critical("Unexpected failure in after_%s of %r.", signal, hook, exc_info=True)
+        finally:
+            if signal in ("process_message", "skip_message"):
+                self._settling.delivery = None
+
+    def _hooks_of(self, name: str) -> list[Callable[..., None]]:
+        """The hooks that do anything: most middleware leave most of them empty."""
+        if self._hooked != self.middleware:
+            self._hooked = self.middleware.copy()
+            self._hooks = {}
+        hooks = self._hooks.get(name)
+        if hooks is None:
+            empty = getattr(Middleware, name)
+            hooks = [
+                hook
+                for middleware in self.middleware
+                if getattr(hook := getattr(middleware, name), "__func__", None) is not empty
+            ]
+            self._hooks[name] = hooks
+        return hooks
+
+    def _attach(self, worker: Worker) -> None:
+        dispatcher = Dispatcher(self, worker, self._new_process(), hung_after_s=self.hung_after_s)
+        worker.work_queue = dispatcher.slots  # type: ignore[assignment]
+        self._dispatchers[worker] = dispatcher
+        dispatcher.start()
+
+    # -- operating
+
+    def recover(self) -> int:
+        """Give back the messages of dead worker processes; how many. Workers do it by themselves."""
+        with self._senders.lend() as sender, _translated_errors():
+            return int(sender.ask(BEAT, (SERVER_CLOCK, "", 0, self.max_deaths))[3])
+
+    def queue_size(self, queue_name: str) -> int:
+        """Messages that wait, are delayed or run."""
+        prefix = f"{self._key}:q:{q_name(queue_name)}:"
+        with self.client.pipeline(transaction=True) as pipe:
+            for level in range(4):
+                pipe.zcard(f"{prefix}waiting:{level}")
+            pipe.zcard(f"{prefix}delayed")
+            pipe.hlen(f"{prefix}leased")
+            return int(sum(pipe.execute()))
+
+    def join(self, queue_name: str, *, interval: int = 100, timeout: int | None = None) -> None:
+        """Wait until no message of the queue waits, is delayed or runs.
+
+        `interval` and `timeout` in ms. Raises QueueJoinTimeout.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout / 1000
+        while self.queue_size(queue_name):
+            if deadline is not None and time.monotonic() >= deadline:
+                raise QueueJoinTimeout(queue_name)
+            time.sleep(interval / 1000)
+
+    def flush(self, queue_name: str) -> None:
+        """Delete every message of a queue, dead ones included."""
+        self.purge(queue_name, "waiting", "delayed", "leased", "dead")
+
+    def flush_all(self) -> None:
+        for queue_name in self.queues:
+            self.flush(queue_name)
+
+    def purge(self, queue_name: str, *places: str) -> int:
+        """Delete the messages of a queue that are `waiting`, `delayed`, `leased` or `dead`; how many."""
+        deleted = 0
+        with self._senders.lend() as sender, _translated_errors():
+            while some := sender.ask(PURGE, (SERVER_CLOCK, q_name(queue_name), PURGE_CHUNK, *places)):
+                deleted += some
+        return deleted
+
+    def close(self) -> None:
+        for dispatcher in self._dispatchers.values():
+            dispatcher.close()
+        self._dispatchers.clear()
+        self._senders.close()
+
+
+def _open_client(url: str | None, parameters: dict[str, Any]) -> redis.Redis:
+    # Waits for a free connection instead of failing, and tries a command again at most twice:
+    # this client's commands read, or may be repeated. The broker's own links never repeat blindly.
+    settings = {
+        "max_connections": 32,
+        "timeout": 10,
+        "socket_timeout": CALL_TIMEOUT_S,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), 2),
+        **parameters,
+    }
+    if url is not None:
+        return redis.Redis(connection_pool=redis.BlockingConnectionPool.from_url(url, **settings))
+    return redis.Redis(connection_pool=redis.BlockingConnectionPool(**settings))
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    try:
+        yield
+    except CONNECTION_ERRORS as error:
+        raise ConnectionClosed(error) from error
+    except redis.exceptions.OutOfMemoryError as error:
+        raise BrokerFull("Redis is at maxmemory; the message was not enqueued.") from error
+
+
+def _claim(message: Message[Any]) -> str:
+    """The lease that is given up by sending this message again, "" if it has none in its queue."""
+    queue, _, claim = message.options.get(LEASE_OPTION, "").partition(" ")
+    return claim if queue == message.queue_name else ""
