@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
 import socket
 import sys
 from collections.abc import Iterator
-from datetime import datetime
 from functools import partial
 from importlib import metadata
-from uuid import uuid4
 
 from brokers import embedded
 from brokers.chain import open_sender
@@ -23,7 +19,7 @@ from settings.loader import Loaded, load
 from settings.schema import Settings
 from stores.redis.idempotency import Answers
 from stores.redis.progress import Progress
-from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, Service
+from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_process
 from stores.sql.engine import open_engine
 from stores.sql.migrate import upgrade
 from stores.sql.stores import open_stores
@@ -40,8 +36,6 @@ EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
 PROVIDERS = "clubsync.providers"
 
-log = logging.getLogger("web")
-
 
 def main() -> int:
     """Serve until SIGTERM; 0 after an orderly end, 1 or 2 with one clear sentence."""
@@ -57,7 +51,7 @@ def main() -> int:
         with listener, _redis_url(loaded.settings) as redis_url:
             _serve(loaded, redis_url, listener)
     except (ConfigurationError, SyncError) as error:
-        print(f"web: {error}", file=sys.stderr)  # noqa: T201 for the person who started it
+        print(error, file=sys.stderr)  # noqa: T201 for the person who started it
         return EXIT_FAILED
     return 0
 
@@ -115,7 +109,8 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
             Check(name="disk", ask=partial(checks.check_disk, settings.home)),
         ),
     )
-    heartbeat = Heartbeat(registry, _describe(clock.now()), every_s=BEAT_EVERY_S)
+    this_process = describe_process("web", clock)
+    heartbeat = Heartbeat(registry, lambda: this_process, every_s=BEAT_EVERY_S)
     heartbeat.start()
     try:
         serve(create_app(services), listener, services.stopping)
@@ -124,18 +119,6 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
         broker.close()
         client.close()
         engine.dispose()
-
-
-def _describe(started_at: datetime) -> partial[Service]:
-    return partial(
-        Service,
-        id=f"web-{uuid4().hex[:8]}",
-        role="web",
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        version=metadata.version("clubsync"),
-        started_at=started_at,
-    )
 
 
 if __name__ == "__main__":

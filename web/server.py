@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 from types import FrameType
@@ -15,6 +16,8 @@ from sync.errors import ConfigurationError
 # Open progress streams end by themselves at once; this bounds a request that does not.
 GRACE_S = 2
 BACKLOG = 2048
+
+log = logging.getLogger(__name__)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -64,4 +67,9 @@ def serve(app: FastAPI, listener: socket.socket, stopping: asyncio.Event) -> Non
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
+    # Its start and end are told by ours; what is left are warnings and errors.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    host, port = listener.getsockname()[:2]
+    log.info("web_started", extra={"address": f"http://{f'[{host}]' if ':' in host else host}:{port}/"})
     Server(config, stopping).run(sockets=[listener])
+    log.info("web_stopped")
