@@ -30,8 +30,16 @@ _bound: ContextVar[Mapping[str, Any]] = ContextVar("bound", default=MappingProxy
 OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 # Shorter secrets would blank out ordinary words.
 MIN_SECRET_CHARS = 6
-# They log each request's URL, a key within it, at info.
-CHATTY = ("httpx", "httpcore", "apscheduler", "dramatiq", "alembic", "asyncio")
+# They log each request's URL, a key within it, or each job, at info; APScheduler also warns
+# whenever a sweep takes longer than its interval, which is in order.
+QUIETED = {
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "apscheduler": logging.ERROR,
+    "dramatiq": logging.WARNING,
+    "alembic": logging.WARNING,
+    "asyncio": logging.WARNING,
+}
 
 
 @contextmanager
@@ -51,8 +59,8 @@ def set_up(settings: Settings, *, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.logging.level.upper())
-    for name in CHATTY:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name, level in QUIETED.items():
+        logging.getLogger(name).setLevel(max(level, root.level))
 
 
 def secrets_of(value: Any) -> Iterator[str]:

@@ -1,0 +1,59 @@
+"""What people ask of the scheduler: an entry at once, or a batch of their own.
+
+Requests wait in Redis for the leader. One is taken off the list only after it was carried
+out, under ids of its own, so that a takeover in between repeats it without effect.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import msgspec
+
+from scheduler.batches import Batches
+from scheduler.leader import Leader
+from scheduler.schedule import Entry
+from scheduler.ticker import Ticker
+from stores.redis.batches import Batch, BatchState
+from stores.redis.batches import Batches as BatchStore
+from stores.redis.schedule import RunNow, Schedule
+from sync.errors import NotFound, PermanentError
+
+log = logging.getLogger(__name__)
+
+
+class Requests:
+    def __init__(
+        self, leader: Leader, ticker: Ticker, batches: Batches, schedule: Schedule, batch_store: BatchStore
+    ) -> None:
+        self._leader = leader
+        self._ticker = ticker
+        self._batches = batches
+        self._schedule = schedule
+        self._batch_store = batch_store
+
+    def answer(self, table: Mapping[str, Entry]) -> None:
+        """Carry out what is asked for. Raises what may pass by itself; the rest is asked for still."""
+        for request in self._schedule.asked():
+            self._run_now(request, table)
+            self._schedule.answer(request.id)
+        for batch in self._batch_store.asked():
+            self._start(batch)
+            self._batch_store.answer(batch.id)
+
+    def _run_now(self, request: RunNow, table: Mapping[str, Entry]) -> None:
+        try:
+            if (entry := table.get(request.entry_id)) is None:
+                raise NotFound(f"schedule entry {request.entry_id} does not exist, or its settings pause it")
+            self._ticker.run_now(entry, request)
+        except PermanentError as error:
+            log.warning("entry_not_run", extra={"entry": request.entry_id, "reason": str(error)})
+
+    def _start(self, batch: Batch) -> None:
+        try:
+            self._batches.start(batch, raise_if_not_leading=self._leader.raise_if_not_leading)
+        except PermanentError as error:
+            log.warning("batch_failed", extra={"batch_id": batch.id, "reason": str(error)})
+            failed = msgspec.structs.replace(batch, state=BatchState.FAILED, message=str(error))
+            self._batch_store.save(failed)

@@ -1,0 +1,94 @@
+"""The scheduler process: it leads or waits, and while it leads it sweeps the table.
+
+APScheduler runs the sweeps, in memory; what must survive is in Redis. Each entry and each
+chore has a job of its own, so that a long batch holds up nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from functools import partial
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from scheduler.leader import Leader, NotLeading
+from scheduler.requests import Requests
+from scheduler.schedule import Entry, table
+from scheduler.ticker import Ticker
+from settings.schema import SchedulerSettings
+from sync.errors import SyncError
+
+log = logging.getLogger(__name__)
+
+SWEEP_EVERY_S = 1.0
+MOST_THREADS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Work that whoever leads does every `every_s`: recovering leases, reading the inbox."""
+
+    name: str
+    every_s: float
+    perform: Callable[[], object]
+
+
+class Service:
+    """`start` returns at once; `stop` ends the sweeps, lets the next one lead and waits for both."""
+
+    def __init__(self, leader: Leader, ticker: Ticker, requests: Requests, chores: Sequence[Chore]) -> None:
+        self._leader = leader
+        self._ticker = ticker
+        self._requests = requests
+        self._chores = chores
+        self._table: Mapping[str, Entry] = {}
+        self._stopping = threading.Event()
+        self._leading = threading.Thread(target=leader.run, args=[self._stopping], name="leader", daemon=True)
+        self._jobs = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": ThreadPoolExecutor(MOST_THREADS)},
+            # A sweep does all that is due, so a missed one needs no other in its place.
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+
+    def start(self, settings: SchedulerSettings) -> None:
+        self._leading.start()
+        self._jobs.start()
+        self._repeat("requests", SWEEP_EVERY_S, lambda: self._requests.answer(self._table))
+        for chore in self._chores:
+            self._repeat(f"chore:{chore.name}", chore.every_s, chore.perform)
+        self.apply(settings)
+
+    def apply(self, settings: SchedulerSettings) -> None:
+        """Put another table in place; entries that stay the same go on undisturbed."""
+        entries = table(settings.entries)
+        for name in self._table.keys() - entries.keys():
+            self._jobs.remove_job(f"entry:{name}")
+        for name, entry in entries.items():
+            if self._table.get(name) != entry:
+                self._repeat(f"entry:{name}", SWEEP_EVERY_S, partial(self._ticker.sweep, entry))
+        self._table = entries
+
+    def stop(self) -> None:
+        self._jobs.shutdown(wait=True)
+        self._stopping.set()
+        self._leading.join()
+
+    def _repeat(self, job_id: str, every_s: float, perform: Callable[[], object]) -> None:
+        work = partial(self._lead, job_id, perform)
+        self._jobs.add_job(work, "interval", seconds=every_s, id=job_id, replace_existing=True)
+
+    def _lead(self, job_id: str, perform: Callable[[], object]) -> None:
+        if self._leader.term is None:
+            return
+        try:
+            perform()
+        except NotLeading:
+            log.info("job_left_to_the_next_leader", extra={"job": job_id})
+        except SyncError as error:
+            log.warning("job_failed", extra={"job": job_id, "reason": str(error)})

@@ -1,0 +1,192 @@
+"""Sends what each entry is due to send: each tick once, over kills and takeovers.
+
+Ticks are sent a little ahead, with a delay: the broker holds them until they are due. A
+scheduler that takes over within that time sends the pending ones again under the same ids,
+and the broker, which has them, changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from scheduler.leader import Leader, NotLeading
+from scheduler.schedule import Entry, Tick, due
+from stores.redis.schedule import Claim, EntryState, Pause, RunNow, Schedule, TickResult
+from sync.errors import DeferredError, TransientError
+from sync.ports import Clock
+
+log = logging.getLogger(__name__)
+
+# A takeover takes one lease, and one renewal of the one who waits.
+AHEAD_LEASES = 2.0
+AHEAD_S = 2.0
+# An entry whose ticks fail this often in a row needs a person.
+MAX_FAILURES = 3
+# A cursor further in the future than this comes from a clock that was wrong.
+MAX_CLOCK_STEP = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a tick led to."""
+
+    batch_id: str | None = None
+    message: str | None = None
+
+
+class Send(Protocol):
+    def __call__(self, entry: Entry, tick: Tick, *, raise_if_not_leading: Callable[[], None]) -> Sent:
+        """Send what the tick asks for, to start when it is due; repeatable by the tick's id.
+
+        Long work calls `raise_if_not_leading` now and then.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class _Position:
+    """How far an entry is, as this leader knows it in one term."""
+
+    term: int
+    definition: str
+    cursor: datetime
+    pending: datetime | None
+
+
+class Ticker:
+    """One entry is swept by one thread at a time; different entries may be at once."""
+
+    def __init__(self, schedule: Schedule, leader: Leader, send: Send, clock: Clock) -> None:
+        self._schedule = schedule
+        self._leader = leader
+        self._send = send
+        self._clock = clock
+        self._positions: dict[str, _Position] = {}
+
+    def sweep(self, entry: Entry) -> None:
+        """Send the entry's due ticks, if this process leads. Raises StoreUnavailable."""
+        term = self._leader.term
+        if term is None:
+            return
+        position = self._position(entry, term)
+        try:
+            if position.pending is None or self._resume(entry, position):
+                self._advance(entry, position)
+        except NotLeading:
+            log.warning("tick_left_pending", extra={"entry": entry.id})
+
+    def run_now(self, entry: Entry, request: RunNow) -> None:
+        """Carry out an entry's action at once, beside its ticks, because somebody asked."""
+        now = self._clock.now()
+        tick = AskedTick(entry.id, request.requested_at, now, request.id)
+        sent = self._send(entry, tick, raise_if_not_leading=self._leader.raise_if_not_leading)
+        fields = {"entry": entry.id, "requested_by": request.requested_by, "batch_id": sent.batch_id}
+        log.info("entry_run_now", extra=fields)
+
+    def _position(self, entry: Entry, term: int) -> _Position:
+        known = self._positions.get(entry.id)
+        if known is None or known.term != term or known.definition != entry.definition:
+            known = self._positions[entry.id] = self._read(entry, term)
+        return known
+
+    def _read(self, entry: Entry, term: int) -> _Position:
+        state = self._schedule.states().get(entry.id, EntryState())
+        now = self._clock.now()
+        is_known = state.cursor_at is not None and state.definition == entry.definition
+        if state.cursor_at is not None and is_known and state.cursor_at < now + self._ahead + MAX_CLOCK_STEP:
+            return _Position(term, entry.definition, state.cursor_at, state.pending_at)
+        self._schedule.begin(entry.id, entry.definition, now, owner=self._leader.owner)
+        return _Position(term, entry.definition, now, None)
+
+    def _resume(self, entry: Entry, position: _Position) -> bool:
+        """Send the pending tick again; False while it still cannot be sent."""
+        pending = position.pending
+        assert pending is not None  # noqa: S101  the caller asked
+        tick = next(entry.ticks(pending - timedelta(milliseconds=1), pending), None)
+        if tick is None:  # a clock that was set, or a jitter that changed, moved the ticks
+            position.pending = None
+            return True
+        return self._carry_out(entry, tick, position)
+
+    def _advance(self, entry: Entry, position: _Position) -> None:
+        work = due(entry, position.cursor, self._clock.now(), ahead_s=self._ahead.total_seconds())
+        if work.passed is not None:
+            self._pass_over(entry, work.passed, position)
+        for tick in work.send:
+            self._leader.raise_if_not_leading()
+            claim = self._claim(entry, tick, position)
+            if claim is Claim.TAKEN and not self._carry_out(entry, tick, position):
+                return
+
+    def _claim(self, entry: Entry, tick: Tick, position: _Position) -> Claim:
+        claim = self._schedule.claim(entry.id, entry.definition, tick.at, owner=self._leader.owner)
+        if claim is Claim.LOST:
+            raise NotLeading("another scheduler leads")
+        position.cursor = tick.at
+        if claim is Claim.TAKEN:
+            position.pending = tick.at
+        if claim is Claim.PAUSED:
+            log.info("tick_passed_over", extra={"entry": entry.id, "tick_at": tick.at, "reason": "paused"})
+        return claim
+
+    def _pass_over(self, entry: Entry, tick: Tick, position: _Position) -> None:
+        if self._claim(entry, tick, position) is Claim.TAKEN:
+            message = f"missed: later than {entry.settings.catch_up_s:g} s"
+            log.warning("tick_missed", extra={"entry": entry.id, "tick_at": tick.at})
+            self._settle(
+                tick, position, TickResult(tick_at=tick.at, settled_at=self._clock.now(), message=message)
+            )
+
+    def _carry_out(self, entry: Entry, tick: Tick, position: _Position) -> bool:
+        try:
+            sent = self._send(entry, tick, raise_if_not_leading=self._leader.raise_if_not_leading)
+        except (TransientError, DeferredError) as error:
+            if self._clock.now() < tick.due_at + timedelta(seconds=entry.settings.catch_up_s):
+                log.warning("tick_not_sent_yet", extra={"entry": entry.id, "reason": str(error)})
+                return False
+            self._fail(tick, position, str(error))
+        except NotLeading:
+            raise
+        except Exception as error:
+            # Anything may be wrong with what one entry asks for; the others go on.
+            log.exception("tick_failed", extra={"entry": entry.id, "tick_at": tick.at})
+            self._fail(tick, position, f"{type(error).__name__}: {error}")
+        else:
+            log.info("tick_sent", extra={"entry": entry.id, "tick_at": tick.at, "batch_id": sent.batch_id})
+            result = TickResult(
+                tick_at=tick.at, settled_at=self._clock.now(), batch_id=sent.batch_id, message=sent.message
+            )
+            self._settle(tick, position, result)
+        return True
+
+    def _fail(self, tick: Tick, position: _Position, message: str) -> None:
+        now = self._clock.now()
+        result = TickResult(tick_at=tick.at, settled_at=now, is_failed=True, message=message)
+        if self._settle(tick, position, result) >= MAX_FAILURES:
+            reason = f"{MAX_FAILURES} ticks in a row failed; the last: {message}"
+            log.error("entry_paused_itself", extra={"entry": tick.entry_id, "reason": reason})
+            self._schedule.pause(tick.entry_id, Pause(by="scheduler", at=now, reason=reason))
+
+    def _settle(self, tick: Tick, position: _Position, result: TickResult) -> int:
+        failures = self._schedule.settle(tick.entry_id, result, owner=self._leader.owner)
+        position.pending = None
+        return failures
+
+    @property
+    def _ahead(self) -> timedelta:
+        return timedelta(seconds=self._leader.lease_s * AHEAD_LEASES + AHEAD_S)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedTick(Tick):
+    """Not of the schedule: somebody asked; the request gives the id."""
+
+    request_id: str
+
+    @property
+    def id(self) -> str:
+        return self.request_id

@@ -1,0 +1,161 @@
+"""Batches: what was asked for, how far sending is, and how to find the latest of an entry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+import redis
+
+from stores.redis.errors import answering
+from sync.errors import NotFound
+from sync.report import RunState
+
+# Longer than anybody asks how a night went.
+KEPT_S = 30 * 24 * 3600
+
+
+class BatchState(StrEnum):
+    """asked -> sending -> sent | failed; cancelled from any of the first two."""
+
+    ASKED = "asked"
+    SENDING = "sending"
+    SENT = "sent"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """Many accounts, synced under one preset over a window of `spread_s` from `starts_at` on.
+
+    Empty `types` and `tags` take all accounts. `total` accounts were chosen; of `sent`
+    messages `coalesced` met a sync that waited or ran already and have no run of their own.
+    `id` is a UUID in hex.
+    """
+
+    id: str
+    starts_at: datetime
+    requested_by: str
+    entry_id: str | None = None
+    preset: str = "full"
+    priority: str = "low"
+    types: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    provider: str | None = None
+    spread_s: float = 0.0
+    dry_run: bool = False
+    state: BatchState = BatchState.ASKED
+    total: int = 0
+    sent: int = 0
+    coalesced: int = 0
+    message: str | None = None
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the runs of a batch are; `eta_s` is None until it can be told."""
+
+    total: int
+    finished: int
+    succeeded: int
+    partial: int
+    failed: int
+    running: int
+    coalesced: int
+    eta_s: float | None
+
+    @property
+    def is_finished(self) -> bool:
+        return self.finished >= self.total
+
+
+def progress(batch: Batch, counts: Mapping[RunState, int], now: datetime) -> Progress:
+    """From the states of the batch's runs (`stores.sql.runs.Runs.count_by_state`)."""
+    finished = sum(count for state, count in counts.items() if state.is_final) + batch.coalesced
+    elapsed_s = (now - batch.starts_at).total_seconds()
+    left = max(batch.total - finished, 0)
+    eta_s: float | None = 0.0 if left == 0 else None
+    if left and finished > batch.coalesced and elapsed_s > 0:
+        by_rate_s = elapsed_s * left / (finished - batch.coalesced)
+        eta_s = max(by_rate_s, batch.spread_s - elapsed_s)
+    return Progress(
+        total=batch.total,
+        finished=finished,
+        succeeded=counts.get(RunState.SUCCEEDED, 0),
+        partial=counts.get(RunState.PARTIAL, 0),
+        failed=counts.get(RunState.FAILED, 0),
+        running=counts.get(RunState.RUNNING, 0),
+        coalesced=batch.coalesced,
+        eta_s=eta_s,
+    )
+
+
+class Batches:
+    """Asked for by anybody through `ask`, carried out by the leading scheduler. Raises StoreUnavailable."""
+
+    def __init__(self, client: redis.Redis, namespace: str) -> None:
+        self._client = client
+        prefix = f"{{{namespace}}}:batches"
+        self._prefix = f"{prefix}:"
+        self._index = f"{prefix}:index"
+        self._latest = f"{prefix}:latest"
+        self._asked = f"{prefix}:asked"
+
+    def ask(self, batch: Batch) -> None:
+        """Leave a batch for the leader, who starts it within about a second; repeatable by its id."""
+        with answering(), self._client.pipeline() as pipeline:
+            self._put(pipeline, batch)
+            pipeline.sadd(self._asked, batch.id)
+            pipeline.execute()
+
+    def asked(self) -> Sequence[Batch]:
+        """Batches that were asked for and not carried out yet, the earliest first."""
+        with answering():
+            members: Any = self._client.smembers(self._asked)
+        found = [self._read(member.decode()) for member in members]
+        return sorted((batch for batch in found if batch), key=lambda batch: batch.starts_at)
+
+    def answer(self, batch_id: str) -> None:
+        """Take a batch off the list once it is carried out."""
+        with answering():
+            self._client.srem(self._asked, batch_id)
+
+    def save(self, batch: Batch) -> None:
+        with answering(), self._client.pipeline() as pipeline:
+            self._put(pipeline, batch)
+            pipeline.execute()
+
+    def find(self, batch_id: str) -> Batch:
+        """Raises NotFound."""
+        if (batch := self._read(batch_id)) is None:
+            raise NotFound(f"batch {batch_id} does not exist")
+        return batch
+
+    def find_or_none(self, batch_id: str) -> Batch | None:
+        return self._read(batch_id)
+
+    def latest(self, entry_id: str) -> Batch | None:
+        """The last batch of a schedule entry."""
+        with answering():
+            batch_id: Any = self._client.hget(self._latest, entry_id)
+        return self._read(batch_id.decode()) if batch_id else None
+
+    def list(self, limit: int = 50) -> Sequence[Batch]:
+        """Newest first."""
+        with answering():
+            ids: Any = self._client.zrevrange(self._index, 0, limit - 1)
+        return [batch for batch_id in ids if (batch := self._read(batch_id.decode())) is not None]
+
+    def _put(self, pipeline: Any, batch: Batch) -> None:
+        pipeline.set(self._prefix + batch.id, msgspec.json.encode(batch), ex=KEPT_S)
+        pipeline.zadd(self._index, {batch.id: batch.starts_at.timestamp()})
+        pipeline.zremrangebyscore(self._index, 0, batch.starts_at.timestamp() - KEPT_S)
+        if batch.entry_id is not None:
+            pipeline.hset(self._latest, batch.entry_id, batch.id)
+
+    def _read(self, batch_id: str) -> Batch | None:
+        with answering():
+            value: Any = self._client.get(self._prefix + batch_id)
+        return msgspec.json.decode(value, type=Batch) if value is not None else None
