@@ -1,0 +1,87 @@
+"""The quota of a provider key: rate, concurrency, pauses, and what is kept for urgent work."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from providers.ports import Ledgers
+
+
+def test_first_request_goes_at_once(ledgers: Ledgers) -> None:
+    admission = ledgers.ledger("key", requests_per_s=1, concurrency=4).admit("a", is_urgent=False)
+    assert admission.is_admitted
+    assert admission.wait_s == 0
+
+
+def test_next_request_is_given_its_moment_one_interval_later(ledgers: Ledgers) -> None:
+    ledger = ledgers.ledger("key", requests_per_s=2, concurrency=4)
+    ledger.admit("a", is_urgent=False)
+    admission = ledger.admit("b", is_urgent=False)
+    assert admission.is_admitted
+    assert admission.wait_s == pytest.approx(0.5, abs=0.1)
+
+
+def test_requests_far_ahead_are_told_when_to_ask_again(ledgers: Ledgers) -> None:
+    ledger = ledgers.ledger("key", requests_per_s=2, concurrency=100)
+    admissions = [ledger.admit(str(number), is_urgent=False) for number in range(6)]
+    refused = [admission for admission in admissions if not admission.is_admitted]
+    assert refused
+    assert {admission.reason for admission in refused} == {"rate"}
+    assert all(0 < admission.wait_s < 3 for admission in refused)
+
+
+def test_urgent_request_gets_a_moment_where_ordinary_ones_wait(ledgers: Ledgers) -> None:
+    ledger = ledgers.ledger("key", requests_per_s=2, concurrency=100)
+    while ledger.admit(str(time.monotonic_ns()), is_urgent=False).is_admitted:
+        pass
+    assert ledger.admit("urgent", is_urgent=True).is_admitted
+
+
+def test_no_more_places_than_the_concurrency(ledgers: Ledgers) -> None:
+    ledger = ledgers.ledger("key", requests_per_s=10_000, concurrency=2)
+    assert ledger.admit("a", is_urgent=False).is_admitted
+    assert ledger.admit("b", is_urgent=False).is_admitted
+    third = ledger.admit("c", is_urgent=False)
+    assert not third.is_admitted
+    assert third.reason == "concurrency"
+
+
+def test_released_place_is_given_again(ledgers: Ledgers) -> None:
+    ledger = ledgers.ledger("key", requests_per_s=10_000, concurrency=1)
+    ledger.admit("a", is_urgent=False)
+    ledger.release("a")
+    assert ledger.admit("b", is_urgent=False).is_admitted
+
+
+def test_ordinary_requests_leave_a_place_to_urgent_ones(ledgers: Ledgers) -> None:
+    ledger = ledgers.ledger("key", requests_per_s=10_000, concurrency=4)
+    ordinary = [ledger.admit(str(number), is_urgent=False).is_admitted for number in range(4)]
+    assert ordinary == [True, True, True, False]
+    assert ledger.admit("urgent", is_urgent=True).is_admitted
+
+
+def test_pause_stops_everybody_for_its_length(ledgers: Ledgers) -> None:
+    ledger = ledgers.ledger("key", requests_per_s=10_000, concurrency=4)
+    ledger.pause(5)
+    for is_urgent in (False, True):
+        admission = ledger.admit("a", is_urgent=is_urgent)
+        assert not admission.is_admitted
+        assert admission.reason == "pause"
+        assert admission.wait_s == pytest.approx(5, abs=0.5)
+
+
+def test_shorter_pause_does_not_end_a_longer_one(ledgers: Ledgers) -> None:
+    ledger = ledgers.ledger("key", requests_per_s=10_000, concurrency=4)
+    ledger.pause(50)
+    ledger.pause(1)
+    assert ledger.admit("a", is_urgent=False).wait_s > 40
+
+
+def test_ledgers_of_one_name_share_and_of_two_names_do_not(ledgers: Ledgers) -> None:
+    ledgers.ledger("one", requests_per_s=10_000, concurrency=4).pause(5)
+    assert (
+        not ledgers.ledger("one", requests_per_s=10_000, concurrency=4).admit("a", is_urgent=True).is_admitted
+    )
+    assert ledgers.ledger("two", requests_per_s=10_000, concurrency=4).admit("a", is_urgent=True).is_admitted

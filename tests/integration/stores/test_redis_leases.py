@@ -1,0 +1,28 @@
+"""What only a real Redis can show of leases: they end by themselves."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from stores.redis.leases import RedisLeases
+from sync.errors import LeaseLost
+from tests.conftest import Eventually
+
+
+def test_lease_that_is_not_renewed_ends_and_its_holder_learns_it(
+    redis_client: redis.Redis, namespace: str, eventually: Eventually
+) -> None:
+    leases = RedisLeases(redis_client, namespace, lease_s=0.05)
+    with leases.hold("playhq:a", owner="run-1") as lease:
+        eventually(lambda: not redis_client.exists(f"{{{namespace}}}:lease:playhq:a"))
+        with pytest.raises(LeaseLost):
+            lease.renew()
+
+
+def test_renewed_lease_lives_on(redis_client: redis.Redis, namespace: str) -> None:
+    leases = RedisLeases(redis_client, namespace, lease_s=30)
+    with leases.hold("playhq:a", owner="run-1") as lease:
+        redis_client.pexpire(f"{{{namespace}}}:lease:playhq:a", 1_000)
+        lease.renew()
+        assert redis_client.pttl(f"{{{namespace}}}:lease:playhq:a") > 20_000
