@@ -13,7 +13,7 @@ import click
 from simulator.app import Simulator
 from simulator.faults import Faults
 from simulator.plans import SIZES, plan_world
-from simulator.server import listen
+from simulator.server import Listener
 from simulator.world import World
 
 
@@ -56,16 +56,15 @@ def main(  # noqa: PLR0913  (one parameter an option)
 
 
 async def _serve(simulator: Simulator, host: str, port: int) -> None:
-    server = await listen(simulator.handle, simulator.done, host, port)
-    bound_host, bound_port = server.sockets[0].getsockname()[:2]
+    listener = Listener(simulator.handle, simulator.done)
+    bound_host, bound_port = await listener.listen(host, port)
     click.echo(f"simulator listens on http://{bound_host}:{bound_port}")
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await stop.wait()
-    # Connections that idle in clients' pools are not waited for.
-    server.close()
+    await listener.close()
 
 
 if __name__ == "__main__":

@@ -102,7 +102,8 @@ class Simulator:
             headers = {name: value for name, value in request.headers.items() if name != "if-none-match"}
             request = replace(request, headers=headers)
         serve = partial(self._face, request)
-        for rule in rules:
+        # Latency goes round the others, which may never come to serve.
+        for rule in sorted(rules, key=lambda rule: rule.kind == Fault.LATENCY):
             serve = partial(befall, rule, request, serve)
         return serve()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -45,7 +46,7 @@ def befall(rule: Rule, request: Request, serve: Serve) -> Answer:
             answer = html_answer(200, _LOGIN)
         case _:
             answer = _altered(fault, rule, request, serve())
-    return replace(answer, fault=fault.value)
+    return replace(answer, fault=answer.fault or fault.value)
 
 
 def delay_s(rule: Rule) -> float:
@@ -82,7 +83,8 @@ def _altered(fault: Fault, rule: Rule, request: Request, good: Answer) -> Answer
         case Fault.REPEAT_CURSOR:
             altered = _paged_on(good, "MTAw")
         case Fault.ENDLESS_CURSOR:
-            altered = _paged_on(good, f"{request.query.get('cursor', '')}x")
+            start = int(b64decode(request.query.get("cursor", "")) or 0)
+            altered = _paged_on(good, b64encode(str(start + 100).encode()).decode())
         case _:
             raise AssertionError(f"{fault} alters no answer")
     return altered

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 # Longer heads are refused as Strapi refuses them: 431 without a body.
 _MAX_HEAD_BYTES = 16 * 1024
-_SLOW_CHUNKS = 10
+_SLOW_PIECES = 10
 
 
 @dataclass(frozen=True)
@@ -75,21 +75,45 @@ Handler = Callable[[Request], Answer]
 OnDone = Callable[[Request, Answer, float], None]
 
 
-async def listen(handler: Handler, on_done: OnDone, host: str, port: int) -> asyncio.Server:
-    """Serve until the returned server is closed. Port 0 takes a free one.
+class Listener:
+    """A listening server and the connections it has."""
 
-    Raises OSError when the address can't be had.
-    """
-    loop = asyncio.get_running_loop()
-    return await loop.create_server(
-        lambda: _Connection(handler, on_done), host, port, backlog=2048, reuse_address=True
-    )
-
-
-class _Connection(asyncio.Protocol):
     def __init__(self, handler: Handler, on_done: OnDone) -> None:
         self._handler = handler
         self._on_done = on_done
+        self._connections: set[_Connection] = set()
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, host: str, port: int) -> tuple[str, int]:
+        """Serve until closed; answers the address. Port 0 takes a free one.
+
+        Raises OSError when the address can't be had.
+        """
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: _Connection(self._handler, self._on_done, self._connections),
+            host,
+            port,
+            backlog=2048,
+            reuse_address=True,
+        )
+        bound = self._server.sockets[0].getsockname()
+        return bound[0], bound[1]
+
+    async def close(self) -> None:
+        """Stop at once: connections that idle in clients' pools are not waited for."""
+        if self._server is None:
+            return
+        self._server.close()
+        for connection in tuple(self._connections):
+            connection.abort()
+        await self._server.wait_closed()
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, handler: Handler, on_done: OnDone, connections: set[_Connection]) -> None:
+        self._handler = handler
+        self._on_done = on_done
+        self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._buffer = bytearray()
         self._is_busy = False
@@ -98,9 +122,15 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  (create_server makes these)
         self._transport = transport
+        self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._transport = None
+        self._connections.discard(self)
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -164,12 +194,14 @@ class _Connection(asyncio.Protocol):
         self._done(request, answer, started)
 
     def _drip(self, request: Request, answer: Answer, started: float, piece: int) -> None:
-        size = -(-len(answer.body) // _SLOW_CHUNKS)
-        if self._transport is None or piece == _SLOW_CHUNKS:
+        size = -(-len(answer.body) // _SLOW_PIECES)
+        if piece and self._transport is not None:
+            self._transport.write(answer.body[(piece - 1) * size : piece * size])
+        if self._transport is None or piece == _SLOW_PIECES:
             self._done(request, answer, started)
             return
-        self._transport.write(answer.body[piece * size : (piece + 1) * size])
-        self._loop.call_later(answer.drip_s / _SLOW_CHUNKS, self._drip, request, answer, started, piece + 1)
+        pause_s = answer.drip_s / _SLOW_PIECES
+        self._loop.call_later(pause_s, self._drip, request, answer, started, piece + 1)
 
     def _done(self, request: Request, answer: Answer, started: float) -> None:
         self._on_done(request, answer, self._loop.time() - started)
