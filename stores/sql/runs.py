@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -66,6 +66,12 @@ class Runs:
         """The account's last requested run."""
         page = self.list(RunFilter(account_id=account_id), limit=1)
         return page.items[0] if page.items else None
+
+    def account_ids(self, batch_id: str) -> Collection[int]:
+        """The accounts that have a run in the batch."""
+        query = select(runs.c.account_id).where(runs.c.batch_id == batch_id, runs.c.account_id.is_not(None))
+        with reading(self._engine) as connection:
+            return set(connection.scalars(query))
 
     def count_by_state(self, batch_id: str) -> Mapping[RunState, int]:
         """How a batch stands."""
