@@ -79,12 +79,11 @@ class Publisher:
 
         Raises InvalidRequest, and then sends none.
         """
-        delays = [delay_s for _, delay_s in zip(requests, delays_s, strict=False)]
         messages = [
-            self._build(request, delay_s, None, requested_by)
-            for request, delay_s in zip(requests, delays, strict=True)
+            (self._build(request, delay_s, None, requested_by), _milliseconds(delay_s))
+            for request, delay_s in zip(requests, delays_s, strict=False)
         ]
-        sent = self._broker.enqueue_many(messages, delays=[_milliseconds(delay_s) for delay_s in delays])
+        sent = self._broker.enqueue_many(messages)
         return [self._record(request, message) for request, message in zip(requests, sent, strict=True)]
 
     def _build(

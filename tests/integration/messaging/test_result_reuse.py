@@ -27,7 +27,7 @@ class Bench:
             namespace=namespace,
             on_reused=lambda message, reused: self.reused.append((message.message_id, reused)),
         )
-        self.broker = StubBroker(middleware=[reuse, Results(backend=self.results)])  # type: ignore[no-untyped-call]
+        self.broker = StubBroker(middleware=[reuse, Results(backend=self.results)])
         self.runs = 0
 
         @dramatiq.actor(broker=self.broker, actor_name="count", store_results=True, result_fresh=60_000)

@@ -1,0 +1,20 @@
+"""`python -m benchmarks SUITE`: how fast, against the alternatives and the floors."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+SUITES = {"broker": "benchmarks.broker.suite"}
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] not in SUITES:
+        print(f"usage: python -m benchmarks {{{','.join(SUITES)}}} [--help]")
+        return 2
+    return int(import_module(SUITES[arguments[0]]).main(arguments[1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

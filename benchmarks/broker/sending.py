@@ -1,0 +1,86 @@
+"""How fast messages are sent, one at a time and in bulk, beside the bare EVALSHA."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import dramatiq
+import redis
+
+from benchmarks.broker.arena import Arena
+from benchmarks.broker.contestants import OURS, STOCK, Contestant, message
+from benchmarks.broker.report import Figure, Row, median_figure
+from brokers.redis import PriorityRedisBroker
+
+# As little as a script can do with a message: keep it, and put its id in line.
+FLOOR = "redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) redis.call('RPUSH', KEYS[2], ARGV[1])"
+PIPELINE = 500
+
+
+@dataclass
+class Rates:
+    """Messages a second by contestant, from several rounds."""
+
+    by_label: dict[str, list[float]] = field(default_factory=dict)
+
+    def time(self, label: str, count: int, send: Callable[[], Any]) -> None:
+        start_s = time.perf_counter()
+        send()
+        self.by_label.setdefault(label, []).append(count / (time.perf_counter() - start_s))
+
+    def figures(self) -> tuple[Figure, ...]:
+        return tuple(median_figure(label, rates) for label, rates in self.by_label.items())
+
+
+def measure_single(url: str, count: int, rounds: int) -> Row:
+    rates = Rates()
+    for _ in range(rounds):
+        for contestant in (STOCK, OURS):
+            arena = Arena(contestant, url)
+            rates.time(contestant.label, count, lambda arena=arena: _send_each(arena.sender, count))  # type: ignore[misc]
+            arena.close()
+        rates.time("floor, EVALSHA", count, lambda: _floor(url, count, pipeline=1))
+    return Row("send, one at a time", "messages/s", rates.figures(), must="1.3 x, aim 0.9 of the floor")
+
+
+def measure_bulk(url: str, count: int, rounds: int) -> Row:
+    rates = Rates()
+    for _ in range(rounds):
+        rates.time(STOCK.label, count // 5, lambda: _in_arena(STOCK, url, _send_each, count // 5))
+        rates.time(OURS.label, count, lambda: _in_arena(OURS, url, _send_bulk, count))
+        rates.time("floor, pipelined EVALSHA", count, lambda: _floor(url, count, pipeline=PIPELINE))
+    return Row("send in bulk", "messages/s", rates.figures(), must="7 x, aim 10 x")
+
+
+def _in_arena(contestant: Contestant, url: str, send: Callable[[Any, int], None], count: int) -> None:
+    arena = Arena(contestant, url)
+    send(arena.sender, count)
+    arena.close()
+
+
+def _send_each(sender: dramatiq.Broker, count: int) -> None:
+    for number in range(count):
+        sender.enqueue(message("nothing", number=number))
+
+
+def _send_bulk(sender: PriorityRedisBroker, count: int) -> None:
+    sender.enqueue_many(message("nothing", number=number) for number in range(count))
+
+
+def _floor(url: str, count: int, *, pipeline: int) -> None:
+    with redis.Redis.from_url(url) as client:
+        sha = client.script_load(FLOOR)
+        for first in range(0, count, pipeline):
+            batch: Any = client.pipeline(transaction=False) if pipeline > 1 else client
+            for number in range(first, first + pipeline):
+                one = message("nothing", number=number)
+                batch.evalsha(
+                    sha, 2, "floor:values", "floor:waiting", one.message_id, json.dumps(one.asdict())
+                )
+            if pipeline > 1:
+                batch.execute()
+        client.delete("floor:values", "floor:waiting")
