@@ -6,7 +6,8 @@ Checked before it is sent: a preset that the settings do not know never reaches 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import repeat
@@ -14,10 +15,11 @@ from typing import Any
 
 import dramatiq
 import msgspec
+from dramatiq.errors import BrokerError
 
 from brokers.messages import Request, SyncMessage
 from brokers.redis import PriorityRedisBroker
-from sync.errors import InvalidRequest
+from sync.errors import InvalidRequest, StoreUnavailable
 from sync.ports import Clock, Runs
 from sync.report import Mode, Run, RunState
 
@@ -62,10 +64,12 @@ class Publisher:
         """Send one request, to start after `delay_s`; its run is recorded as queued.
 
         With a `message_id` (a UUID) sending is repeatable: the same message, the same run.
-        `requested_by` names the person or service for the audit. Raises InvalidRequest.
+        `requested_by` names the person or service for the audit. Raises InvalidRequest and
+        StoreUnavailable.
         """
         message = self._build(request, delay_s, message_id, requested_by)
-        sent = self._broker.enqueue(message, delay=_milliseconds(delay_s))
+        with _reaching_redis():
+            sent = self._broker.enqueue(message, delay=_milliseconds(delay_s))
         return self._record(request, sent)
 
     def send_many(
@@ -77,13 +81,14 @@ class Publisher:
     ) -> list[Receipt]:
         """Send thousands in a few round trips, each with its own delay; receipts in order.
 
-        Raises InvalidRequest, and then sends none.
+        Raises InvalidRequest, and then sends none; StoreUnavailable, and then any may be sent.
         """
         messages = [
             (self._build(request, delay_s, None, requested_by), _milliseconds(delay_s))
             for request, delay_s in zip(requests, delays_s, strict=False)
         ]
-        sent = self._broker.enqueue_many(messages)
+        with _reaching_redis():
+            sent = self._broker.enqueue_many(messages)
         return [self._record(request, message) for request, message in zip(requests, sent, strict=True)]
 
     def _build(
@@ -149,6 +154,14 @@ class Publisher:
             )
         )
         return Receipt(sent.message_id, run_id)
+
+
+@contextmanager
+def _reaching_redis() -> Iterator[None]:
+    try:
+        yield
+    except BrokerError as error:
+        raise StoreUnavailable(f"the message was not sent: {error}") from error
 
 
 def _milliseconds(delay_s: float) -> int | None:
