@@ -12,14 +12,17 @@ from importlib import metadata
 from brokers import embedded
 from brokers.chain import open_sender
 from brokers.clients import open_client
+from brokers.metrics import read_metrics
 from brokers.publisher import Publisher
 from cms.registry import CmsContext, open_cms
 from settings import logs
 from settings.loader import Loaded, load
 from settings.schema import Settings
+from stores.redis.batches import Batches
 from stores.redis.idempotency import Answers
 from stores.redis.progress import Progress
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_process
+from stores.redis.schedule import Schedule
 from stores.sql.engine import open_engine
 from stores.sql.migrate import upgrade
 from stores.sql.stores import open_stores
@@ -86,7 +89,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
             cms.find_account(0)
 
     services = Services(
-        settings=lambda: settings,
+        loaded=lambda: loaded,
         providers=sorted(point.name for point in metadata.entry_points(group=PROVIDERS)),
         tokens=Tokens(engine),
         find_account=cms.find_account,
@@ -94,6 +97,11 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
         progress=Progress(client, namespace),
         publisher=Publisher(broker, runs=stores.runs, presets=settings.presets, clock=clock),
         answers=Answers(client, namespace),
+        clock=clock,
+        registry=registry,
+        batches=Batches(client, namespace),
+        schedule=Schedule(client, namespace),
+        read_metrics=partial(read_metrics, client, namespace=namespace),
         checks=(
             Check(name="redis", ask=partial(checks.check_redis, client), is_required=True),
             Check(name="sql", ask=checks.SqlCheck(engine), is_required=True),

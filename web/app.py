@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from http import HTTPStatus
-from importlib import metadata
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 
-from web import docs, health, problems
+from web import docs, health, metrics, problems
 from web.access import Gate
-from web.api import accounts, plugins, runs, syncs
+from web.api import accounts, audit, batches, config, plugins, runs, schedules, syncs
 from web.api.accounts import NewAccountBody
+from web.api.batches import BatchOrder
 from web.api.bodies import schemas
 from web.api.orders import SyncOrder
 from web.headers import SecurityHeaders
@@ -30,7 +31,7 @@ from web.services import Services
 
 STATIC = Path(__file__).parent / "static"
 DESCRIPTION = (Path(__file__).parent / "api" / "description.md").read_text(encoding="utf-8")
-BODIES: list[type[BaseModel]] = [ProblemBody, SyncOrder, NewAccountBody]
+BODIES: list[type[BaseModel]] = [ProblemBody, SyncOrder, BatchOrder, NewAccountBody]
 # What any route of the API may answer beside its own.
 COMMON = documented(
     HTTPStatus.UNAUTHORIZED,
@@ -45,7 +46,7 @@ def create_app(services: Services) -> FastAPI:
     """The application over these services; it opens nothing until it is served."""
     app = FastAPI(
         title="clubsync",
-        version=metadata.version("clubsync"),
+        version=version("clubsync"),
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
@@ -59,9 +60,10 @@ def create_app(services: Services) -> FastAPI:
     app.state.live_runs = LiveRuns(services.stores.runs, services.progress, services.stopping)
 
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.include_router(docs.router)
     api = APIRouter(prefix="/api/v1", responses=COMMON)
-    for part in (syncs, accounts, runs, plugins):
+    for part in (syncs, batches, accounts, runs, schedules, config, audit, plugins):
         api.include_router(part.router)
     app.include_router(api)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

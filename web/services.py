@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from brokers.metrics import Series, Totals
+from settings.loader import Loaded
 from settings.schema import Settings
+from stores.redis.batches import Batches
 from stores.redis.idempotency import Answers
 from stores.redis.progress import Progress
+from stores.redis.registry import Registry
+from stores.redis.schedule import Schedule
 from stores.sql.stores import SqlStores
 from stores.sql.tokens import Tokens
 from sync.model import Account
+from sync.ports import Clock
 from web.health import Check
 from web.ports import Publisher
 
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """`settings` answers those in force now; `providers` names the installed ones.
+    """`loaded` answers the settings in force now; `providers` names the installed ones.
 
     `find_account` asks the CMS. `stopping` is set when the process drains.
     """
 
-    settings: Callable[[], Settings]
+    loaded: Callable[[], Loaded]
     providers: Collection[str]
     find_account: Callable[[int], Account]
     tokens: Tokens
@@ -35,7 +41,15 @@ class Services:
     publisher: Publisher
     answers: Answers
     checks: Sequence[Check]
+    clock: Clock
+    registry: Registry
+    batches: Batches
+    schedule: Schedule
+    read_metrics: Callable[[], Mapping[Series, Totals]]
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def settings(self) -> Settings:
+        return self.loaded().settings
 
 
 def _services(request: Request) -> Services:

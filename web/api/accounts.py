@@ -17,6 +17,7 @@ from sync.errors import InvalidRequest
 from sync.model import OrganisationKind
 from web.access import Operator, Reader
 from web.api import bodies
+from web.api.audited import note
 from web.api.bodies import documented_body, read_json
 from web.api.orders import LARGEST_ACCOUNT_ID
 from web.api.paging import ListQuery
@@ -119,13 +120,7 @@ def add_account(
     if account is None:
         raise InvalidRequest("\n".join(reasons))
     added = services.stores.accounts.add(account)
-    services.stores.audit.record(
-        actor=caller.name,
-        source="api",
-        action="add_account",
-        subject=f"account:{added.id}",
-        detail=new.model_dump(exclude_none=True),
-    )
+    note(services, caller, "add_account", f"account:{added.id}", **new.model_dump(exclude_none=True))
     response.headers["Location"] = f"/api/v1/accounts/{added.id}"
     return AccountBody.model_validate(account_document(added))
 
@@ -156,13 +151,7 @@ def import_accounts(caller: Operator, services: Has, text: Annotated[str, Depend
     """
     added = add_all(services.stores.accounts, text, _providers(services))
     ids = [account.id for account in added]
-    services.stores.audit.record(
-        actor=caller.name,
-        source="api",
-        action="import_accounts",
-        subject=None,
-        detail={"count": len(ids), "first_id": ids[0], "last_id": ids[-1]},
-    )
+    note(services, caller, "import_accounts", None, count=len(ids), first_id=ids[0], last_id=ids[-1])
     return Imported(imported=len(ids), ids=ids)
 
 

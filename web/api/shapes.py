@@ -125,6 +125,13 @@ class ChangeBody(BaseModel):
     at: datetime
 
 
+class Done(BaseModel):
+    """What an act came to, in words."""
+
+    detail: str = Field(examples=["nightly is paused."])
+    count: int | None = Field(default=None, description="how many things it concerned, where that is known")
+
+
 class Paged(BaseModel, Generic[T]):
     """Some of a list; ask with `cursor` for what follows, null means there is no more."""
 

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,9 +18,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from brokers.messages import AccountSync, OrganisationSync, Request
+from brokers.metrics import read_metrics
 from settings.loader import load
+from stores.redis.batches import Batches
 from stores.redis.idempotency import Answers
 from stores.redis.progress import Progress
+from stores.redis.registry import Registry
+from stores.redis.schedule import Schedule
 from stores.sql.accounts import NewAccount
 from stores.sql.engine import open_engine
 from stores.sql.migrate import upgrade
@@ -135,9 +140,9 @@ def site(tmp_path: Path, redis_client: redis.Redis, namespace: str, eventually: 
     publisher = RecordingPublisher(stores.runs)
     progress = Progress(redis_client, namespace)
     redis_dependency = Dependency()
-    settings = load({}).settings
+    loaded = load({})
     services = Services(
-        settings=lambda: settings,
+        loaded=lambda: loaded,
         providers=("playhq",),
         tokens=Tokens(engine),
         find_account=stores.accounts.find,
@@ -145,6 +150,11 @@ def site(tmp_path: Path, redis_client: redis.Redis, namespace: str, eventually: 
         progress=progress,
         publisher=publisher,
         answers=Answers(redis_client, namespace),
+        clock=SystemClock(),
+        registry=Registry(redis_client, namespace, SystemClock()),
+        batches=Batches(redis_client, namespace),
+        schedule=Schedule(redis_client, namespace),
+        read_metrics=partial(read_metrics, redis_client, namespace=namespace),
         checks=(
             Check(name="redis", ask=redis_dependency.ask, is_required=True),
             Check(name="disk", ask=lambda: Finding(value=12.5, unit="GB")),

@@ -1,0 +1,104 @@
+"""Batches, schedules, settings, audit, metrics and plugins over HTTP."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+import redis
+
+from brokers.metrics import Series, metrics_key
+from stores.redis.registry import describe_process
+from sync.clock import SystemClock
+from tests.integration.web.conftest import Site
+
+
+class TestBatches:
+    def test_a_batch_is_left_for_the_scheduler(self, client: httpx.Client, site: Site) -> None:
+        body = {"types": ["club"], "tags": ["trial"], "preset": "quick", "spread_s": 600}
+        answer = client.post("/api/v1/batches", json=body)
+        assert answer.status_code == 202
+        (asked,) = site.services.batches.asked()
+        assert (asked.types, asked.tags, asked.spread_s) == (("club",), ("trial",), 600)
+        assert asked.requested_by == "api:local"
+        shown = client.get(answer.headers["location"]).json()
+        assert (shown["state"], shown["progress"]["total"]) == ("asked", 0)
+        assert [batch["id"] for batch in client.get("/api/v1/batches").json()["items"]] == [asked.id]
+
+    def test_every_mistake_is_listed(self, client: httpx.Client, site: Site) -> None:
+        body = {"types": ["team"], "preset": "fast", "spread_s": -1, "priority": "now", "filter": {}}
+        answer = client.post("/api/v1/batches", json=body)
+        pointers = {mistake["pointer"] for mistake in answer.json()["errors"]}
+        assert pointers == {"/types/0", "/preset", "/spread_s", "/priority", "/filter"}
+        assert not site.services.batches.asked()
+
+    def test_an_unknown_batch_is_not_found(self, client: httpx.Client) -> None:
+        assert client.get("/api/v1/batches/none").status_code == 404
+
+
+class TestSchedules:
+    def test_an_entry_is_paused_and_resumed(self, client: httpx.Client) -> None:
+        def shown() -> tuple[bool, str | None]:
+            (entry,) = [
+                entry for entry in client.get("/api/v1/schedules").json()["items"] if entry["id"] == "nightly"
+            ]
+            return entry["is_paused"], entry["paused_by"]
+
+        assert shown() == (False, None)
+        client.post("/api/v1/schedules/nightly/pause")
+        assert shown() == (True, "api:local")
+        client.post("/api/v1/schedules/nightly/resume")
+        assert shown() == (False, None)
+
+    def test_an_entry_is_run_now(self, client: httpx.Client, site: Site) -> None:
+        assert client.post("/api/v1/schedules/nightly/run").status_code == 202
+        (asked,) = site.services.schedule.asked()
+        assert (asked.entry_id, asked.requested_by) == ("nightly", "api:local")
+
+    @pytest.mark.parametrize("act", ["run", "pause", "resume"])
+    def test_an_unknown_entry_is_not_found(self, client: httpx.Client, act: str) -> None:
+        answer = client.post(f"/api/v1/schedules/none/{act}")
+        assert answer.status_code == 404
+        assert "nightly" in answer.json()["detail"]
+
+
+def test_settings_are_shown_without_secrets_and_only_when_changed(client: httpx.Client) -> None:
+    answer = client.get("/api/v1/config")
+    assert answer.json()["values"]["web"]["port"] == 8000
+    again = client.get("/api/v1/config", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_every_act_leaves_an_audit_line(client: httpx.Client) -> None:
+    client.post("/api/v1/schedules/nightly/pause")
+    client.post("/api/v1/batches", json={})
+    lines = client.get("/api/v1/audit").json()["items"]
+    assert [line["action"] for line in lines] == ["order_batch", "pause_schedule"]
+    assert {line["detail"]["address"] for line in lines} == {"127.0.0.1"}
+    (line,) = client.get("/api/v1/audit", params={"subject": "schedule:nightly"}).json()["items"]
+    assert (line["actor"], line["source"]) == ("local", "api")
+
+
+def test_the_built_in_plugins_are_listed_with_their_package(client: httpx.Client) -> None:
+    items = client.get("/api/v1/plugins").json()["items"]
+    assert {"providers", "cms", "channels"} <= {item["kind"] for item in items}
+    assert all(item["package"] == "clubsync" for item in items)
+
+
+def test_counters_of_all_processes_are_exported_for_prometheus(
+    client: httpx.Client, site: Site, redis_client: redis.Redis, namespace: str
+) -> None:
+    series = Series("syncs", "sync_club")
+    counted = [("sent", None, "3"), ("wait", 0, "2"), ("wait", 2, "1"), ("wait_sum", None, "0.5")]
+    for name, bucket, value in counted:
+        redis_client.hset(metrics_key(namespace), series.field(name, bucket), value)
+    site.services.registry.beat(describe_process("worker", SystemClock()))
+    answer = client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = answer.text.splitlines()
+    labels = 'queue="syncs",actor="sync_club"'
+    assert f"clubsync_messages_sent_total{{{labels}}} 3" in lines
+    assert f'clubsync_message_wait_seconds_bucket{{{labels},le="0.005"}} 2' in lines
+    assert f'clubsync_message_wait_seconds_bucket{{{labels},le="+Inf"}} 3' in lines
+    assert f"clubsync_message_wait_seconds_sum{{{labels}}} 0.5" in lines
+    assert f"clubsync_message_wait_seconds_count{{{labels}}} 3" in lines
+    assert 'clubsync_processes{role="worker"} 1' in lines

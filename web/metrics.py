@@ -1,0 +1,148 @@
+"""`/metrics` in Prometheus text: what all processes counted, and how the queues stand now."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from itertools import accumulate
+
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse
+
+from brokers.metrics import BOUNDS_S, Histogram, Series, Totals
+from stores.redis.registry import Service
+from web.access import Reader
+from web.problems import documented
+from web.services import Has
+
+# https://prometheus.io/docs/instrumenting/exposition_formats/ (read 2026-11)
+MEDIA_TYPE = "text/plain; version=0.0.4"
+
+COUNTED: Mapping[str, str] = {
+    "sent": "Messages enqueued.",
+    "started": "Attempts begun.",
+    "done": "Messages carried out.",
+    "failed": "Messages that failed for good.",
+    "retried": "Attempts that failed and were repeated.",
+    "deferred": "Attempts put off without a failure.",
+    "skipped": "Messages whose work another one had done.",
+    "dead": "Messages put among the dead letters.",
+}
+
+router = APIRouter(tags=["health"])
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=PlainTextResponse,
+    responses={
+        200: {"content": {"text/plain": {"example": 'clubsync_queue_paused{queue="syncs"} 0\n'}}},
+        **documented(
+            HTTPStatus.UNAUTHORIZED,
+            HTTPStatus.FORBIDDEN,
+            HTTPStatus.TOO_MANY_REQUESTS,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+    },
+)
+def show_metrics(_caller: Reader, services: Has) -> PlainTextResponse:
+    """Counters and histograms since the counting began, over all processes; gauges as of now."""
+    families = [
+        *message_families(services.read_metrics()),
+        *process_families(services.registry.list()),
+    ]
+    text = "".join(f"{line}\n" for family in families for line in family.lines())
+    return PlainTextResponse(text, media_type=MEDIA_TYPE)
+
+
+Labels = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric: its name, type, help and samples (name's suffix, labels, value)."""
+
+    name: str
+    kind: str
+    help: str
+    samples: Sequence[tuple[str, Labels, float]]
+
+    def lines(self) -> Iterator[str]:
+        if not self.samples:
+            return
+        yield f"# HELP {self.name} {self.help}"
+        yield f"# TYPE {self.name} {self.kind}"
+        for suffix, labels, value in self.samples:
+            yield f"{self.name}{suffix}{_label_text(labels)} {_number(value)}"
+
+
+def message_families(totals: Mapping[Series, Totals]) -> Iterator[Family]:
+    """What became of messages, and how long they waited and ran."""
+    labelled = [({"queue": one.queue, "actor": one.actor}, counted) for one, counted in totals.items()]
+    for event, text in COUNTED.items():
+        samples = [("", labels, float(counted.counts.get(event, 0))) for labels, counted in labelled]
+        yield Family(f"clubsync_messages_{event}_total", "counter", text, samples)
+    yield Family(
+        "clubsync_message_wait_seconds",
+        "histogram",
+        "From due to started.",
+        [sample for labels, counted in labelled for sample in _histogram(labels, counted.wait)],
+    )
+    yield Family(
+        "clubsync_message_run_seconds",
+        "histogram",
+        "From started to settled, each attempt.",
+        [sample for labels, counted in labelled for sample in _histogram(labels, counted.run)],
+    )
+
+
+def process_families(services: Iterable[Service]) -> Iterator[Family]:
+    """The living processes, and what each role says of its load."""
+    processes = list(services)
+    roles = Counter(process.role for process in processes)
+    yield Family(
+        "clubsync_processes",
+        "gauge",
+        "Living processes.",
+        [("", {"role": role}, float(count)) for role, count in roles.items()],
+    )
+    yield Family(
+        "clubsync_process_load",
+        "gauge",
+        "What a role counts of itself, summed over its processes.",
+        [("", {"role": role, "what": what}, value) for (role, what), value in _loads(processes).items()],
+    )
+
+
+def _loads(processes: Iterable[Service]) -> Mapping[tuple[str, str], float]:
+    loads: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for process in processes:
+        for what, value in process.load.items():
+            loads[process.role, what] += value
+    return loads
+
+
+def _histogram(labels: Labels, histogram: Histogram) -> Iterator[tuple[str, Labels, float]]:
+    bounds = [*map(str, BOUNDS_S), "+Inf"]
+    for bound, count in zip(bounds, accumulate(histogram.counts), strict=True):
+        yield "_bucket", {**labels, "le": bound}, float(count)
+    yield "_sum", labels, histogram.sum_s
+    yield "_count", labels, float(histogram.count)
+
+
+def _label_text(labels: Labels) -> str:
+    if not labels:
+        return ""
+    pairs = (f'{name}="{_escaped(value)}"' for name, value in labels.items())
+    return f"{{{','.join(pairs)}}}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value.is_integer() else repr(value)
