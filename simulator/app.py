@@ -14,10 +14,11 @@ from simulator.chat import POST_MESSAGE, WEBHOOK, Chat
 from simulator.control import PREFIX, Control
 from simulator.faults import Fault, Faults
 from simulator.mishaps import befall
+from simulator.play_cricket import face as play_cricket
 from simulator.playhq.face import PlayHQ, endpoint_of
 from simulator.quota import Quota
 from simulator.server import Answer, Request
-from simulator.stats import Entry, Stats, masked
+from simulator.stats import Entry, Stats, masked, without_token
 from simulator.world import World
 
 # Encoded answers kept in memory; the oldest are made again.
@@ -49,8 +50,10 @@ class Simulator:
         self.faults = faults or Faults()
         self.quota = Quota()
         self._playhq = PlayHQ(world, api_keys)
+        self._play_cricket = play_cricket.PlayCricket(world)
         self._control = Control(
             world=world,
+            play_cricket=self._play_cricket,
             stats=self.stats,
             chat=self.chat,
             callbacks=self.callbacks,
@@ -77,7 +80,7 @@ class Simulator:
             Entry(
                 at_s=time.time() - took_s,
                 method=request.method,
-                target=request.target,
+                target=without_token(request.target),
                 endpoint=_endpoint(request.path),
                 status=answer.status,
                 key=_key(request),
@@ -89,7 +92,7 @@ class Simulator:
 
     def _limited(self, request: Request, at_s: float) -> Answer:
         """The quota of a provider key comes before the faults, as a gateway stands before a service."""
-        if endpoint_of(request.path):
+        if endpoint_of(request.path) or request.path.startswith(play_cricket.PREFIX):
             refusal = self.quota.refuse(_key(request), at_s)
             if refusal:
                 return replace(refusal, fault="quota")
@@ -113,6 +116,8 @@ class Simulator:
             return self.chat.answer(request, time.time())
         if is_callback(path):
             return self.callbacks.answer(request, time.time())
+        if path.startswith(play_cricket.PREFIX):
+            return self._play_cricket.answer(request)
         return self._playhq.refuse(request) or self._conditional(request)
 
     def _conditional(self, request: Request) -> Answer:
@@ -143,10 +148,13 @@ class Simulator:
 
 
 def _key(request: Request) -> str:
-    return masked(request.headers.get("x-api-key"))
+    """The provider's key, masked; Play-Cricket's comes in the query."""
+    return masked(request.headers.get("x-api-key") or request.query.get("api_token"))
 
 
 def _endpoint(path: str) -> str:
     if path.startswith("/slack/"):
         return "chat"
+    if path.startswith(play_cricket.PREFIX):
+        return f"play-cricket {path.rpartition('/')[2].removesuffix('.json')}"
     return "callback" if is_callback(path) else endpoint_of(path) or "other"

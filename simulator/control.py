@@ -12,6 +12,7 @@ from simulator.callbacks import Callbacks
 from simulator.changes import Changes
 from simulator.chat import Chat
 from simulator.faults import Faults
+from simulator.play_cricket.face import PlayCricket
 from simulator.quota import Quota
 from simulator.server import Answer, Request
 from simulator.stats import Stats
@@ -30,7 +31,9 @@ class Control:
         callbacks: Callbacks,
         faults: Faults,
         quota: Quota,
+        play_cricket: PlayCricket,
     ) -> None:
+        self._play_cricket = play_cricket
         self._world = world
         self._changes = Changes(world)
         self._faults = faults
@@ -72,6 +75,8 @@ class Control:
             return error_answer(400, f"{request.method} {request.path}: {error}")
 
     def _list_accounts(self, request: Request) -> Answer:
+        if request.query.get("provider") == "playcricket":
+            return json_answer(self._play_cricket.accounts())
         limit = request.query.get("associations")
         return json_answer(
             accounts.list_accounts(

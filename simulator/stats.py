@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 # Enough for a night of 500 accounts; older entries fall out of the log, not of the counters.
 _LOG_LENGTH = 50_000
 _WINDOW_S = 1.0
+_TOKEN = re.compile(r"(api_token=)[^&]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,11 @@ class Stats:
 def masked(key: str | None) -> str:
     """The last four characters tell keys apart and give none away."""
     return f"…{key[-4:]}" if key else "none"
+
+
+def without_token(target: str) -> str:
+    """The address as it may be shown: Play-Cricket's credential stands in the query."""
+    return _TOKEN.sub(r"\1…", target)
 
 
 def most_within(times_s: list[float], window_s: float = _WINDOW_S) -> int:
