@@ -180,13 +180,19 @@ class FakeCms:
         return self.organisations.get((kind, organisation_id))
 
     def save_organisation(self, organisation: Organisation) -> None:
-        self.organisations[organisation.kind, organisation.id] = organisation
+        key = (organisation.kind, organisation.id)
+        known = self.organisations.get(key, organisation)
+        self.organisations[key] = replace(
+            organisation,
+            name=organisation.name or known.name,
+            association_ids=organisation.association_ids or known.association_ids,
+        )
 
     def set_flags(
         self, account_id: int, *, is_setup: bool | None = None, is_updating: bool | None = None
     ) -> None:
         self.before("set_flags")
-        account = self.accounts[account_id]
+        account = self.find_account(account_id)
         self.accounts[account_id] = replace(
             account,
             is_setup=account.is_setup if is_setup is None else is_setup,
