@@ -11,6 +11,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -69,9 +70,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def empty_engine(database_url: str) -> Iterator[Engine]:
     """An engine on an empty database, once of each kind."""
-    engine = open_engine(database_url, busy_timeout_s=10)
-    yield engine
-    engine.dispose()
+    with _opened(database_url) as engine:
+        yield engine
 
 
 @pytest.fixture
@@ -79,6 +79,29 @@ def engine(empty_engine: Engine) -> Engine:
     """An engine on a migrated database, once of each kind."""
     migrate.upgrade(empty_engine)
     return empty_engine
+
+
+@pytest.fixture
+def sqlite_engine(sqlite_url: str) -> Iterator[Engine]:
+    """An engine on a migrated SQLite file."""
+    with _opened(sqlite_url) as engine:
+        migrate.upgrade(engine)
+        yield engine
+
+
+@pytest.fixture
+def postgres_engine(postgres_url: str) -> Iterator[Engine]:
+    """An engine on a migrated Postgres database."""
+    with _opened(postgres_url) as engine:
+        migrate.upgrade(engine)
+        yield engine
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Engine]:
+    engine = open_engine(url, busy_timeout_s=10)
+    yield engine
+    engine.dispose()
 
 
 def _serve(binaries: Path, log: IO[bytes]) -> Iterator[str]:

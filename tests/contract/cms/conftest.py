@@ -14,10 +14,14 @@ from cms.registry import CmsContext
 from settings.schema import CmsSettings
 from stores.sql.accounts import NewAccount
 from stores.sql.stores import open_stores
-from sync.model import OrganisationKind
+from sync.model import Account, Organisation, OrganisationKind
 from sync.ports import Cms
+from tests.fakes import FakeCms
 
 NOW = datetime(2031, 10, 20, 9, 30, tzinfo=UTC)
+CLUB = Organisation(
+    id="club-1", kind=OrganisationKind.CLUB, provider="playhq", association_ids=("association-1",)
+)
 
 
 class FixedClock:
@@ -33,22 +37,41 @@ class Bench:
     add_account: Callable[[], int]
 
 
-@pytest.fixture
-def bench(engine: Engine) -> Bench:
-    clock = FixedClock()
-    stores = open_stores(engine, clock)
-    club = NewAccount(
-        kind=OrganisationKind.CLUB,
-        name="Hawks",
-        provider="playhq",
-        organisation_id="club-1",
-        association_ids=("association-1",),
-        tags=("vip",),
-    )
-    cms = open_cms(CmsContext(settings=CmsSettings(), stores=stores, clock=clock))
-    return Bench(cms, lambda: stores.accounts.add(club).id)
+@pytest.fixture(
+    params=["embedded_on_sqlite", pytest.param("embedded_on_postgres", marks=pytest.mark.postgres), "fake"]
+)
+def bench(request: pytest.FixtureRequest) -> Bench:
+    """Each CMS, empty."""
+    name: str = request.param
+    if name == "fake":
+        return _fake()
+    return _embedded(request.getfixturevalue(name.replace("embedded_on_", "") + "_engine"))
 
 
 @pytest.fixture
 def cms(bench: Bench) -> Cms:
     return bench.cms
+
+
+def _embedded(engine: Engine) -> Bench:
+    clock = FixedClock()
+    stores = open_stores(engine, clock)
+    club = NewAccount(
+        kind=CLUB.kind,
+        name="Hawks",
+        provider=CLUB.provider,
+        organisation_id=CLUB.id,
+        association_ids=CLUB.association_ids,
+    )
+    cms = open_cms(CmsContext(settings=CmsSettings(), stores=stores, clock=clock))
+    return Bench(cms, lambda: stores.accounts.add(club).id)
+
+
+def _fake() -> Bench:
+    cms = FakeCms()
+
+    def add_account() -> int:
+        cms.accounts[1] = Account(id=1, name="Hawks", organisation=CLUB)
+        return 1
+
+    return Bench(cms, add_account)
