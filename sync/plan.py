@@ -21,7 +21,7 @@ _KIND_OF: Mapping[type[Record], RecordKind] = {
 
 # Providers leave these out at times; that says nothing about what was known before.
 _KEPT_WHEN_MISSING: Mapping[type[Record], tuple[str, ...]] = {
-    Season: ("first_day", "last_day"),
+    Season: ("association_name", "first_day", "last_day"),
     Grade: ("first_day", "last_day"),
     Team: ("name",),
 }

@@ -12,6 +12,7 @@ from sqlalchemy import Column, Connection, Engine, Table, select, update
 from stores.sql.changes import Marks, insert_changes
 from stores.sql.engine import reading, writing
 from stores.sql.fences import check_fence
+from stores.sql.rebase import rebased
 from stores.sql.records import from_document, to_document
 from stores.sql.tables import games, grades, ladders, seasons, teams
 from stores.sql.upserts import chunked, upsert
@@ -93,13 +94,14 @@ class Mirror:
     ) -> Sequence[Quarantined]:
         """Write the changes and their history in one transaction; repeatable.
 
+        What another run has written in the meantime is neither overwritten nor counted.
         Answers the records it refused, because a record they refer to is not stored.
         Raises LeaseLost when a later fence has written to the same account.
         """
         now = self._clock.now()
         with writing(self._engine) as connection:
             check_fence(connection, fence)
-            accepted, refused = _without_orphans(connection, changes)
+            accepted, refused = _without_orphans(connection, rebased(connection, changes, TABLES))
             write_records(connection, accepted, now)
             insert_changes(connection, run_id, stage, accepted, Marks(at=now, is_applied=True))
         return refused
