@@ -224,7 +224,7 @@ class Dispatcher:
             held = [message_id for message_id, _ in list(self._held)]
             self._process.give_back_unknown([*held, *(one.message_id for one in list(self._settled))])
             self._must_resync = False
-        want = self.slots.free_count if self._is_fetching and not self._heartbeat.is_quiet else 0
+        want = self.slots.free_count if self._may_fetch() else 0
         if not (want and self._queues) and not self._settled:
             self._rest()
             return
@@ -265,7 +265,7 @@ class Dispatcher:
     def _rest(self) -> None:
         """Nothing to settle and no free slot: wait until a worker thread rings."""
         self._is_resting = True
-        if not self._settled and not (self.slots.free_count and self._queues and self._is_fetching):
+        if not self._settled and not (self.slots.free_count and self._queues and self._may_fetch()):
             with suppress(queue.Empty):
                 self._bell.get(timeout=LONGEST_REST_S)
         self._is_resting = False
@@ -274,12 +274,18 @@ class Dispatcher:
         """Free slots, but nothing to run: block in Redis until something comes."""
         self._is_dozing = True
         try:
-            if not self._settled and self._is_fetching:
-                self._process.wait_for_work(
-                    self._queues, LONGEST_DOZE_S if due_in_s is None else min(due_in_s, LONGEST_DOZE_S)
-                )
+            if self._settled or not self._may_fetch():
+                return
+            woken = self._process.wait_for_work(
+                self._queues, LONGEST_DOZE_S if due_in_s is None else min(due_in_s, LONGEST_DOZE_S)
+            )
         finally:
             self._is_dozing = False
+        if woken and not (self._may_fetch() and self.slots.free_count):
+            self._process.pass_on(woken)
+
+    def _may_fetch(self) -> bool:
+        return self._is_fetching and not self._heartbeat.is_quiet
 
     def _ring(self) -> None:
         if self._is_resting:

@@ -94,10 +94,19 @@ class Process:
         ]
         return Turn(lent, due_in_ms / 1000 if due_in_ms >= 0 else None)
 
-    def wait_for_work(self, queues: Collection[str], timeout_s: float) -> None:
-        """Block until something may have come to one of the queues."""
+    def wait_for_work(self, queues: Collection[str], timeout_s: float) -> bytes | None:
+        """Block until something may have come to one of the queues: its wake key, else None.
+
+        No other process is woken for the same reason: fetch then, or `pass_on` the key.
+        """
         keys = [f"{self._namespace}:wake:{queue}" for queue in queues]
-        self._wake_link.command("BZPOPMIN", *keys, max(timeout_s, 0.001))
+        woken = self._wake_link.command("BZPOPMIN", *keys, max(timeout_s, 0.001))
+        return None if woken is None else woken[0]
+
+    def pass_on(self, wake_key: bytes) -> None:
+        """Let another process be woken."""
+        with self._lock:
+            self._work_link.command("ZADD", wake_key, 0, "")
 
     def stop_waiting(self) -> None:
         """End a `wait_for_work` of another thread."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -35,8 +35,8 @@ from brokers.dispatcher import Dispatcher
 from brokers.envelope import ETA_OPTION, LEASE_OPTION, MOST_BIAS, level_of, read_text
 from brokers.heartbeat import HUNG_AFTER_S
 from brokers.process import LEASE_S, Lent, Process, Settled
-from brokers.scripts import BEAT, ENQUEUE, PURGE, SEND_AGAIN
-from brokers.sender import SERVER_CLOCK, Senders
+from brokers.scripts import BEAT, ENQUEUE, PURGE, SEND_AGAIN, Script
+from brokers.sender import Senders
 
 # A chunk of enqueue_many keeps the server busy for a few milliseconds, not longer.
 CHUNK = 500
@@ -46,6 +46,11 @@ PRIORITY_OPTION = "broker_priority"
 
 class BrokerFull(BrokerError):
     """Redis has reached maxmemory: the message was not enqueued. Leased ones still settle."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Redis is at maxmemory; the message was not enqueued. Free memory or raise maxmemory."
+        )
 
 
 class PriorityRedisBroker(Broker):
@@ -81,9 +86,9 @@ class PriorityRedisBroker(Broker):
         self.max_deaths = max_deaths
         self.lease_s = lease_s
         self.hung_after_s = hung_after_s
-        self._key = f"{{{namespace}}}"  # one hash tag: one slot of a cluster
-        self._dial = dialler(self.client, self._key)
-        self._senders = Senders(self._dial, self._key)
+        self.key = f"{{{namespace}}}"  # one hash tag: one slot of a cluster
+        self._dial = dialler(self.client, self.key)
+        self._senders = Senders(self._dial, self.key)
         self._dispatchers: dict[Worker, Dispatcher] = {}
         self._settling = local()
 
@@ -164,7 +169,7 @@ class PriorityRedisBroker(Broker):
             options[ETA_OPTION] = current_millis() + delay
         elif isinstance(eta := options.get(ETA_OPTION), int | float):
             delay = max(int(eta) - current_millis(), 0)
-        copy = Message(
+        copy: Message[Any] = Message(
             q_name(message.queue_name),
             message.actor_name,
             message.args,
@@ -202,9 +207,7 @@ class PriorityRedisBroker(Broker):
     def _send(self, message: Message[Any], delay: int | None) -> None:
         arguments = self._arguments(message, delay)
         script = SEND_AGAIN if arguments[3] else ENQUEUE
-        with self._senders.lend() as sender, _translated_errors():
-            answer = sender.call(script, arguments)[0]
-        self._read_answer(message, delay, answer)
+        self._read_answer(message, delay, self.call(script, arguments)[0])
 
     def _read_answer(self, message: Message[Any], delay: int | None, answer: Any) -> None:
         if not isinstance(answer, list):
@@ -217,7 +220,7 @@ class PriorityRedisBroker(Broker):
     def _upgrade(self, message: Message[Any], delay: int | None, holder_id: str, run_id: str | None) -> None:
         """Put this stronger request in the waiting one's place, under the waiting one's names."""
         kwargs = message.kwargs if run_id is None else {**message.kwargs, "run_id": run_id}
-        stronger = Message(
+        stronger: Message[Any] = Message(
             message.queue_name,
             message.actor_name,
             message.args,
@@ -226,8 +229,7 @@ class PriorityRedisBroker(Broker):
             holder_id,
             message.message_timestamp,
         )
-        with self._senders.lend() as sender, _translated_errors():
-            sender.call(ENQUEUE, self._arguments(stronger, delay, claim="upgrade"))
+        self.call(ENQUEUE, self._arguments(stronger, delay, claim="upgrade"))
 
     # -- consuming
 
@@ -239,7 +241,7 @@ class PriorityRedisBroker(Broker):
         return QueueConsumer(self, self._new_process(), queue_name, prefetch, timeout)
 
     def _new_process(self) -> Process:
-        return Process(self._dial, self._key, lease_s=self.lease_s, most_deaths=self.max_deaths)
+        return Process(self._dial, self.key, lease_s=self.lease_s, most_deaths=self.max_deaths)
 
     def open_delivery(self, lent: Lent) -> Delivery:
         """The message that was lent, with its lease. Raises DecodeError."""
@@ -341,12 +343,30 @@ class PriorityRedisBroker(Broker):
 
     def recover(self) -> int:
         """Give back the messages of dead worker processes; how many. Workers do it by themselves."""
+        return int(self.ask(BEAT, ("", 0, self.max_deaths))[3])
+
+    def set_queue_limit(self, queue_name: str, limit: int | None) -> None:
+        """At most `limit` messages of the queue run at once, over all workers; None: no limit."""
+        rule = f"limit:{queue_name}"
+        if limit is None:
+            self.client.hdel(f"{self.key}:rules", rule)
+        else:
+            self.client.hset(f"{self.key}:rules", rule, limit)
+        self.client.zadd(f"{self.key}:wake:{queue_name}", {"": 0})
+
+    def call(self, script: Script, arguments: Sequence[Argument]) -> list[Any]:
+        """Run a script whose call must not be carried out twice."""
         with self._senders.lend() as sender, _translated_errors():
-            return int(sender.ask(BEAT, (SERVER_CLOCK, "", 0, self.max_deaths))[3])
+            return sender.call(script, arguments)
+
+    def ask(self, script: Script, arguments: Sequence[Argument]) -> Any:
+        """Run a script whose call may be repeated."""
+        with self._senders.lend() as sender, _translated_errors():
+            return sender.ask(script, arguments)
 
     def queue_size(self, queue_name: str) -> int:
         """Messages that wait, are delayed or run."""
-        prefix = f"{self._key}:q:{q_name(queue_name)}:"
+        prefix = f"{self.key}:q:{q_name(queue_name)}:"
         with self.client.pipeline(transaction=True) as pipe:
             for level in range(4):
                 pipe.zcard(f"{prefix}waiting:{level}")
@@ -376,9 +396,8 @@ class PriorityRedisBroker(Broker):
     def purge(self, queue_name: str, *places: str) -> int:
         """Delete the messages of a queue that are `waiting`, `delayed`, `leased` or `dead`; how many."""
         deleted = 0
-        with self._senders.lend() as sender, _translated_errors():
-            while some := sender.ask(PURGE, (SERVER_CLOCK, q_name(queue_name), PURGE_CHUNK, *places)):
-                deleted += some
+        while some := self.ask(PURGE, (q_name(queue_name), PURGE_CHUNK, *places)):
+            deleted += some
         return deleted
 
     def close(self) -> None:
@@ -410,7 +429,7 @@ def _translated_errors() -> Iterator[None]:
     except CONNECTION_ERRORS as error:
         raise ConnectionClosed(error) from error
     except redis.exceptions.OutOfMemoryError as error:
-        raise BrokerFull("Redis is at maxmemory; the message was not enqueued.") from error
+        raise BrokerFull from error
 
 
 def _claim(message: Message[Any]) -> str:

@@ -64,8 +64,8 @@ class Sender:
                 self._link.close()
 
     def ask(self, script: Script, arguments: Sequence[Argument]) -> Any:
-        """Run a script that may be repeated; arguments without a number."""
-        return self._link.run(script, arguments)
+        """Run a script that may be repeated: its arguments have no sender and number."""
+        return self._link.run(script, (SERVER_CLOCK, *arguments))
 
     def close(self) -> None:
         self._link.close()

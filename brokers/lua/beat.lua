@@ -14,23 +14,33 @@ local function add_death(value)
     return before .. deaths .. after, deaths
 end
 
+local function give_back(queue, id, lost, fetch)
+    local values = key(queue, "values")
+    local value = redis.call("HGET", values, id)
+    count(queue, "lost")
+    if not value then
+        hand_back(queue, id, lost, fetch)
+        return
+    end
+    local deaths
+    value, deaths = add_death(value)
+    redis.call("HSET", values, id, value)
+    if deaths >= most_deaths then
+        local reason = { kind = "poison", error = "its worker died " .. deaths .. " times", process = lost }
+        nack(queue, id, lost, fetch, cjson.encode(reason))
+    else
+        hand_back(queue, id, lost, fetch)
+    end
+end
+
 local function recover(lost)
     local recovered = 0
     for _, queue in ipairs(redis.call("SMEMBERS", ns .. ":queues")) do
         local leased = redis.call("HGETALL", key(queue, "leased"))
         for i = 1, #leased, 2 do
-            local id = leased[i]
             local owner, fetch = string.match(leased[i + 1], "^(%S+) (%S+)")
             if owner == lost then
-                local value, deaths = add_death(redis.call("HGET", key(queue, "values"), id))
-                redis.call("HSET", key(queue, "values"), id, value)
-                count(queue, "lost")
-                if deaths >= most_deaths then
-                    local reason = { kind = "poison", error = "its worker died " .. deaths .. " times", process = lost }
-                    nack(queue, id, lost, fetch, cjson.encode(reason))
-                else
-                    hand_back(queue, id, lost, fetch)
-                end
+                give_back(queue, leased[i], lost, fetch)
                 recovered = recovered + 1
             end
         end
@@ -55,4 +65,5 @@ local recovered = 0
 for _, lost in ipairs(redis.call("ZRANGE", processes, "-inf", "(" .. now, "BYSCORE", "LIMIT", 0, 16)) do
     recovered = recovered + recover(lost)
 end
+save()
 return { is_known, orders[1] or "", orders[2] or "", recovered }

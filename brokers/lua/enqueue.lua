@@ -46,7 +46,8 @@ local function hurry(queue, id, level)
         end
     end
     if is_delayed and level == 0 then
-        forget_delayed(queue, id)
+        redis.call("ZREM", key(queue, "delayed"), id)
+        note_next_due(queue)
         wait_last(queue, id, level, bias, fair)
     end
     return true
@@ -145,5 +146,5 @@ for i = 4, #ARGV, 5 do
     end
     answers[#answers + 1] = enqueue(queue, ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4])
 end
-save_turns()
+save()
 return answers

@@ -10,7 +10,8 @@
 --   {ns}:q:<queue>:leased       HASH  id -> "<process> <fetch> <level> <turn> <since_ms>"
 --   {ns}:q:<queue>:dead         ZSET  id by time of death (ms)
 --   {ns}:q:<queue>:reasons      HASH  id of a dead message -> JSON: why it died
---   {ns}:q:<queue>:ledger       HASH  enqueued done coalesced deleted | repeated retried lost
+--   {ns}:q:<queue>:ledger       HASH  enqueued done coalesced deleted | repeated retried lost died
+--   {ns}:q:<queue>:minute:<m>   HASH  the same counts for one minute, kept for an hour
 --   {ns}:queues                 SET   every queue ever used
 --   {ns}:rules                  HASH  "paused:<queue>" -> 1, "limit:<queue>" -> most leased at once
 --   {ns}:ready:<l>              ZSET  queues with waiting messages at level l, least served first
@@ -40,8 +41,11 @@ local function key(queue, part)
     return ns .. ":q:" .. queue .. ":" .. part
 end
 
+-- A value that is gone (evicted, deleted by hand) reads as a plain message, so that its id moves
+-- on to `take`, which drops it, instead of stopping its queue.
 local function parse(value)
-    local level, bias, fair, unique, strength, run = string.match(value, "^(%d) (%S+) (%S+) (%S+) (%S+) (%S+)")
+    local pattern = "^(%d) (%S+) (%S+) (%S+) (%S+) (%S+)"
+    local level, bias, fair, unique, strength, run = string.match(value or "2 0 - - 0 -", pattern)
     return tonumber(level), tonumber(bias), fair, unique, tonumber(strength), run
 end
 
@@ -49,8 +53,24 @@ local function parse_holder(holder)
     return string.match(holder or "", "^(%S+) (%S+) (%S+) (.*)$")
 end
 
+-- Counts of this call, kept here until `save`.
+local counts = {}
+
 local function count(queue, what, by)
-    redis.call("HINCRBY", key(queue, "ledger"), what, by or 1)
+    counts[queue] = counts[queue] or {}
+    counts[queue][what] = (counts[queue][what] or 0) + (by or 1)
+end
+
+local function save_counts()
+    local minute = ":q:%s:minute:" .. math.floor(now / 60000)
+    for queue, changed in pairs(counts) do
+        local of_minute = ns .. string.format(minute, queue)
+        for what, by in pairs(changed) do
+            redis.call("HINCRBY", key(queue, "ledger"), what, by)
+            redis.call("HINCRBY", of_minute, what, by)
+        end
+        redis.call("EXPIRE", of_minute, 3600)
+    end
 end
 
 -- Senders number their calls. A call that arrives again after its answer was lost, or so late
@@ -66,13 +86,18 @@ local function is_repeated(sender, number)
 end
 
 -- One idle process wakes, fetches, and wakes the next one if something is left.
+local woken = {}
+
 local function wake(queue)
-    redis.call("ZADD", ns .. ":wake:" .. queue, 0, "")
+    if not woken[queue] then
+        woken[queue] = true
+        redis.call("ZADD", ns .. ":wake:" .. queue, 0, "")
+    end
 end
 
 -- Turns make shares fair: a message's turn follows the last one given to its fair key, but is
 -- never before the turn that is served now. So a key with a thousand messages waiting and a key
--- with one are served alternately. Turns given in this call are kept here until `save_turns`.
+-- with one are served alternately. Turns given in this call are kept here until `save`.
 local turns = {}
 
 local function next_turn(queue, level, fair)
@@ -104,12 +129,28 @@ local function save_turns()
     end
 end
 
-local function wait_at(queue, id, level, turn)
-    redis.call("ZADD", key(queue, "waiting:" .. level), turn, id)
+-- Every script ends with this.
+local function save()
+    save_turns()
+    save_counts()
+end
+
+-- A queue that had nothing waiting joins where the least served one stands.
+local ready_at = {}
+
+local function be_ready(queue, level)
     local ready = ns .. ":ready:" .. level
     if not redis.call("ZSCORE", ready, queue) then
         local first = redis.call("ZRANGE", ready, 0, 0, "WITHSCORES")
         redis.call("ZADD", ready, first[2] or 0, queue)
+    end
+    ready_at[level .. queue] = true
+end
+
+local function wait_at(queue, id, level, turn)
+    redis.call("ZADD", key(queue, "waiting:" .. level), turn, id)
+    if not ready_at[level .. queue] then
+        be_ready(queue, level)
     end
     wake(queue)
 end
@@ -127,18 +168,14 @@ local function delay(queue, id, due)
     end
 end
 
-local function forget_delayed(queue, id)
-    local delayed = key(queue, "delayed")
-    if redis.call("ZREM", delayed, id) == 0 then
-        return false
-    end
-    local first = redis.call("ZRANGE", delayed, 0, 0, "WITHSCORES")
+-- After messages left the delayed ones: when is the queue's next one due?
+local function note_next_due(queue)
+    local first = redis.call("ZRANGE", key(queue, "delayed"), 0, 0, "WITHSCORES")
     if first[2] then
         redis.call("ZADD", ns .. ":due", first[2], queue)
     else
         redis.call("ZREM", ns .. ":due", queue)
     end
-    return true
 end
 
 -- The unique key is free again once its message is done, dead or deleted.
@@ -167,6 +204,7 @@ local function end_lease(queue, id, process, fetch)
 end
 
 local function bury(queue, id, value, reason)
+    count(queue, "died")
     free_unique(queue, id, value)
     redis.call("ZADD", key(queue, "dead"), now, id)
     redis.call("HSET", key(queue, "reasons"), id, reason)

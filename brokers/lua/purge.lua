@@ -34,12 +34,7 @@ end
 
 function purge.delayed()
     delete_first(key(queue, "delayed"))
-    local first = redis.call("ZRANGE", key(queue, "delayed"), 0, 0, "WITHSCORES")
-    if first[2] then
-        redis.call("ZADD", ns .. ":due", first[2], queue)
-    else
-        redis.call("ZREM", ns .. ":due", queue)
-    end
+    note_next_due(queue)
 end
 
 function purge.leased()
@@ -64,4 +59,5 @@ end
 if deleted > 0 then
     count(queue, "deleted", deleted)
 end
+save()
 return deleted

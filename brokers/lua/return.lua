@@ -33,4 +33,5 @@ if ARGV[4] == "leave" then
         end
     end
 end
+save()
 return returned

@@ -39,19 +39,13 @@ local function promote()
             wait_last(queue, id, level, bias, fair)
             redis.call("ZREM", key(queue, "delayed"), id)
         end
-        local left = redis.call("ZRANGE", key(queue, "delayed"), 0, 0, "WITHSCORES")
-        if left[2] then
-            redis.call("ZADD", ns .. ":due", left[2], queue)
-        else
-            redis.call("ZREM", ns .. ":due", queue)
-        end
+        note_next_due(queue)
         budget = budget - #ids - 1
     end
     return 0
 end
 
 local due_in = promote()
-save_turns()
 
 local served = {}
 for i = first_queue, last_queue do
@@ -95,6 +89,23 @@ end
 local number = 0
 local found = {}
 
+local function lend(queue, level, id, turn)
+    local value = redis.call("HGET", key(queue, "values"), id)
+    if not value then
+        count(queue, "deleted")
+        return false
+    end
+    if number == 0 then
+        number = redis.call("INCR", ns .. ":fetches")
+    end
+    redis.call("HSET", key(queue, "leased"), id, table.concat({ process, number, level, turn, now }, " "))
+    room[queue] = room[queue] - 1
+    found[#found + 1] = queue
+    found[#found + 1] = id
+    found[#found + 1] = value
+    return true
+end
+
 local function take(level)
     while true do
         local queue = least_served(level)
@@ -102,20 +113,12 @@ local function take(level)
             return false
         end
         local first = redis.call("ZPOPMIN", key(queue, "waiting:" .. level))
-        if first[1] then
-            local id, turn = first[1], first[2]
-            if number == 0 then
-                number = redis.call("INCR", ns .. ":fetches")
-            end
-            redis.call("HSET", key(queue, "leased"), id, table.concat({ process, number, level, turn, now }, " "))
+        if not first[1] then
+            redis.call("ZREM", ns .. ":ready:" .. level, queue)
+        elseif lend(queue, level, first[1], first[2]) then
             redis.call("ZINCRBY", ns .. ":ready:" .. level, 1, queue)
-            room[queue] = room[queue] - 1
-            found[#found + 1] = queue
-            found[#found + 1] = id
-            found[#found + 1] = redis.call("HGET", key(queue, "values"), id)
             return true
         end
-        redis.call("ZREM", ns .. ":ready:" .. level, queue)
     end
 end
 
@@ -179,4 +182,5 @@ if want > 0 and last_queue >= first_queue and fetch() == want then
     end
 end
 
+save()
 return { number, due_in, found }

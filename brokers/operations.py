@@ -1,0 +1,384 @@
+"""What an operator sees and does: queues, dead letters, messages in flight, workers, the ledger.
+
+Used by the command line and the web. Every call costs in proportion to what it shows, never to
+what Redis holds; queue depths are counts that Redis keeps.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dramatiq import Message
+from dramatiq.errors import DecodeError
+
+from brokers import codec, envelope
+from brokers.envelope import Header
+from brokers.queues import Priority
+from brokers.redis import PriorityRedisBroker
+from brokers.scripts import DELETE, ENQUEUE
+
+PAGE = 200
+# What a retry by hand forgets: the message starts again as if it had never failed.
+_ATTEMPT_OPTIONS = ("retries", "traceback", "requeue_timestamp", "attempts")
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What became of everything ever enqueued on a queue.
+
+    `dead` are the dead letters that are kept now; retried ones wait again, deleted ones are `deleted`.
+    """
+
+    enqueued: int
+    done: int
+    coalesced: int
+    deleted: int
+    waiting: int
+    delayed: int
+    leased: int
+    dead: int
+
+    @property
+    def is_balanced(self) -> bool:
+        return self.enqueued == (
+            self.done + self.coalesced + self.deleted + self.waiting + self.delayed + self.leased + self.dead
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """A queue now; `oldest_age_s` of its waiting messages, rates a minute over the last five."""
+
+    name: str
+    waiting: Mapping[Priority, int]
+    delayed: int
+    leased: int
+    dead: int
+    oldest_age_s: float | None
+    is_paused: bool
+    limit: int | None
+    enqueued_per_minute: float
+    done_per_minute: float
+    died_per_minute: float
+    ledger: Ledger
+
+    @property
+    def depth(self) -> int:
+        return sum(self.waiting.values())
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that will not be tried again by itself, and why.
+
+    `reason` has at least `kind` (failed, poison, undecodable, ...) and `error`; `message` is None
+    if it cannot be decoded, `body` is what was stored.
+    """
+
+    queue: str
+    message_id: str
+    died_at_s: float
+    reason: Mapping[str, Any]
+    header: Header | None
+    message: Message[Any] | None
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """What a search looks through."""
+        return " ".join((self.message_id, self.body.decode(errors="replace"), json.dumps(dict(self.reason))))
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A message that a worker process holds."""
+
+    queue: str
+    message_id: str
+    process: str
+    since_s: float
+    priority: Priority
+    message: Message[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """A worker process; its lease ends in `lease_left_s` unless it beats."""
+
+    process: str
+    lease_left_s: float
+    is_quiet: bool
+    is_stopping: bool
+    record: Mapping[str, str] = field(default_factory=dict)
+
+
+class Operations:
+    """An operator's hands on a broker's namespace."""
+
+    def __init__(self, broker: PriorityRedisBroker, *, clock: Callable[[], float] = time.time) -> None:
+        self._broker = broker
+        self._client: Any = broker.client
+        self._key = broker.key
+        self._clock = clock
+
+    # -- queues
+
+    def queue_names(self) -> list[str]:
+        return sorted(_text(name) for name in self._client.smembers(f"{self._key}:queues"))
+
+    def queues(self, names: Iterable[str] | None = None) -> list[QueueState]:
+        """All queues ever used, or the named ones."""
+        return [self.queue(name) for name in (self.queue_names() if names is None else names)]
+
+    def queue(self, name: str) -> QueueState:
+        counts, ledger = self._read_counts(name)
+        paused, limit = self._client.hmget(f"{self._key}:rules", f"paused:{name}", f"limit:{name}")
+        rates = self.minutes(name, 6)[:5]
+        return QueueState(
+            name=name,
+            waiting=dict(zip(Priority, counts[:4], strict=True)),
+            delayed=ledger.delayed,
+            leased=ledger.leased,
+            dead=ledger.dead,
+            oldest_age_s=self._oldest_age_s(name),
+            is_paused=paused is not None,
+            limit=None if limit is None else int(limit),
+            enqueued_per_minute=sum(minute.get("enqueued", 0) for minute in rates) / 5,
+            done_per_minute=sum(minute.get("done", 0) for minute in rates) / 5,
+            died_per_minute=sum(minute.get("died", 0) for minute in rates) / 5,
+            ledger=ledger,
+        )
+
+    def ledger(self, name: str) -> Ledger:
+        return self._read_counts(name)[1]
+
+    def minutes(self, name: str, number: int) -> list[dict[str, int]]:
+        """Counts of the last minutes (at most 60), oldest first; the last one is still running."""
+        this = int(self._clock() // 60)
+        with self._client.pipeline(transaction=False) as pipe:
+            for minute in range(this - number + 1, this + 1):
+                pipe.hgetall(f"{self._key}:q:{name}:minute:{minute}")
+            return [{_text(what): int(n) for what, n in found.items()} for found in pipe.execute()]
+
+    def pause(self, name: str) -> None:
+        """Nothing of the queue starts until `resume`; what runs goes on."""
+        self._client.hset(f"{self._key}:rules", f"paused:{name}", 1)
+
+    def resume(self, name: str) -> None:
+        self._client.hdel(f"{self._key}:rules", f"paused:{name}")
+        self._wake(name)
+
+    def set_limit(self, name: str, limit: int | None) -> None:
+        """At most `limit` messages of the queue run at once, over all workers; None: no limit."""
+        self._broker.set_queue_limit(name, limit)
+
+    def purge(self, name: str) -> int:
+        """Delete what waits or is delayed; how many."""
+        return self._broker.purge(name, "waiting", "delayed")
+
+    # -- dead letters
+
+    def dead(
+        self, queue: str | None = None, *, search: str | None = None, limit: int | None = None
+    ) -> Iterator[DeadLetter]:
+        """Dead letters, latest first; `search` keeps those whose id, body or reason contains it."""
+        found = 0
+        for name in self.queue_names() if queue is None else (queue,):
+            for letter in self._dead_of(name):
+                if limit is not None and found >= limit:
+                    return
+                if search is None or search in letter.text:
+                    found += 1
+                    yield letter
+
+    def show_dead(self, message_id: str) -> DeadLetter | None:
+        for name in self.queue_names():
+            died_ms = self._client.zscore(f"{self._key}:q:{name}:dead", message_id)
+            if died_ms is not None:
+                return self._read_dead(name, [(message_id, died_ms)])[0]
+        return None
+
+    def retry(
+        self,
+        letters: Iterable[DeadLetter],
+        *,
+        kwargs: Mapping[str, Any] | None = None,
+        priority: Priority | None = None,
+    ) -> int:
+        """Send dead letters again, from the first attempt; how many.
+
+        `kwargs` replaces the named arguments (an edited payload). One whose unique key is held by
+        a newer message stays dead: its work is asked for already. One that cannot be decoded can
+        only be deleted.
+        """
+        retried = 0
+        for letter in letters:
+            if letter.message is None or letter.header is None:
+                continue
+            options = {name: v for name, v in letter.message.options.items() if name not in _ATTEMPT_OPTIONS}
+            message = replace(
+                letter.message, options=options, kwargs={**letter.message.kwargs, **(kwargs or {})}
+            )
+            level = letter.header.level if priority is None else priority.level
+            value = envelope.pack(message, level=level, bias=0, due_ms=0, body=codec.encode(message))
+            answer = self._broker.call(ENQUEUE, (letter.queue, letter.message_id, 0, "", value))[0]
+            retried += answer == 0
+        return retried
+
+    def delete(self, letters: Iterable[DeadLetter]) -> int:
+        """Delete dead letters for good; how many."""
+        ids: dict[str, list[str]] = {}
+        for letter in letters:
+            ids.setdefault(letter.queue, []).append(letter.message_id)
+        return sum(self.delete_messages(queue, some) for queue, some in ids.items())
+
+    def delete_messages(self, queue: str, message_ids: Sequence[str]) -> int:
+        """Delete messages by id: dead, waiting or delayed ones; how many. Running ones stay."""
+        deleted = 0
+        for start in range(0, len(message_ids), PAGE):
+            deleted += self._broker.ask(DELETE, (queue, *message_ids[start : start + PAGE]))
+        return deleted
+
+    # -- messages in flight and workers
+
+    def in_flight(self, queue: str | None = None) -> list[InFlight]:
+        """What runs now, longest first."""
+        running = []
+        for name in self.queue_names() if queue is None else (queue,):
+            leases = self._client.hgetall(f"{self._key}:q:{name}:leased")
+            ids = list(leases)
+            values = self._client.hmget(f"{self._key}:q:{name}:values", ids) if ids else []
+            for message_id, value in zip(ids, values, strict=True):
+                process, _, level, _, since_ms = _text(leases[message_id]).split(" ")
+                running.append(
+                    InFlight(
+                        queue=name,
+                        message_id=_text(message_id),
+                        process=process,
+                        since_s=int(since_ms) / 1000,
+                        priority=list(Priority)[int(level)],
+                        message=_decode(value)[1],
+                    )
+                )
+        return sorted(running, key=lambda one: one.since_s)
+
+    def workers(self) -> list[WorkerState]:
+        now_ms = self._clock() * 1000
+        workers = []
+        for name, ends_ms in self._client.zrange(f"{self._key}:processes", 0, -1, withscores=True):
+            record = self._client.hgetall(f"{self._key}:process:{_text(name)}")
+            texts = {_text(key): _text(value) for key, value in record.items()}
+            workers.append(
+                WorkerState(
+                    process=_text(name),
+                    lease_left_s=(ends_ms - now_ms) / 1000,
+                    is_quiet=texts.pop("quiet", "") == "1",
+                    is_stopping=texts.pop("stop", "") == "1",
+                    record=texts,
+                )
+            )
+        return workers
+
+    def quiet(self, process: str, *, is_quiet: bool = True) -> bool:
+        """Let a worker take nothing new (or take messages again); False if it is not known."""
+        return self._order(process, "quiet", is_set=is_quiet)
+
+    def stop(self, process: str) -> bool:
+        """Let a worker finish and exit; False if it is not known. Takes up to a heartbeat."""
+        return self._order(process, "stop", is_set=True)
+
+    # -- reading
+
+    def _read_counts(self, name: str) -> tuple[list[int], Ledger]:
+        prefix = f"{self._key}:q:{name}:"
+        with self._client.pipeline(transaction=True) as pipe:
+            for level in range(4):
+                pipe.zcard(f"{prefix}waiting:{level}")
+            pipe.zcard(f"{prefix}delayed")
+            pipe.hlen(f"{prefix}leased")
+            pipe.zcard(f"{prefix}dead")
+            pipe.hmget(f"{prefix}ledger", "enqueued", "done", "coalesced", "deleted")
+            *counts, numbers = pipe.execute()
+        enqueued, done, coalesced, deleted = (int(number or 0) for number in numbers)
+        delayed, leased, dead = counts[4:]
+        ledger = Ledger(enqueued, done, coalesced, deleted, sum(counts[:4]), delayed, leased, dead)
+        return counts, ledger
+
+    def _oldest_age_s(self, name: str) -> float | None:
+        prefix = f"{self._key}:q:{name}:"
+        with self._client.pipeline(transaction=False) as pipe:
+            for level in range(4):
+                pipe.zrange(f"{prefix}waiting:{level}", 0, 0)
+            heads = [_text(ids[0]) for ids in pipe.execute() if ids]
+        if not heads:
+            return None
+        values = self._client.hmget(f"{prefix}values", heads)
+        headers = [header for value in values if (header := _decode(value)[0]) is not None]
+        ready_ms = [max(header.sent_ms, header.due_ms) for header in headers]
+        return max(0.0, self._clock() - min(ready_ms) / 1000) if ready_ms else None
+
+    def _dead_of(self, name: str) -> Iterator[DeadLetter]:
+        # By time of death, not by rank: letters that the caller retries or deletes shift the ranks.
+        latest: str | float = "+inf"
+        seen: set[Any] = set()  # of the same millisecond as the end of the last page
+        while True:
+            page = self._client.zrevrangebyscore(
+                f"{self._key}:q:{name}:dead", latest, "-inf", start=0, num=PAGE + len(seen), withscores=True
+            )
+            new = [(message_id, died_ms) for message_id, died_ms in page if message_id not in seen]
+            if not new:
+                return
+            yield from self._read_dead(name, new)
+            latest = page[-1][1]
+            seen = {message_id for message_id, died_ms in page if died_ms == latest}
+
+    def _read_dead(self, name: str, page: Sequence[tuple[Any, float]]) -> list[DeadLetter]:
+        ids = [message_id for message_id, _ in page]
+        values = self._client.hmget(f"{self._key}:q:{name}:values", ids)
+        reasons = self._client.hmget(f"{self._key}:q:{name}:reasons", ids)
+        letters = []
+        for (message_id, died_ms), value, reason in zip(page, values, reasons, strict=True):
+            header, message, body = _decode(value)
+            letters.append(
+                DeadLetter(
+                    queue=name,
+                    message_id=_text(message_id),
+                    died_at_s=died_ms / 1000,
+                    reason=json.loads(reason) if reason else {"kind": "failed", "error": "unknown"},
+                    header=header,
+                    message=message,
+                    body=body,
+                )
+            )
+        return letters
+
+    def _order(self, process: str, order: str, *, is_set: bool) -> bool:
+        if self._client.zscore(f"{self._key}:processes", process) is None:
+            return False
+        self._client.hset(f"{self._key}:process:{process}", order, "1" if is_set else "0")
+        return True
+
+    def _wake(self, name: str) -> None:
+        self._client.zadd(f"{self._key}:wake:{name}", {"": 0})
+
+
+def _decode(value: Any) -> tuple[Header | None, Message[Any] | None, bytes]:
+    if value is None:
+        return None, None, b""
+    try:
+        header, body = envelope.unpack(value)
+    except ValueError:
+        return None, None, value
+    try:
+        return header, codec.decode(body), body
+    except DecodeError:
+        return header, None, body
+
+
+def _text(value: bytes | str) -> str:
+    # A client may have been opened with decode_responses.
+    return value.decode() if isinstance(value, bytes) else value
