@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from sync.changes import Action, Change, FieldChange
+from sync.changes import Action, Change
 from sync.model import (
     Game,
     GameDay,
@@ -19,6 +19,7 @@ from sync.model import (
     Season,
     Team,
 )
+from sync.plan import differing_fields
 
 KINDS = {
     Season: RecordKind.SEASON,
@@ -99,14 +100,14 @@ def created(record: Record) -> Change:
     )
 
 
-def updated(before: Record, after: Record, *fields: FieldChange) -> Change:
+def updated(before: Record, after: Record) -> Change:
     return Change(
         kind=KINDS[type(after)],
         record_id=after.id,
         action=Action.UPDATED,
         before=before,
         after=after,
-        fields=fields,
+        fields=differing_fields(before, after),
     )
 
 
