@@ -12,17 +12,20 @@ from actors import (
     sync_association_direct,
     sync_club,
     sync_club_direct,
+    sync_grade,
     update_account,
 )
 from actors.check_health import NoteRoundTrip
 from actors.requests import PerformSync
 from actors.send_notification import Deliver
+from actors.sync_grade import PerformGrade
 
 
-def declare_all(
+def declare_all(  # noqa: PLR0913 - one callable for each kind of work
     broker: dramatiq.Broker,
     *,
     perform_sync: PerformSync,
+    perform_grade: PerformGrade,
     deliver: Deliver,
     note_round_trip: NoteRoundTrip,
     attempts: int,
@@ -37,5 +40,6 @@ def declare_all(
         onboard_account,
     ):
         actor.declare(broker, perform_sync, attempts=attempts)
+    sync_grade.declare(broker, perform_grade)
     send_notification.declare(broker, deliver)
     check_health.declare(broker, note_round_trip)

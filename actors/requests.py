@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import dramatiq
 import msgspec
 from dramatiq.middleware import CurrentMessage
 
@@ -36,9 +37,7 @@ def to_sync_request(message: SyncMessage) -> SyncRequest:
     The publisher fills in `run_id` and `requested_at`; a message that came another way
     takes them from its own dramatiq message, so that another attempt finds the same run.
     """
-    current = CurrentMessage.get_current_message()
-    if current is None:
-        raise RuntimeError("the broker's chain lacks CurrentMessage")
+    current = _current_message()
     sent_at = datetime.fromtimestamp(current.message_timestamp / 1000, UTC)
     return SyncRequest(
         run_id=message.run_id or uuid.UUID(current.message_id).hex,
@@ -49,7 +48,19 @@ def to_sync_request(message: SyncMessage) -> SyncRequest:
         provider=message.provider if isinstance(message, OrganisationSync) else None,
         batch_id=message.batch_id,
         is_dry_run=message.dry_run,
-        is_urgent=current.options.get("broker_priority", message.priority.value) in _URGENT,
+        is_urgent=is_urgent(message),
         requested_at=message.requested_at or sent_at,
         fresh_after=message.fresh_after,
     )
+
+
+def is_urgent(message: Message) -> bool:
+    """Whether somebody waits for it, so that it may use the reserved share of a quota."""
+    return _current_message().options.get("broker_priority", message.priority.value) in _URGENT
+
+
+def _current_message() -> dramatiq.Message[Any]:
+    current = CurrentMessage.get_current_message()
+    if current is None:
+        raise RuntimeError("the broker's chain lacks CurrentMessage")
+    return current

@@ -109,6 +109,28 @@ class OnboardAccount(AccountSync, frozen=True, kw_only=True):
     priority = Priority.HIGH
 
 
+class SyncGrade(Message, frozen=True, kw_only=True):
+    """One grade of an association's run, shared out to whichever worker is free.
+
+    Internal: the run sends it, with the key and token of its lease, and does the grade
+    itself when nobody else has begun it. It is no run, so it carries no `run_id`.
+    """
+
+    actor_name = "sync_grade"
+    queue_name = Queue.GRADES
+
+    of_run_id: Name
+    grade_id: Name
+    season_id: Name
+    fence_key: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    fence_token: Annotated[int, msgspec.Meta(ge=1)]
+    fresh_after: datetime
+
+    @property
+    def unique_key(self) -> str | None:
+        return f"grade:{self.of_run_id}:{self.grade_id}:{self.fence_token}"
+
+
 class SendNotification(Message, frozen=True, kw_only=True):
     """Tell one channel about one event of one run."""
 
@@ -143,6 +165,7 @@ MESSAGES: Mapping[str, type[Message]] = {
         SyncAssociationDirect,
         UpdateAccount,
         OnboardAccount,
+        SyncGrade,
         SendNotification,
         CheckHealth,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sync.guard import Limits
 from sync.model import Game
@@ -11,13 +12,15 @@ from sync.ports import (
     Checkpoints,
     Clock,
     Cms,
+    Gathers,
     Lease,
     MapConcurrently,
     Progress,
+    ShareOut,
     Source,
     StopSignal,
 )
-from sync.report import Stage
+from sync.report import RequestCounts, Stage
 from sync.scope import Scope
 from sync.window import Window
 
@@ -33,6 +36,16 @@ class Rules:
     extra_season_ids: frozenset[str] = frozenset()
     default_provider: str = "playhq"
     config_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FanOut:
+    """The ports of spreading a run's grades over all workers, and from how many on."""
+
+    gathers: Gathers
+    share_out: ShareOut
+    min_grades: int = 8
+    poll_s: float = 1.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,6 +64,12 @@ class Context:
     rules: Rules
     window: Window
     scope: Scope
+    fresh_after: datetime
+    is_urgent: bool
+    # None when this run keeps all its work to itself.
+    fan_out: FanOut | None = None
+    # What other workers' requests for this run came to.
+    shared_requests: RequestCounts = field(default_factory=RequestCounts)
     # Then validation takes its listings from the checkpoints instead of fetching them.
     has_collected_games: bool = False
     # From validation to cleanup: games that were missing on enough days, of how many checked.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 from sync.context import Context
 from sync.errors import NotFound
@@ -22,18 +23,17 @@ def unit_of(grade_id: str) -> str:
     return f"games:{grade_id}"
 
 
-def sync_grade(context: Context, work: StageWork, grade: Grade) -> None:
-    """Store the grade's games in scope, its ladders and its days; then save the checkpoint.
+def sync_grade(context: Context, work: StageWork, grade: Grade) -> dict[str, Any]:
+    """Store the grade's games in scope, its ladders and its days.
 
-    A grade that the provider does not know any more is not an error: nothing is written,
-    and nothing is taken for removed.
+    Answers what its checkpoint remembers. A grade that the provider does not know any more
+    is not an error: nothing is written, and nothing is taken for removed.
     """
     try:
         fixture = context.source.fetch_fixture(grade)
     except NotFound:
         work.note(f"grade {grade.name} ({grade.id}) is not published any more")
-        context.checkpoints.mark_done(context.run_id, unit_of(grade.id), {"read": 0, "quarantined": 0})
-        return
+        return {"read": 0, "quarantined": 0}
     ladders = _fetch_ladders(context, grade)
     unreadable = [*fixture.quarantined, *ladders.quarantined]
     work.take_in(
@@ -54,15 +54,11 @@ def sync_grade(context: Context, work: StageWork, grade: Grade) -> None:
     refused = work.write(plan.changes)
     scope_teams = context.scope.teams
     scope_teams[grade.season_id] = applied(scope_teams[grade.season_id], team_plan)
-    context.checkpoints.mark_done(
-        context.run_id,
-        unit_of(grade.id),
-        {
-            "read": read + len(unreadable),
-            "quarantined": len(unreadable) + len(refused),
-            "listed": listed_ids(fixture),
-        },
-    )
+    return {
+        "read": read + len(unreadable),
+        "quarantined": len(unreadable) + len(refused),
+        "listed": listed_ids(fixture),
+    }
 
 
 def listed_ids(fixture: Fixture) -> list[str] | None:

@@ -200,6 +200,10 @@ class Leases(Protocol):
         """
         ...
 
+    def join(self, fence: Fence) -> Lease:
+        """Work under a lease that another process holds, for a unit that it shared out."""
+        ...
+
 
 class Runs(Protocol):
     """The run records."""
@@ -228,6 +232,50 @@ class Checkpoints(Protocol):
 
     def done(self, run_id: str) -> Mapping[str, Mapping[str, Any]]:
         """Every finished unit of the run with its result."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradeTask:
+    """One grade of a fanned-out run, with what another worker needs to do it."""
+
+    run_id: str
+    grade_id: str
+    season_id: str
+    fence: Fence
+    fresh_after: datetime
+    is_urgent: bool
+
+
+class ShareOut(Protocol):
+    def __call__(self, tasks: Sequence[GradeTask], /) -> object:
+        """Send one message a task; lost or late ones only make the run slower."""
+        ...
+
+
+class Gathers(Protocol):
+    """Who works on which unit of a fanned-out run; survives the crash of any of them.
+
+    `token` is that of the run's fence: a later attempt opens anew, and helpers of an
+    earlier one claim nothing more. A claim lapses by itself when its worker dies.
+    """
+
+    def open(self, run_id: str, units: Collection[str], *, token: int) -> None: ...
+
+    def claim(self, run_id: str, unit: str, *, token: int) -> bool:
+        """Take a unit that is neither done nor claimed."""
+        ...
+
+    def settle(self, run_id: str, unit: str, *, is_done: bool) -> None:
+        """End a claim; a unit that is not done may be claimed again."""
+        ...
+
+    def wait(self, run_id: str, *, timeout_s: float) -> Collection[str]:
+        """Wait until a unit may be claimed or all are done; answers those not done."""
+        ...
+
+    def close(self, run_id: str) -> None:
+        """Forget the run; nothing can be claimed any more."""
         ...
 
 

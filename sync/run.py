@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sync.context import Context, Rules
+from sync.context import Context, FanOut, Rules
 from sync.dry_run import PassingCheckpoints, PlannedCms
 from sync.errors import (
     AccountBusy,
@@ -19,12 +19,14 @@ from sync.errors import (
     SyncError,
     TransientError,
 )
+from sync.fan_out import help_with
 from sync.model import Account, Organisation, OrganisationKind
 from sync.ports import (
     Announce,
     Checkpoints,
     Clock,
     Cms,
+    GradeTask,
     Lease,
     Leases,
     MapConcurrently,
@@ -100,6 +102,7 @@ class SyncRun:
     announce: Announce
     rules: Rules = field(default_factory=Rules)
     presets: Mapping[str, frozenset[Stage]] = field(default_factory=lambda: PRESETS)
+    fan_out: FanOut | None = None
 
     def perform(self, request: SyncRequest) -> Run:
         """Bring the organisation's stored records in step with the provider's.
@@ -118,7 +121,7 @@ class SyncRun:
             organisation = self._find_organisation(request)
             with self.leases.hold(f"{organisation.provider}:{organisation.id}", owner=run.id) as lease:
                 run = self._start(run, organisation)
-                context = self._open_context(request, organisation, lease)
+                context = self._open_context(request, run, organisation, lease)
                 with self._shown_as_updating(run):
                     run = self._perform_stages(context, run, stages)
                 return self._finish(run)
@@ -131,6 +134,26 @@ class SyncRun:
         except Exception as error:
             self._postpone(run.id, error)
             raise
+
+    def perform_grade(self, task: GradeTask) -> None:
+        """Do one grade that a run shared out; nothing happens when it is not wanted any more."""
+        if self.fan_out is None:
+            return
+        try:
+            run = self.runs.find(task.run_id)
+        except NotFound:
+            return
+        grade = self.cms.read_grades([task.season_id]).get(task.grade_id)
+        if run.state is not RunState.RUNNING or run.organisation_id is None or grade is None:
+            return
+        organisation = Organisation(
+            id=run.organisation_id,
+            kind=OrganisationKind.ASSOCIATION,
+            provider=run.provider or self.rules.default_provider,
+        )
+        context = self._open_context(task, run, organisation, self.leases.join(task.fence))
+        context.scope.teams[task.season_id] = dict(self.cms.read_teams([task.season_id]))
+        help_with(context, grade, self.fan_out.gathers)
 
     def finish_as_failed(self, run_id: str, error: Exception) -> None:
         """Close a run whose message will not be tried again, with one announcement.
@@ -209,17 +232,18 @@ class SyncRun:
         self.runs.save(run)
         return run
 
-    def _open_context(self, request: SyncRequest, organisation: Organisation, lease: Lease) -> Context:
+    def _open_context(
+        self, request: SyncRequest | GradeTask, run: Run, organisation: Organisation, lease: Lease
+    ) -> Context:
+        fresh_after = request.fresh_after or run.requested_at
         return Context(
-            run_id=request.run_id,
+            run_id=run.id,
             source=self.sources.open(
-                organisation.provider,
-                fresh_after=request.fresh_after or request.requested_at,
-                is_urgent=request.is_urgent,
+                organisation.provider, fresh_after=fresh_after, is_urgent=request.is_urgent
             ),
-            cms=PlannedCms(self.cms) if request.is_dry_run else self.cms,
+            cms=PlannedCms(self.cms) if run.dry_run else self.cms,
             lease=lease,
-            checkpoints=PassingCheckpoints() if request.is_dry_run else self.checkpoints,
+            checkpoints=PassingCheckpoints() if run.dry_run else self.checkpoints,
             clock=self.clock,
             stop=self.stop,
             progress=self.progress,
@@ -229,6 +253,9 @@ class SyncRun:
                 self.clock.now(), zone=self.rules.zone, look_back_days=self.rules.look_back_days
             ),
             scope=Scope(organisation),
+            fresh_after=fresh_after,
+            is_urgent=request.is_urgent,
+            fan_out=None if run.dry_run else self.fan_out,
         )
 
     @contextmanager
@@ -261,7 +288,7 @@ class SyncRun:
             run = replace(
                 run,
                 stages={**earlier.stages, **reports},
-                requests=earlier.requests + context.source.requests,
+                requests=earlier.requests + context.source.requests + context.shared_requests,
             )
             self.runs.save(run)
             if isinstance(ended_by, TransientError | DeferredError):

@@ -26,6 +26,10 @@ T = TypeVar("T")
 _DOWN_AFTER = 3
 
 
+class TakenElsewhere(Exception):
+    """Raised by a unit's work when another worker does it at the moment."""
+
+
 class StageWork:
     """Counts and contains: a unit's failure is noted and the other units go on."""
 
@@ -86,6 +90,13 @@ class StageWork:
             self.note(f"the CMS refused {record.kind} {record.record_id}: {record.reason}")
         return refused
 
+    def progressed(self, done: int, total: int) -> None:
+        """Tell who watches how many of the stage's units are done."""
+        event = Progressed(
+            run_id=self.context.run_id, stage=self.stage, done=done, total=total, records=self._read
+        )
+        self.context.progress.publish(event)
+
     def note(self, message: str) -> None:
         with self.lock:
             self._notes.append(message)
@@ -101,9 +112,10 @@ class StageWork:
             if self.first_transient is None and isinstance(error, TransientError):
                 self.first_transient = error
 
-    @property
-    def read(self) -> int:
-        return self._read
+    def raise_if_all_failed(self, total: int) -> None:
+        """Raise the first failure when none of the stage's units succeeded."""
+        if self._failures and len(self._failures) >= total:
+            raise self._failures[0][1]
 
     def report(self, written: Mapping[Action, int], *, error: SyncError | None = None) -> StageReport:
         """The stage's verdict; `written` counts the applied changes, `error` ended it early."""
@@ -153,6 +165,7 @@ class _Attempts(Generic[T]):
         self._name = name
         self._total = total
         self._done = done
+        self._is_shared = False
         self._failed_in_a_row = 0
         self._errors: list[SyncError] = []
         self._stopped_by: SyncError | None = None
@@ -166,6 +179,8 @@ class _Attempts(Generic[T]):
             context.stop.raise_if_stopping()
             context.lease.renew()
             self._work(unit)
+        except TakenElsewhere:
+            self._is_shared = True
         except (DeferredError, CredentialsRejected) as error:
             self._stopped_by = self._stopped_by or error
         except (TransientError, PermanentError) as error:
@@ -177,7 +192,7 @@ class _Attempts(Generic[T]):
     def raise_if_stopped(self) -> None:
         if self._stopped_by is not None:
             raise self._stopped_by
-        if self._errors and not self._done:
+        if self._errors and not self._done and not self._is_shared:
             raise self._errors[0]
 
     def _note_failure(self, error: SyncError) -> None:
@@ -188,18 +203,11 @@ class _Attempts(Generic[T]):
                 self._stopped_by = error
 
     def _note_success(self) -> None:
-        stage_work = self._stage_work
         with self.lock:
             self._failed_in_a_row = 0
             self._done += 1
-            event = Progressed(
-                run_id=stage_work.context.run_id,
-                stage=stage_work.stage,
-                done=self._done,
-                total=self._total,
-                records=stage_work.read,
-            )
-        stage_work.context.progress.publish(event)
+            done = self._done
+        self._stage_work.progressed(done, self._total)
 
 
 def _summary(messages: Sequence[str]) -> str | None:

@@ -351,6 +351,9 @@ class FakeLeases:
             if self.holders.get(key) == fence.token:
                 del self.holders[key], self.owners[key]
 
+    def join(self, fence: Fence) -> FakeLease:
+        return FakeLease(self, self.owners.get(fence.key, ""), fence)
+
     def pass_on(self, key: str, owner: str) -> Fence:
         """Give the lease to an owner, whoever held it: as after its time has run out."""
         self._token += 1
@@ -392,6 +395,44 @@ class FakeCheckpoints:
 
     def done(self, run_id: str) -> Mapping[str, Mapping[str, Any]]:
         return dict(self.units[run_id])
+
+
+@dataclass
+class FakeGathers:
+    """Claims do not lapse here; `lapse` does what time does."""
+
+    pending: dict[str, set[str]] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=dict)
+    claimed: set[tuple[str, str]] = field(default_factory=set)
+    # Called in place of waiting: whoever else works, works now.
+    meanwhile: Callable[[], None] = lambda: None
+
+    def open(self, run_id: str, units: Collection[str], *, token: int) -> None:
+        self.pending[run_id] = set(units)
+        self.tokens[run_id] = token
+        self.lapse(run_id)
+
+    def claim(self, run_id: str, unit: str, *, token: int) -> bool:
+        is_free = unit in self.pending.get(run_id, ()) and (run_id, unit) not in self.claimed
+        if not is_free or self.tokens[run_id] != token:
+            return False
+        self.claimed.add((run_id, unit))
+        return True
+
+    def settle(self, run_id: str, unit: str, *, is_done: bool) -> None:
+        self.claimed.discard((run_id, unit))
+        if is_done:
+            self.pending.get(run_id, set()).discard(unit)
+
+    def wait(self, run_id: str, *, timeout_s: float) -> Collection[str]:
+        self.meanwhile()
+        return set(self.pending.get(run_id, ()))
+
+    def close(self, run_id: str) -> None:
+        self.pending.pop(run_id, None)
+
+    def lapse(self, run_id: str) -> None:
+        self.claimed = {(owner, unit) for owner, unit in self.claimed if owner != run_id}
 
 
 @dataclass

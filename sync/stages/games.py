@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from sync.context import Context
+from sync.fan_out import fan_out_for, share_grades
 from sync.grade import sync_grade, unit_of
 from sync.model import Grade
 from sync.plan import plan_upserts
@@ -19,22 +18,25 @@ def perform(context: Context, work: StageWork) -> None:
     grades = context.scope.grades_in_scope()
     done = context.checkpoints.done(context.run_id)
     remaining = [grade for grade in grades if unit_of(grade.id) not in done]
-    _count_earlier_attempts(work, grades, done)
-    work.through(
-        remaining,
-        lambda grade: sync_grade(context, work, grade),
-        name=lambda grade: f"grade {grade.name} ({grade.id})",
-        done_before=len(grades) - len(remaining),
-    )
-    _store_season_days(context, work)
-
-
-def _count_earlier_attempts(
-    work: StageWork, grades: list[Grade], done: Mapping[str, Mapping[str, Any]]
-) -> None:
     for grade in grades:
         if result := done.get(unit_of(grade.id)):
             work.count(read=result["read"], quarantined=result["quarantined"])
+    done_before = len(grades) - len(remaining)
+    if fan_out := fan_out_for(context, remaining):
+        share_grades(context, work, fan_out, remaining, done_before=done_before)
+    else:
+        work.through(
+            remaining,
+            lambda grade: _sync_alone(context, work, grade),
+            name=lambda grade: f"grade {grade.name} ({grade.id})",
+            done_before=done_before,
+        )
+    _store_season_days(context, work)
+
+
+def _sync_alone(context: Context, work: StageWork, grade: Grade) -> None:
+    result = sync_grade(context, work, grade)
+    context.checkpoints.mark_done(context.run_id, unit_of(grade.id), result)
 
 
 def _store_season_days(context: Context, work: StageWork) -> None:

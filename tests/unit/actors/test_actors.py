@@ -13,6 +13,7 @@ from dramatiq.brokers.stub import StubBroker
 from dramatiq.middleware import CurrentMessage, Retries, TimeLimit
 
 from actors.catalogue import declare_all
+from actors.sync_grade import requests_for
 from brokers.messages import (
     MESSAGES,
     CheckHealth,
@@ -25,6 +26,7 @@ from brokers.messages import (
     UpdateAccount,
 )
 from sync.errors import InvalidRequest
+from sync.ports import Fence, GradeTask
 from sync.report import Mode
 from sync.run import SyncRequest
 
@@ -34,6 +36,7 @@ AT = datetime(2031, 10, 18, 2, 0, tzinfo=UTC)
 @dataclass
 class Called:
     syncs: list[SyncRequest] = field(default_factory=list)
+    grades: list[GradeTask] = field(default_factory=list)
     notifications: list[tuple[str, str, str | None]] = field(default_factory=list)
     round_trips: list[datetime | None] = field(default_factory=list)
 
@@ -58,6 +61,7 @@ def broker(called: Called) -> StubBroker:
     declare_all(
         broker,
         perform_sync=called.syncs.append,
+        perform_grade=called.grades.append,
         deliver=lambda event, channel, run_id: called.notifications.append((event, channel, run_id)),
         note_round_trip=called.round_trips.append,
         attempts=3,
@@ -140,6 +144,20 @@ def test_priority_decides_the_share_of_the_quota(
 ) -> None:
     carry_out(broker, SyncClub(account_id=2), broker_priority=priority)
     assert called.syncs[0].is_urgent is is_urgent
+
+
+def test_a_shared_grade_arrives_as_it_was_sent(broker: StubBroker, called: Called) -> None:
+    task = GradeTask(
+        run_id="r",
+        grade_id="7c1d22aa",
+        season_id="1b2f0c11",
+        fence=Fence("playhq:9a3e77d0", 7),
+        fresh_after=AT,
+        is_urgent=True,
+    )
+    (request,) = requests_for([task])
+    carry_out(broker, request.message, broker_priority=request.priority.value)
+    assert called.grades == [task]
 
 
 def test_a_notification_is_delivered_to_its_channel(broker: StubBroker, called: Called) -> None:

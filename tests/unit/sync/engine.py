@@ -8,7 +8,7 @@ from itertools import count
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from sync.context import Rules
+from sync.context import FanOut, Rules
 from sync.model import (
     Account,
     Game,
@@ -174,6 +174,7 @@ class Engine:
     stop: FakeStopSignal = field(default_factory=FakeStopSignal)
     progress: FakeProgress = field(default_factory=FakeProgress)
     announced: list[Run] = field(default_factory=list)
+    fan_out: FanOut | None = None
 
     def __post_init__(self) -> None:
         self.sources = FakeSources(self.world)
@@ -203,6 +204,7 @@ class Engine:
             map_concurrently=map_in_order,
             announce=self.announced.append,
             rules=self.rules,
+            fan_out=self.fan_out,
         )
 
     def request(
