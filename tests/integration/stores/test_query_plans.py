@@ -78,7 +78,7 @@ def test_list_is_read_from_an_index_in_its_order(
 
 def test_club_export_reads_no_table_whole(sqlite_engine: Engine, statements: list[tuple[str, Any]]) -> None:
     stores = open_stores(sqlite_engine, FakeClock())
-    with reading(sqlite_engine) as connection:
+    with writing(sqlite_engine) as connection:
         connection.execute(
             text(
                 "INSERT INTO teams (id, name, season_id, club_id, grade_id) VALUES ('t', 'T', 's', 'c', 'g')"
