@@ -59,6 +59,10 @@ class ProviderServer:
     def script(self, target: str, *replies: Reply | Callable[[Seen], Reply]) -> None:
         self._scripts[target] = deque(replies)
 
+    def last_reply(self, target: str) -> Reply | Callable[[Seen], Reply]:
+        """What stays for ever."""
+        return self._scripts[target][-1]
+
     def reply_to(self, seen: Seen) -> Reply:
         with self._lock:
             self.seen.append(seen)

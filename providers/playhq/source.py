@@ -52,7 +52,10 @@ class PlayHQSource:
             for season in self._hinted_seasons(organisation)
             if season.id not in listed and self._answers(season)
         ]
-        return replace(listing, records=[*listing.records, *unlisted])
+        # The other answers do not name the association; its listed seasons do.
+        name = next((season.association_name for season in listing.records if season.association_name), None)
+        named = [replace(season, association_name=season.association_name or name) for season in unlisted]
+        return replace(listing, records=[*listing.records, *named])
 
     def fetch_grades(self, season: Season) -> Listing[Grade]:
         return parse_grades(self._client.fetch_grades(season.id), season.id)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import redis
 
+from providers.fetcher import Outbound, Timing
 from providers.ports import Answers, Breakers, Ledgers
 from stores.redis.answers import RedisAnswers
 from stores.redis.breakers import RedisBreakers
@@ -13,6 +16,7 @@ from stores.redis.quotas import RedisLedgers
 from sync.ports import Leases
 from tests.fakes import FakeLeases
 from tests.outbound import MemoryAnswers, MemoryBreakers, MemoryLedgers
+from tests.provider_server import ProviderServer
 
 # Short enough to wait for in a test.
 OPEN_FOR_S = 0.2
@@ -38,3 +42,21 @@ def breakers(request: pytest.FixtureRequest, redis_client: redis.Redis, namespac
 @pytest.fixture(params=["memory", "redis"])
 def leases(request: pytest.FixtureRequest, redis_client: redis.Redis, namespace: str) -> Leases:
     return FakeLeases() if request.param == "memory" else RedisLeases(redis_client, namespace, lease_s=30)
+
+
+@pytest.fixture
+def server() -> Iterator[ProviderServer]:
+    with ProviderServer().running() as running:
+        yield running
+
+
+@pytest.fixture
+def outbound() -> Iterator[Outbound]:
+    opened = Outbound(
+        ledgers=MemoryLedgers(),
+        answers=MemoryAnswers(),
+        breakers=MemoryBreakers(),
+        timing=Timing(random_share=lambda: 0.0),
+    )
+    yield opened
+    opened.close()
