@@ -108,10 +108,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Ticks to send now, in order, and the last one to pass over, if any."""
+    """Ticks to send now, in order; `missed` is the first that came too long ago, if any."""
 
     send: tuple[Tick, ...]
-    passed: Tick | None
+    missed: Tick | None
+    window_start: datetime
 
 
 def table(entries: Mapping[str, ScheduleEntry]) -> Mapping[str, Entry]:
@@ -127,14 +128,12 @@ def due(entry: Entry, cursor: datetime, now: datetime, *, ahead_s: float) -> Due
     oldest = now - timedelta(seconds=entry.settings.catch_up_s)
     # Jitter may carry an earlier tick into the window; those before are not worth counting.
     start = max(cursor, oldest - timedelta(seconds=entry.settings.jitter_s) - MICROSECOND)
+    missed = next(entry.ticks(cursor, start), None)
     ticks = list(entry.ticks(start, now + timedelta(seconds=ahead_s)))
-    late = [tick for tick in ticks if tick.due_at < now]
-    kept = [tick for tick in late if tick.due_at >= oldest]
+    late = [tick for tick in ticks if oldest <= tick.due_at < now]
     if entry.settings.coalesce:
-        kept = kept[-1:]
-    coming = tuple(tick for tick in ticks if tick.due_at >= now)
-    passed = late[-1] if late and not kept and not coming else None
-    return Due((*kept, *coming), passed)
+        late = late[-1:]
+    return Due((*late, *(tick for tick in ticks if tick.due_at >= now)), missed, start)
 
 
 def _weekday_names(field: str) -> str:

@@ -39,7 +39,9 @@ class Chore:
 
 
 class Service:
-    """`start` returns at once; `stop` ends the sweeps, lets the next one lead and waits for both."""
+    """`start` returns at once; `stop` ends the sweeps, lets the next one lead and
+    waits for both; it is repeatable.
+    """
 
     def __init__(self, leader: Leader, ticker: Ticker, requests: Requests, chores: Sequence[Chore]) -> None:
         self._leader = leader
@@ -75,7 +77,8 @@ class Service:
         self._table = entries
 
     def stop(self) -> None:
-        self._jobs.shutdown(wait=True)
+        if self._jobs.running:
+            self._jobs.shutdown(wait=True)
         self._stopping.set()
         self._leading.join()
 

@@ -114,8 +114,8 @@ class Ticker:
 
     def _advance(self, entry: Entry, position: _Position) -> None:
         work = due(entry, position.cursor, self._clock.now(), ahead_s=self._ahead.total_seconds())
-        if work.passed is not None:
-            self._pass_over(entry, work.passed, position)
+        if work.missed is not None:
+            self._pass_over(entry, work.missed, position, until=work.window_start)
         for tick in work.send:
             self._leader.raise_if_not_leading()
             claim = self._claim(entry, tick, position)
@@ -133,13 +133,13 @@ class Ticker:
             log.info("tick_passed_over", extra={"entry": entry.id, "tick_at": tick.at, "reason": "paused"})
         return claim
 
-    def _pass_over(self, entry: Entry, tick: Tick, position: _Position) -> None:
-        if self._claim(entry, tick, position) is Claim.TAKEN:
-            message = f"missed: later than {entry.settings.catch_up_s:g} s"
-            log.warning("tick_missed", extra={"entry": entry.id, "tick_at": tick.at})
-            self._settle(
-                tick, position, TickResult(tick_at=tick.at, settled_at=self._clock.now(), message=message)
-            )
+    def _pass_over(self, entry: Entry, missed: Tick, position: _Position, *, until: datetime) -> None:
+        log.warning("tick_missed", extra={"entry": entry.id, "tick_at": missed.at})
+        self._schedule.begin(entry.id, entry.definition, until, owner=self._leader.owner)
+        position.cursor = until
+        message = f"missed: later than {entry.settings.catch_up_s:g} s"
+        result = TickResult(tick_at=missed.at, settled_at=self._clock.now(), message=message)
+        self._settle(missed, position, result)
 
     def _carry_out(self, entry: Entry, tick: Tick, position: _Position) -> bool:
         try:

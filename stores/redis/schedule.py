@@ -178,7 +178,9 @@ class Schedule:
             self._client.hdel(self._asked, request_id)
 
     def begin(self, entry_id: str, definition: str, at: datetime, *, owner: str) -> None:
-        """Count the entry's ticks from `at` on: it is new, or its trigger changed."""
+        """Count the entry's ticks from `at` on: it is new, its trigger changed, or earlier
+        ticks were missed.
+        """
         with answering():
             keys = [self._leader, self._cursors, self._pending]
             self._begin(keys=keys, args=[owner, entry_id, _milliseconds(at), definition])

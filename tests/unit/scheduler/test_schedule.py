@@ -115,6 +115,8 @@ def test_a_tick_later_than_the_catch_up_window_is_passed_over() -> None:
     assert len(work.send) == 1
     work = due(nightly, slept_from, datetime(2026, 11, 23, 2, 1, tzinfo=SYDNEY), ahead_s=0)
     assert work.send == ()
+    assert work.missed is not None
+    assert work.missed.at == datetime(2026, 11, 23, 1, tzinfo=SYDNEY)
 
 
 def test_a_long_sleep_costs_no_more_than_the_catch_up_window() -> None:

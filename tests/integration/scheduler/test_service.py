@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from brokers.publisher import Publisher
+from brokers.redis import PriorityRedisBroker
+from scheduler.actions import Actions
+from scheduler.batches import Batches
+from scheduler.leader import Leader
+from scheduler.requests import Requests
+from scheduler.service import Chore, Service
+from scheduler.ticker import Ticker
+from settings.schema import ScheduleEntry, SchedulerSettings
+from stores.redis.batches import Batch, BatchState
+from stores.redis.batches import Batches as BatchStore
+from stores.redis.leadership import Leadership
+from stores.redis.schedule import RunNow, Schedule
+from stores.sql.accounts import AccountFilter, NewAccount
+from stores.sql.engine import open_engine
+from stores.sql.migrate import upgrade
+from stores.sql.runs import RunFilter
+from stores.sql.stores import SqlStores, open_stores
+from sync.clock import SystemClock
+from sync.model import OrganisationKind
+from tests.conftest import Eventually
+
+ACCOUNTS = 3
+CLOCK = SystemClock()
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Iterator[SqlStores]:
+    """A database with three clubs."""
+    engine = open_engine(f"sqlite:///{tmp_path}/clubsync.db", busy_timeout_s=5)
+    upgrade(engine)
+    opened = open_stores(engine, CLOCK)
+    opened.accounts.add_many(
+        [
+            NewAccount(
+                kind=OrganisationKind.CLUB, name=f"club {n}", provider="playhq", organisation_id=f"o{n}"
+            )
+            for n in range(ACCOUNTS)
+        ]
+    )
+    yield opened
+    engine.dispose()
+
+
+@pytest.fixture
+def chores() -> list[float]:
+    """When the chore was done."""
+    return []
+
+
+@pytest.fixture
+def service(
+    redis_url: str, redis_client: redis.Redis, namespace: str, stores: SqlStores, chores: list[float]
+) -> Iterator[Service]:
+    broker = PriorityRedisBroker(url=redis_url, namespace=namespace)
+    publisher = Publisher(broker, runs=stores.runs, presets=("full", "quick"), clock=CLOCK)
+    schedule, store = Schedule(redis_client, namespace), BatchStore(redis_client, namespace)
+    leader = Leader(Leadership(redis_client, namespace), "me", lease_s=3.0, monotonic=time.monotonic)
+    batches = Batches(lambda: stores.accounts.each(AccountFilter()), publisher, store, stores.runs, CLOCK)
+    ticker = Ticker(schedule, leader, Actions(batches, publisher, CLOCK), CLOCK)
+    requests = Requests(leader, ticker, batches, schedule, store)
+    running = Service(
+        leader, ticker, requests, [Chore("count", 0.2, lambda: chores.append(time.monotonic()))]
+    )
+    yield running
+    running.stop()
+    broker.close()
+
+
+def settings(**entries: ScheduleEntry) -> SchedulerSettings:
+    return SchedulerSettings(entries=entries)
+
+
+def test_the_table_is_swept_and_can_be_replaced_while_it_runs(
+    service: Service,
+    redis_client: redis.Redis,
+    namespace: str,
+    eventually: Eventually,
+    chores: list[float],
+) -> None:
+    def checks() -> int:
+        return int(redis_client.hlen(f"{{{namespace}}}:q:health:values"))
+
+    service.start(settings(checks=ScheduleEntry(every_s=1, action="check_health")))
+    eventually(lambda: checks() > 8)
+    eventually(lambda: chores)
+    service.apply(settings(nightly=ScheduleEntry(every_s=1, spread_s=60, overlap="allow")))
+    schedule = Schedule(redis_client, namespace)
+    eventually(lambda: (nightly := schedule.states().get("nightly")) and nightly.last)
+    states = schedule.states()
+    assert states["nightly"].last is not None
+    assert states["nightly"].last.message == f"{ACCOUNTS} accounts"
+
+
+def test_a_batch_that_was_asked_for_is_sent_once_with_a_run_for_each_account(
+    service: Service, redis_client: redis.Redis, namespace: str, eventually: Eventually, stores: SqlStores
+) -> None:
+    store = BatchStore(redis_client, namespace)
+    batch = Batch(id=uuid.uuid4().hex, starts_at=CLOCK.now(), requested_by="ann", preset="quick")
+    store.ask(batch)
+    store.ask(batch)
+    service.start(settings())
+    eventually(lambda: store.find(batch.id).state is BatchState.SENT)
+    eventually(lambda: not store.asked())
+    runs = stores.runs.list(RunFilter(batch_id=batch.id), limit=10).items
+    assert sorted(run.account_id or 0 for run in runs) == [1, 2, 3]
+    assert {run.preset for run in runs} == {"quick"}
+    assert store.list()[0].id == batch.id
+
+
+def test_a_batch_that_cannot_be_is_failed_and_says_why(
+    service: Service, redis_client: redis.Redis, namespace: str, eventually: Eventually
+) -> None:
+    store = BatchStore(redis_client, namespace)
+    batch = Batch(id=uuid.uuid4().hex, starts_at=CLOCK.now(), requested_by="ann", preset="fast")
+    store.ask(batch)
+    service.start(settings())
+    eventually(lambda: store.find(batch.id).state is BatchState.FAILED)
+    assert "'fast' is not known" in (store.find(batch.id).message or "")
+
+
+def test_run_now_carries_out_an_entry_without_a_tick(
+    service: Service, redis_client: redis.Redis, namespace: str, eventually: Eventually, stores: SqlStores
+) -> None:
+    schedule = Schedule(redis_client, namespace)
+    for entry_id in ("nightly", "unknown"):
+        request = RunNow(id=uuid.uuid4().hex, entry_id=entry_id, requested_by="ann", requested_at=CLOCK.now())
+        schedule.ask(request)
+    service.start(settings(nightly=ScheduleEntry(cron="0 1 1 1 *")))
+    eventually(lambda: not schedule.asked())
+    assert len(stores.runs.list(RunFilter(), limit=10).items) == ACCOUNTS
+
+
+def test_an_orderly_stop_lets_the_next_one_lead_at_once(
+    service: Service, redis_client: redis.Redis, namespace: str, eventually: Eventually
+) -> None:
+    leadership: Any = Leadership(redis_client, namespace)
+    service.start(settings())
+    eventually(lambda: leadership.find() is not None)
+    service.stop()
+    assert leadership.find() is None

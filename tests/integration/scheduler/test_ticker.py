@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+
+from scheduler.leader import Leader, NotLeading
+from scheduler.schedule import Entry, Tick
+from scheduler.ticker import MAX_FAILURES, Sent, Ticker
+from settings.schema import ScheduleEntry
+from stores.redis.leadership import Leadership
+from stores.redis.schedule import Claim, Pause, RunNow, Schedule, TickResult
+from sync.errors import InvalidRequest, StoreUnavailable
+from tests.unit.scheduler.fakes import FakeClock
+
+EVERY_S = 60.0
+
+
+class Recorder:
+    """Keeps the ticks it was asked to send; fails once for each error it was given."""
+
+    def __init__(self) -> None:
+        self.sent: list[datetime] = []
+        self.errors: list[Exception] = []
+
+    def __call__(self, entry: Entry, tick: Tick, *, raise_if_not_leading: Callable[[], None]) -> Sent:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.sent.append(tick.at)
+        return Sent(batch_id="b1")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC))
+
+
+@pytest.fixture
+def schedule(redis_client: redis.Redis, namespace: str) -> Schedule:
+    return Schedule(redis_client, namespace)
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def start(
+    redis_client: redis.Redis, namespace: str, schedule: Schedule, clock: FakeClock
+) -> Callable[[str, Recorder], tuple[Leader, Ticker]]:
+    """A scheduler of its own name that tries to lead once; real leases outlast the test."""
+
+    def begin(owner: str, recorder: Recorder) -> tuple[Leader, Ticker]:
+        leadership = Leadership(redis_client, namespace)
+        leader = Leader(leadership, owner, lease_s=30.0, monotonic=lambda: 0.0)
+        leader.step()
+        return leader, Ticker(schedule, leader, recorder, clock)
+
+    return begin
+
+
+Start = Callable[[str, Recorder], tuple[Leader, Ticker]]
+
+
+def entry(**settings: object) -> Entry:
+    return Entry("checks", ScheduleEntry.model_validate({"every_s": EVERY_S, **settings}))
+
+
+def minutes(recorder: Recorder) -> list[int]:
+    return [at.minute for at in recorder.sent]
+
+
+def test_a_new_entry_begins_with_its_next_tick(start: Start, recorder: Recorder, clock: FakeClock) -> None:
+    _, ticker = start("a", recorder)
+    ticker.sweep(entry())
+    assert minutes(recorder) == [1]  # sent ahead, as it is due within two leases
+    for _ in range(3):
+        clock.advance(EVERY_S)
+        ticker.sweep(entry())
+        ticker.sweep(entry())
+    assert minutes(recorder) == [1, 2, 3, 4]
+
+
+def test_only_the_leader_sends(start: Start, recorder: Recorder) -> None:
+    start("a", recorder)
+    _, other = start("b", recorder)
+    other.sweep(entry())
+    assert recorder.sent == []
+
+
+def test_the_next_leader_goes_on_after_the_last_claimed_tick(
+    start: Start, recorder: Recorder, clock: FakeClock
+) -> None:
+    first, ticker = start("a", recorder)
+    ticker.sweep(entry())
+    first.give_up()
+    _, ticker = start("b", recorder)
+    ticker.sweep(entry())
+    clock.advance(EVERY_S)
+    ticker.sweep(entry())
+    assert minutes(recorder) == [1, 2]
+
+
+def test_a_tick_that_was_claimed_and_not_sent_is_sent_by_the_next_leader(
+    start: Start, recorder: Recorder
+) -> None:
+    first, ticker = start("a", recorder)
+    recorder.errors = [NotLeading("lost it in the middle")]
+    ticker.sweep(entry())
+    assert recorder.sent == []
+    first.give_up()
+    _, ticker = start("b", recorder)
+    ticker.sweep(entry())
+    assert minutes(recorder) == [1]
+
+
+def test_a_deposed_leader_cannot_claim_even_if_it_still_trusts_itself(
+    start: Start, recorder: Recorder, redis_client: redis.Redis, namespace: str, schedule: Schedule
+) -> None:
+    _, ticker = start("a", recorder)
+    redis_client.delete(f"{{{namespace}}}:schedule:leader")
+    start("b", recorder)
+    schedule.begin("checks", entry().definition, datetime(2026, 11, 23, 12, tzinfo=UTC), owner="b")
+    ticker.sweep(entry())
+    assert recorder.sent == []
+    late = TickResult(tick_at=datetime(2026, 11, 23, 12, 1, tzinfo=UTC), settled_at=datetime.now(UTC))
+    assert schedule.settle("checks", late, owner="a") == -1
+
+
+def test_an_outage_is_waited_out(start: Start, recorder: Recorder) -> None:
+    _, ticker = start("a", recorder)
+    recorder.errors = [StoreUnavailable("SQL did not answer")] * 5
+    for _ in range(6):
+        ticker.sweep(entry())
+    assert minutes(recorder) == [1]
+
+
+def test_an_entry_that_fails_again_and_again_pauses_itself_and_says_why(
+    start: Start, recorder: Recorder, clock: FakeClock, schedule: Schedule
+) -> None:
+    _, ticker = start("a", recorder)
+    recorder.errors = [InvalidRequest("preset: 'fast' is not known")] * MAX_FAILURES
+    for _ in range(MAX_FAILURES + 3):
+        ticker.sweep(entry())
+        clock.advance(EVERY_S)
+    assert recorder.sent == []
+    state = schedule.states()["checks"]
+    assert state.pause is not None
+    assert state.pause.by == "scheduler"
+    assert "preset: 'fast' is not known" in state.pause.reason
+    assert schedule.resume("checks")
+    clock.advance(EVERY_S)
+    ticker.sweep(entry())
+    assert minutes(recorder) == [7, 8]
+    assert schedule.states()["checks"].failures == 0
+
+
+def test_ticks_of_a_pause_are_passed_over_for_good(
+    start: Start, recorder: Recorder, clock: FakeClock, schedule: Schedule
+) -> None:
+    _, ticker = start("a", recorder)
+    ticker.sweep(entry())
+    schedule.pause("checks", Pause(by="ann", at=clock.now(), reason="repairs"))
+    for _ in range(3):
+        clock.advance(EVERY_S)
+        ticker.sweep(entry())
+    assert schedule.resume("checks")
+    assert not schedule.resume("checks")
+    clock.advance(EVERY_S)
+    ticker.sweep(entry())
+    assert minutes(recorder) == [1, 5]
+
+
+def test_after_a_long_sleep_a_late_tick_is_missed_and_recorded(
+    start: Start, recorder: Recorder, clock: FakeClock, schedule: Schedule
+) -> None:
+    nightly = entry(every_s=None, cron="0 1 * * *", catch_up_s=600)
+    _, ticker = start("a", recorder)
+    ticker.sweep(nightly)
+    clock.at = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)  # 02:00 in Sydney
+    ticker.sweep(nightly)
+    assert recorder.sent == []
+    last = schedule.states()["checks"].last
+    assert last is not None
+    assert last.message == "missed: later than 600 s"
+    clock.advance(23 * 3600)
+    ticker.sweep(nightly)
+    assert [at.hour for at in recorder.sent] == [14]
+
+
+def test_a_changed_trigger_begins_anew(start: Start, recorder: Recorder, clock: FakeClock) -> None:
+    _, ticker = start("a", recorder)
+    ticker.sweep(entry(every_s=3600.0))
+    clock.advance(1800)
+    ticker.sweep(entry(every_s=EVERY_S))
+    clock.advance(EVERY_S)
+    ticker.sweep(entry(every_s=EVERY_S))
+    assert minutes(recorder) == [31, 32]
+
+
+def test_a_clock_that_was_a_year_ahead_does_not_silence_the_entry(
+    start: Start, recorder: Recorder, clock: FakeClock
+) -> None:
+    first, ticker = start("a", recorder)
+    clock.advance(365 * 86400)
+    ticker.sweep(entry())
+    clock.advance(-365 * 86400)
+    first.give_up()
+    _, ticker = start("b", recorder)
+    ticker.sweep(entry())
+    assert len(recorder.sent) == 2
+    assert recorder.sent[1] - clock.now() == timedelta(seconds=30)
+
+
+def test_a_tick_can_be_claimed_once(start: Start, recorder: Recorder, schedule: Schedule) -> None:
+    start("a", recorder)
+    at = datetime(2026, 11, 23, 13, tzinfo=UTC)
+    assert schedule.claim("x", "d", at, owner="a") is Claim.TAKEN
+    assert schedule.claim("x", "d", at, owner="a") is Claim.OLD
+    assert schedule.claim("x", "d", at - timedelta(seconds=1), owner="a") is Claim.OLD
+    assert schedule.claim("x", "d", at + timedelta(seconds=1), owner="b") is Claim.LOST
+
+
+def test_an_action_that_was_asked_for_runs_beside_the_ticks(
+    start: Start, recorder: Recorder, schedule: Schedule, clock: FakeClock
+) -> None:
+    _, ticker = start("a", recorder)
+    schedule.ask(RunNow(id="0" * 32, entry_id="checks", requested_by="ann", requested_at=clock.now()))
+    (request,) = schedule.asked()
+    ticker.run_now(entry(), request)
+    schedule.answer(request.id)
+    assert schedule.asked() == []
+    assert recorder.sent == [clock.now()]
