@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import click
-from settings.loader import load
-from stores.sql.migrate import upgrade
 
+from settings.loader import load
 from stores.sql.engine import open_engine
+from stores.sql.migrate import upgrade
 
 
 @click.command()

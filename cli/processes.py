@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
-from settings.loader import load
 
 from cli.platform import grounded
 from cli.supervisor import POLL_S, STOP_MARGIN_S, Supervisor, python_module, stop_on_signals
+from settings.loader import load
 from settings.schema import Settings
 
 

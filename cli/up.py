@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 
 import click
-from settings.loader import load
-from stores.sql.migrate import upgrade
 
 from cli.platform import grounded
-from cli.processes import scheduler_argv, simulator_argv, web_argv, worker_argv
-from cli.sockets import free_port, is_listening
+from cli.processes import scheduler_argv, web_argv, worker_argv
+from cli.simulation import needs_simulator, start_simulator
 from cli.supervisor import STOP_MARGIN_S, Supervisor, stop_on_signals
+from settings.loader import load
 from stores.sql.engine import open_engine
+from stores.sql.migrate import upgrade
 
 COLOURS = {"web": "cyan", "worker": "green", "scheduler": "yellow", "simulator": "magenta"}
 
@@ -26,7 +26,7 @@ def up() -> None:
         upgrade(open_engine(settings.database_url, busy_timeout_s=settings.database.busy_timeout_s))
         environ = dict(ground.environ)
         backdrop = Supervisor(environ, say=_say)
-        if settings.providers.playhq.base_url is None:
+        if needs_simulator(settings):
             environ |= start_simulator(backdrop)
         processes = Supervisor(environ, say=_say)
         processes.start("web", web_argv())
@@ -38,18 +38,6 @@ def up() -> None:
         is_clean = processes.stop(grace_s=settings.worker.grace_s + STOP_MARGIN_S)
         backdrop.stop(grace_s=STOP_MARGIN_S)
     sys.exit(0 if is_clean else 1)
-
-
-def start_simulator(supervisor: Supervisor, *arguments: str) -> dict[str, str]:
-    """Start the simulator on a free port; answers the settings that point at it."""
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    supervisor.start("simulator", simulator_argv("--port", str(port), *arguments))
-    supervisor.wait_until(lambda: is_listening(port), what="the simulator", timeout_s=20.0)
-    return {
-        "CLUBSYNC_PROVIDERS__PLAYHQ__BASE_URL": address,
-        "CLUBSYNC_PROVIDERS__PLAYHQ__API_KEY": "simulator",
-    }
 
 
 def _say(name: str, line: str) -> None:

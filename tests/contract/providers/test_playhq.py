@@ -144,6 +144,7 @@ def test_season_that_only_registrations_name_is_found(
     assert [season.id for season in listing.records] == [playhq.SEASON_ID, NEW_SEASON_ID]
     assert listing.records[1].name == "Summer 2032/33"
     assert listing.records[1].association_id == playhq.ASSOCIATION_ID
+    assert listing.records[1].association_name == listing.records[0].association_name
 
 
 def test_registered_season_that_does_not_answer_is_left_out(

@@ -1,0 +1,79 @@
+"""What the commands work on, opened when it is first needed."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import redis
+
+from brokers import embedded
+from settings.loader import load
+from settings.schema import Settings
+from stores.sql.engine import open_engine
+from stores.sql.migrate import pending, upgrade
+from stores.sql.stores import SqlStores, open_stores
+from sync.clock import SystemClock
+from sync.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from brokers.publisher import Publisher
+    from brokers.redis import PriorityRedisBroker
+
+
+class Backend:
+    """The database, Redis and the broker, as the settings name them."""
+
+    def __init__(self, settings: Settings | None = None, redis_url: str | None = None) -> None:
+        self.settings = settings or load().settings
+        self._redis_url = redis_url
+        self.clock = SystemClock()
+
+    @cached_property
+    def stores(self) -> SqlStores:
+        """The SQL stores; the embedded database is brought up to date by itself.
+
+        Raises ConfigurationError for a configured database that lacks migrations.
+        """
+        settings = self.settings
+        engine = open_engine(settings.database_url, busy_timeout_s=settings.database.busy_timeout_s)
+        if missing := pending(engine):
+            if settings.database.url is not None:
+                raise ConfigurationError(
+                    f"the database lacks {len(missing)} migration(s), from {missing[0]}: run clubsync migrate"
+                )
+            upgrade(engine)
+        return open_stores(engine, self.clock)
+
+    @cached_property
+    def redis_url(self) -> str:
+        """Raises ConfigurationError when none is configured and none runs here."""
+        if self._redis_url is not None:
+            return self._redis_url
+        if self.settings.redis.url is not None:
+            return self.settings.redis.url.get_secret_value()
+        found = embedded.discover(self.settings.home)
+        if found is None:
+            raise ConfigurationError(
+                f"nothing runs in {self.settings.home}: start it with clubsync up, or set REDIS_URL"
+            )
+        return found
+
+    @cached_property
+    def redis(self) -> redis.Redis:
+        return redis.Redis.from_url(self.redis_url, socket_timeout=10.0)
+
+    @cached_property
+    def broker(self) -> PriorityRedisBroker:
+        """A broker that sends and looks; it carries out nothing."""
+        from brokers.chain import open_sender  # dramatiq is needed by few commands
+
+        return open_sender(self.redis_url, namespace=self.settings.redis.namespace)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        from brokers.publisher import Publisher
+
+        return Publisher(
+            self.broker, runs=self.stores.runs, presets=self.settings.presets.keys(), clock=self.clock
+        )

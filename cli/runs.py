@@ -1,0 +1,89 @@
+"""`clubsync runs`: what was done, and to which records."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from cli.backend import Backend
+from cli.output import (
+    STATE_COLOURS,
+    ago,
+    as_json,
+    describe_change,
+    describe_run,
+    print_json,
+    print_table,
+)
+from cli.waiting import changes_of
+from stores.sql.documents import change_document, run_document
+from stores.sql.runs import RunFilter
+from sync.report import Run, RunState, StageReport
+
+SHOWN_CHANGES = 200
+
+
+@click.group()
+def runs() -> None:
+    """List and show runs."""
+
+
+@runs.command(name="list")
+@click.option("--account", "account_id", type=int, help="Of this account.")
+@click.option("--state", type=click.Choice([state.value for state in RunState]))
+@click.option("--batch", "batch_id", help="Of this batch.")
+@click.option("--limit", default=20, show_default=True)
+@as_json
+def list_runs(
+    account_id: int | None, state: str | None, batch_id: str | None, limit: int, is_json: bool
+) -> None:
+    """Show the latest runs, newest first."""
+    wanted = RunFilter(account_id=account_id, state=RunState(state) if state else None, batch_id=batch_id)
+    page = Backend().stores.runs.list(wanted, limit=limit)
+    if is_json:
+        print_json([run_document(run) for run in page.items])
+        return
+    print_table(
+        ["run", "mode", "of", "preset", "state", "requested", "written", "seconds"],
+        (_row(run) for run in page.items),
+    )
+
+
+@runs.command()
+@click.argument("run_id", metavar="ID")
+@as_json
+def show(run_id: str, is_json: bool) -> None:
+    """Show run ID with everything that it wrote, field by field."""
+    backend = Backend()
+    run = backend.stores.runs.find(run_id)
+    changes = [change_document(entry) for entry in changes_of(backend, run_id)]
+    if is_json:
+        print_json({**run_document(run), "changes": changes})
+        return
+    click.echo(describe_run(run_document(run)))
+    for change in changes[:SHOWN_CHANGES]:
+        click.echo(describe_change(change))
+    if len(changes) > SHOWN_CHANGES:
+        click.echo(f"… and {len(changes) - SHOWN_CHANGES} more (--json shows all)", file=sys.stderr)
+
+
+def written(stage: StageReport) -> int:
+    """How many records the stage wrote."""
+    return stage.created + stage.updated + stage.removed
+
+
+def _row(run: Run) -> list[object]:
+    subject = f"account {run.account_id}" if run.account_id else run.organisation_id
+    state = f"[{STATE_COLOURS.get(run.state.value, 'white')}]{run.state.value}[/]"
+    count = sum(written(stage) for stage in run.stages.values())
+    return [
+        run.id,
+        run.mode.value,
+        subject,
+        run.preset + (" (dry run)" if run.dry_run else ""),
+        state,
+        ago(run.requested_at),
+        count,
+        run.duration_s,
+    ]

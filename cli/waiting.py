@@ -1,0 +1,118 @@
+"""Waiting for a run: progress while it works, the verdict at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import click
+
+from cli.backend import Backend
+from cli.output import describe_change, describe_run, print_json
+from cli.platform import Ground
+from cli.processes import worker_argv
+from cli.simulation import needs_simulator, start_simulator
+from cli.supervisor import STOP_MARGIN_S, Supervisor
+from stores.redis.registry import Registry
+from stores.sql.changes import ChangeEntry
+from stores.sql.documents import change_document, run_document
+from sync.errors import NotFound
+from sync.report import Outcome, Run, RunState
+
+POLL_S = 0.1
+SHOWN_CHANGES = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    timeout_s: float
+    is_json: bool
+    note: str
+
+
+def follow(backend: Backend, run_id: str, waiting: Waiting) -> bool:
+    """Show the run until its verdict or the time-out; answers whether it succeeded."""
+    if not waiting.is_json:
+        click.echo(f"{waiting.note} {run_id}", err=True)
+    run = _await_verdict(backend, run_id, waiting)
+    document = run_document(run)
+    changes = list(changes_of(backend, run.id)) if run.dry_run else []
+    if waiting.is_json:
+        print_json(
+            {**document, "changes": [change_document(entry) for entry in changes]} if changes else document
+        )
+    else:
+        click.echo(describe_run(document))
+        for entry in changes[:SHOWN_CHANGES]:
+            click.echo(describe_change(change_document(entry)))
+        if len(changes) > SHOWN_CHANGES:
+            click.echo(f"… and {len(changes) - SHOWN_CHANGES} more: clubsync runs show {run.id} --json")
+    if not run.state.is_final:
+        click.echo(
+            f"clubsync: no verdict within {waiting.timeout_s:g} s; the run goes on by itself:"
+            f" clubsync runs show {run.id}",
+            err=True,
+        )
+    return run.outcome is Outcome.SUCCEEDED
+
+
+@contextlib.contextmanager
+def worker_at_hand(backend: Backend, ground: Ground) -> Iterator[None]:
+    """Where no worker lives, one works for as long as this command waits."""
+    registry = Registry(backend.redis, backend.settings.redis.namespace, backend.clock)
+    if any(service.role == "worker" for service in registry.list()) or not ground.is_redis_ours:
+        yield
+        return
+    click.echo("no worker runs here: starting one for this command", err=True)
+    logs = backend.settings.home / "log"
+    logs.mkdir(parents=True, exist_ok=True)
+    backdrop = Supervisor(dict(ground.environ), say=_say, log_dir=logs)
+    environ = dict(ground.environ)
+    if needs_simulator(backend.settings):
+        environ |= start_simulator(backdrop)
+    worker = Supervisor(environ, say=_say, log_dir=logs)
+    worker.start("worker", worker_argv(backend.settings))
+    try:
+        yield
+    finally:
+        worker.stop(grace_s=backend.settings.worker.grace_s + STOP_MARGIN_S)
+        backdrop.stop(grace_s=STOP_MARGIN_S)
+
+
+def _await_verdict(backend: Backend, run_id: str, waiting: Waiting) -> Run:
+    deadline_s = time.monotonic() + waiting.timeout_s
+    shown = ""
+    while True:
+        with contextlib.suppress(NotFound):  # a message from the inbox gets its run when it starts
+            run = backend.stores.runs.find(run_id)
+            if run.state.is_final or time.monotonic() > deadline_s:
+                return run
+            if not waiting.is_json and (line := _progress_line(run)) != shown:
+                click.echo(line, err=True)
+                shown = line
+        time.sleep(POLL_S)
+
+
+def _progress_line(run: Run) -> str:
+    if run.state is RunState.DEFERRED and run.message:
+        return f"  deferred: {run.message}"
+    done = [stage.value for stage in run.stages]
+    return f"  {run.state.value}{': ' + ', '.join(done) + ' done' if done else ''}"
+
+
+def changes_of(backend: Backend, run_id: str) -> Iterator[ChangeEntry]:
+    """Everything that the run wrote (or, dry, would write), in order."""
+    cursor: str | None = None
+    while True:
+        page = backend.stores.changes.of_run(run_id, limit=500, cursor=cursor)
+        yield from page.items
+        if page.next_cursor is None:
+            return
+        cursor = page.next_cursor
+
+
+def _say(name: str, line: str) -> None:
+    print(f"{name}: {line}", file=sys.stderr)

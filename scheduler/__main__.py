@@ -1,0 +1,104 @@
+"""The scheduler's entry point: settings -> clients -> broker -> service."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+
+from brokers import embedded
+from brokers.chain import open_sender
+from brokers.clients import open_client
+from brokers.publisher import Publisher
+from scheduler.actions import Actions
+from scheduler.batches import Batches
+from scheduler.leader import Leader
+from scheduler.requests import Requests
+from scheduler.service import Chore, Service
+from scheduler.ticker import Ticker
+from settings import logs
+from settings.loader import load
+from settings.schema import Settings
+from stores.redis.batches import Batches as BatchStore
+from stores.redis.leadership import Leadership
+from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_process
+from stores.redis.schedule import Schedule
+from stores.sql.accounts import AccountFilter
+from stores.sql.engine import open_engine
+from stores.sql.stores import open_stores
+from sync.clock import SystemClock
+from sync.errors import ConfigurationError, SyncError
+
+EXIT_FAILED = 1
+EXIT_WRONG_USE = 2
+# A dead worker's messages run again within seconds even where no other worker lives.
+RECOVER_EVERY_S = 2.0
+
+
+def main() -> int:
+    """Schedule until SIGTERM; 0 after an orderly end, 1 or 2 with one clear sentence."""
+    try:
+        settings = load().settings
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)  # noqa: T201 before there is a log
+        return EXIT_WRONG_USE
+    logs.set_up(settings)
+    try:
+        if settings.redis.url is not None:
+            _serve(settings, settings.redis.url.get_secret_value())
+            return 0
+        server = embedded.start(settings.home)
+        try:
+            _serve(settings, server.url)
+        finally:
+            server.stop()
+    except (ConfigurationError, SyncError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 for the person who started it
+        return EXIT_FAILED
+    return 0
+
+
+def _serve(settings: Settings, redis_url: str) -> None:
+    clock, namespace = SystemClock(), settings.redis.namespace
+    engine = open_engine(settings.database_url, busy_timeout_s=settings.database.busy_timeout_s)
+    stores = open_stores(engine, clock)
+    client = open_client(redis_url, max_connections=settings.redis.max_connections)
+    broker = open_sender(redis_url, namespace=namespace, audit_log=stores.audit)
+    publisher = Publisher(broker, runs=stores.runs, presets=settings.presets.keys(), clock=clock)
+    schedule, batch_store = Schedule(client, namespace), BatchStore(client, namespace)
+    process = describe_process("scheduler", clock)
+    leader = Leader(
+        Leadership(client, namespace),
+        process.id,
+        lease_s=settings.scheduler.lease_s,
+        monotonic=time.monotonic,
+    )
+    batches = Batches(
+        lambda: stores.accounts.each(AccountFilter()), publisher, batch_store, stores.runs, clock
+    )
+    ticker = Ticker(schedule, leader, Actions(batches, publisher, clock), clock)
+    service = Service(
+        leader,
+        ticker,
+        Requests(leader, ticker, batches, schedule, batch_store),
+        chores=[Chore("recover_leases", RECOVER_EVERY_S, broker.recover)],
+    )
+    heartbeat = Heartbeat(Registry(client, namespace, clock), lambda: process, every_s=BEAT_EVERY_S)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stopping.set())
+    heartbeat.start()
+    service.start(settings.scheduler)
+    try:
+        stopping.wait()
+    finally:
+        service.stop()
+        heartbeat.stop()
+        broker.close()
+        client.close()
+        engine.dispose()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
