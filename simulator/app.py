@@ -11,6 +11,7 @@ from hashlib import blake2b
 
 from simulator.callbacks import Callbacks, is_callback
 from simulator.chat import POST_MESSAGE, WEBHOOK, Chat
+from simulator.cms import Cms, version_of
 from simulator.control import PREFIX, Control
 from simulator.faults import Fault, Faults
 from simulator.mishaps import befall
@@ -51,8 +52,10 @@ class Simulator:
         self.quota = Quota()
         self._playhq = PlayHQ(world, api_keys)
         self._play_cricket = play_cricket.PlayCricket(world)
+        self._cms = Cms(world)
         self._control = Control(
             world=world,
+            cms=self._cms,
             play_cricket=self._play_cricket,
             stats=self.stats,
             chat=self.chat,
@@ -118,6 +121,9 @@ class Simulator:
             return self.callbacks.answer(request, time.time())
         if path.startswith(play_cricket.PREFIX):
             return self._play_cricket.answer(request)
+        version = version_of(path)
+        if version:
+            return self._cms.answer(version, request)
         return self._playhq.refuse(request) or self._conditional(request)
 
     def _conditional(self, request: Request) -> Answer:
@@ -157,4 +163,7 @@ def _endpoint(path: str) -> str:
         return "chat"
     if path.startswith(play_cricket.PREFIX):
         return f"play-cricket {path.rpartition('/')[2].removesuffix('.json')}"
+    version = version_of(path)
+    if version and not is_callback(path):
+        return f"strapi v{version}"
     return "callback" if is_callback(path) else endpoint_of(path) or "other"

@@ -11,6 +11,7 @@ from simulator.answers import error_answer, json_answer
 from simulator.callbacks import Callbacks
 from simulator.changes import Changes
 from simulator.chat import Chat
+from simulator.cms import Cms
 from simulator.faults import Faults
 from simulator.play_cricket.face import PlayCricket
 from simulator.quota import Quota
@@ -32,7 +33,9 @@ class Control:
         faults: Faults,
         quota: Quota,
         play_cricket: PlayCricket,
+        cms: Cms,
     ) -> None:
+        self._cms = cms
         self._play_cricket = play_cricket
         self._world = world
         self._changes = Changes(world)
@@ -60,6 +63,8 @@ class Control:
             ("GET", "quota"): self._show_quota,
             ("POST", "quota"): self._set_quota,
             ("DELETE", "quota"): self._lift_quota,
+            ("GET", "strapi"): self._show_cms,
+            ("POST", "strapi"): self._reset_cms,
         }
 
     def answer(self, request: Request) -> Answer:
@@ -166,6 +171,13 @@ class Control:
     def _lift_quota(self, request: Request) -> Answer:
         self._quota.configure()
         return self._show_quota(request)
+
+    def _show_cms(self, request: Request) -> Answer:  # noqa: ARG002
+        return json_answer(self._cms.shape())
+
+    def _reset_cms(self, request: Request) -> Answer:
+        self._cms.configure(**_options(request))
+        return self._show_cms(request)
 
 
 def _options(request: Request) -> Any:

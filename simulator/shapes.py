@@ -43,8 +43,8 @@ def team(record: Team, *, is_name_known: bool) -> Shape:
 
 
 def game(record: Game) -> Shape:
-    """Cricket has `innings`, other sports `points`; the one that does not apply is empty."""
-    return {
+    """Sports that count goals have `points` once they were played; everything else has `innings`."""
+    shape: Shape = {
         "id": record.id,
         "grade_id": record.grade.id,
         "round": record.round.name,
@@ -56,21 +56,24 @@ def game(record: Game) -> Shape:
         "home_id": record.home.id,
         "away_id": record.away.id,
         "outcomes": dict(record.outcomes),
-        "innings": [
-            {
-                "team_id": innings.team_id,
-                "number": innings.number,
-                "runs": innings.runs,
-                "outs": innings.outs,
-                "overs": innings.overs,
-            }
-            for innings in record.innings
-        ],
-        "points": {
+    }
+    if record.scores:
+        shape["points"] = {
             team_id: {"goals": score.goals, "behinds": score.behinds, "total": score.total}
             for team_id, score in record.scores.items()
-        },
-    }
+        }
+        return shape
+    shape["innings"] = [
+        {
+            "team_id": innings.team_id,
+            "number": innings.number,
+            "runs": innings.runs,
+            "outs": innings.outs,
+            "overs": innings.overs,
+        }
+        for innings in record.innings
+    ]
+    return shape
 
 
 def ladder(record: Grade, table: Table) -> Shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from simulator.server import Answer, Request
+from simulator.server import Answer, Delivery, Request
 from simulator.stats import Entry, Stats, most_within
 from tests.unit.simulator.asking import TODAY, get, make_simulator, post, read
 
@@ -140,3 +140,32 @@ def _error(answer: Answer) -> str:
     told = json.loads(answer.body)
     assert told["ok"] is False
     return str(told["error"])
+
+
+def test_the_cms_starts_with_accounts_and_organisations() -> None:
+    simulator = make_simulator()
+    bearer = {"authorization": "Bearer token"}
+    for version in (4, 5):
+        accounts = read(
+            get(
+                simulator,
+                f"/strapi-v{version}/api/accounts?populate[0]=account_type&populate[1]=clubs",
+                **bearer,
+            )
+        )
+        assert accounts["meta"]["pagination"]["total"] > 28
+    shown = read(get(simulator, "/_simulator/strapi"))
+    assert shown["v4"]["rows"]["associations"] == 6
+    again = read(post(simulator, "/_simulator/strapi", {"version": 5, "drafts": True}))
+    assert again["v5"]["drafts"] is True
+    assert post(simulator, "/_simulator/strapi", {"version": 3}).status == 400
+
+
+def test_a_dropped_answer_leaves_the_row_behind() -> None:
+    simulator = make_simulator()
+    bearer = {"authorization": "Bearer token"}
+    post(simulator, "/_simulator/faults", {"kind": "dropped", "method": "POST", "path": "/strapi-v5/*"})
+    lost = post(simulator, "/strapi-v5/api/grades", {"data": {"gradeId": "7c1d22aa"}}, **bearer)
+    assert lost.delivery is Delivery.RESET
+    found = read(get(simulator, "/strapi-v5/api/grades?filters[gradeId]=7c1d22aa", **bearer))
+    assert len(found["data"]) == 1

@@ -1,0 +1,195 @@
+"""What a write may hold: values by column type, relations in their several spellings."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from simulator.strapi.errors import StrapiError
+from simulator.strapi.queries import Rules
+from simulator.strapi.schema import Collection, Kind, Relation
+from simulator.strapi.tables import Entry, Tables
+
+_MAX_STRING = 255
+_MAX_INTEGER = 2**31 - 1
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_IGNORED = ("publishedAt",)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What happens to one relation: `replacement` None leaves what is there and connects to it."""
+
+    relation: Relation
+    replacement: list[Entry] | None
+    connect: list[Entry] = field(default_factory=list)
+    disconnect: list[Entry] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    fields: dict[str, Any]
+    wishes: list[Wish]
+    # `publishedAt: null` keeps a draft in v4.
+    is_draft: bool
+
+
+def read_body(raw: bytes, collection: Collection, tables: Tables, rules: Rules) -> Body:
+    """Raises StrapiError: 400 with the field's name, or 500 where the real database fails."""
+    try:
+        sent = json.loads(raw or b"{}")
+    except ValueError as error:
+        raise StrapiError("SyntaxError", f"Unexpected token in JSON: {error}") from error
+    data = sent.get("data") if isinstance(sent, dict) else None
+    if data is None:
+        raise StrapiError("ValidationError", 'Missing "data" payload in the request body')
+    if not isinstance(data, dict):
+        raise StrapiError("ValidationError", "data must be an object")
+    fields: dict[str, Any] = {}
+    wishes: list[Wish] = []
+    for name, value in data.items():
+        if name in collection.fields:
+            fields[name] = _column(name, value, collection.fields[name], rules)
+        elif name in collection.relations:
+            wishes.append(_wish(name, value, collection.relations[name], tables, rules))
+        elif name not in _IGNORED:
+            rules.unknown(name, is_always_dropped_in_v4=True)
+    return Body(fields, wishes, is_draft="publishedAt" in data and data["publishedAt"] is None)
+
+
+def apply_wishes(entry: Entry, wishes: list[Wish], tables: Tables) -> None:
+    for wish in wishes:
+        if wish.replacement is not None:
+            tables.link(entry, wish.relation, wish.replacement)
+            continue
+        for other in wish.disconnect:
+            tables.disconnect(entry, wish.relation, other)
+        for other in wish.connect:
+            tables.connect(entry, wish.relation, other)
+
+
+def _column(name: str, value: Any, kind: Kind, rules: Rules) -> Any:
+    if value is None:
+        return None
+    match kind:
+        case Kind.STRING:
+            checked: Any = _string(name, value, rules)
+        case Kind.DATE:
+            checked = _day(name, value)
+        case Kind.DATETIME:
+            checked = _moment(name, value)
+        case Kind.JSON:
+            checked = _json(value, rules)
+        case Kind.BOOLEAN:
+            checked = _boolean(name, value)
+        case Kind.INTEGER | Kind.FLOAT:
+            checked = _number(name, value, kind)
+    return checked
+
+
+def _boolean(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong_type(name, "boolean", value)
+    return value
+
+
+def _string(name: str, value: Any, rules: Rules) -> str:
+    if not isinstance(value, str):
+        raise _wrong_type(name, "string", value)
+    if len(value) > _MAX_STRING:
+        # v4 leaves the refusal to the database.
+        if rules.is_v5:
+            raise StrapiError("ValidationError", f"{name} must be at most {_MAX_STRING} characters", name)
+        raise StrapiError("InternalServerError", "Internal Server Error")
+    return value
+
+
+def _day(name: str, value: Any) -> str:
+    """A longer text is cut to its first ten characters, whatever its zone."""
+    text = value[:10] if isinstance(value, str) else ""
+    if not _DAY.fullmatch(text):
+        raise StrapiError("ValidationError", "Invalid format, expected YYYY-MM-DD", name)
+    try:
+        datetime.strptime(text, "%Y-%m-%d")  # noqa: DTZ007  (only its form is checked)
+    except ValueError as error:
+        raise StrapiError("ValidationError", "Invalid format, expected YYYY-MM-DD", name) from error
+    return text
+
+
+def _moment(name: str, value: Any) -> str:
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise StrapiError(
+            "ValidationError", "Invalid format, expected a timestamp or an ISO date", name
+        ) from error
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _json(value: Any, rules: Rules) -> Any:
+    if not (rules.is_v5 and isinstance(value, str)):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise StrapiError("InternalServerError", "Internal Server Error") from error
+
+
+def _number(name: str, value: Any, kind: Kind) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _wrong_type(name, "number", value)
+    if kind is Kind.INTEGER and abs(value) > _MAX_INTEGER:
+        raise StrapiError("InternalServerError", "Internal Server Error")
+    return value
+
+
+def _wrong_type(name: str, wanted: str, value: Any) -> StrapiError:
+    return StrapiError(
+        "ValidationError", f"{name} must be a `{wanted}` type, but the final value was: `{value!r}`.", name
+    )
+
+
+def _wish(name: str, value: Any, relation: Relation, tables: Tables, rules: Rules) -> Wish:
+    """A list sets; connect and disconnect change; `set` sent beside them wins without an error."""
+
+    def find(items: Any, *, is_optional: bool = False) -> list[Entry]:
+        listed = items if isinstance(items, list) else [] if items is None else [items]
+        found = [_reference(name, item, relation, tables, rules, is_optional=is_optional) for item in listed]
+        return [entry for entry in found if entry is not None]
+
+    is_partial = isinstance(value, dict) and value.keys() & {"connect", "disconnect", "set"}
+    if not is_partial:
+        return Wish(relation, find(value))
+    if "set" in value:
+        return Wish(relation, find(value["set"]))
+    return Wish(
+        relation,
+        None,
+        connect=find(value.get("connect")),
+        # v4 lets go of unknown entries in silence.
+        disconnect=find(value.get("disconnect"), is_optional=not rules.is_v5),
+    )
+
+
+def _reference(  # noqa: PLR0913
+    name: str, item: Any, relation: Relation, tables: Tables, rules: Rules, *, is_optional: bool
+) -> Entry | None:
+    key = item.get("documentId", item.get("id")) if isinstance(item, dict) else item
+    if isinstance(key, str) and key.isdigit():
+        key = int(key)
+    found: Entry | None = None
+    if isinstance(key, int):
+        found = tables.find_number(relation.target, key)
+    elif isinstance(key, str) and rules.is_v5:
+        found = tables.find(relation.target, key)
+    if found is None and not is_optional:
+        raise StrapiError(
+            "ValidationError",
+            f"1 relation(s) of type {relation.target} associated with this entity do not exist",
+            name,
+        )
+    return found
