@@ -44,10 +44,10 @@ def sync_grade(context: Context, work: StageWork, grade: Grade) -> dict[str, Any
     games = context.scope.games_in_scope({game.id: game for game in fixture.games})
     team_plan = _plan_teams(context, grade, fixture, games)
     plan = (
-        team_plan
+        _plan_grade_days(grade, fixture)
+        + team_plan
         + _plan_games(context, grade, games)
         + _plan_ladders(context, grade, ladders.records)
-        + _plan_grade_days(grade, fixture)
     )
     read = len(plan.changes) + plan.unchanged
     work.count(read=read)
