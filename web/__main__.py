@@ -13,6 +13,7 @@ from brokers import embedded
 from brokers.chain import open_sender
 from brokers.clients import open_client
 from brokers.metrics import read_metrics
+from brokers.operations import Operations
 from brokers.publisher import Publisher
 from cms.registry import CmsContext, open_cms
 from settings import logs
@@ -96,6 +97,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
         stores=stores,
         progress=Progress(client, namespace),
         publisher=Publisher(broker, runs=stores.runs, presets=settings.presets, clock=clock),
+        operations=Operations(broker),
         answers=Answers(client, namespace),
         clock=clock,
         registry=registry,
@@ -125,6 +127,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
     finally:
         heartbeat.stop()
         broker.close()
+        broker.client.close()
         client.close()
         engine.dispose()
 

@@ -17,10 +17,23 @@ from pydantic import BaseModel
 
 from web import docs, health, metrics, problems
 from web.access import Gate
-from web.api import accounts, audit, batches, config, plugins, runs, schedules, syncs
+from web.api import (
+    accounts,
+    audit,
+    batches,
+    config,
+    dead,
+    plugins,
+    queues,
+    runs,
+    schedules,
+    syncs,
+    workers,
+)
 from web.api.accounts import NewAccountBody
 from web.api.batches import BatchOrder
 from web.api.bodies import schemas
+from web.api.dead import DeadFilter, Retry
 from web.api.orders import SyncOrder
 from web.headers import SecurityHeaders
 from web.health import Checkup, Heartbeat
@@ -31,7 +44,8 @@ from web.services import Services
 
 STATIC = Path(__file__).parent / "static"
 DESCRIPTION = (Path(__file__).parent / "api" / "description.md").read_text(encoding="utf-8")
-BODIES: list[type[BaseModel]] = [ProblemBody, SyncOrder, BatchOrder, NewAccountBody]
+API_PARTS = (syncs, batches, accounts, runs, queues, dead, workers, schedules, config, audit, plugins)
+BODIES: list[type[BaseModel]] = [ProblemBody, SyncOrder, BatchOrder, NewAccountBody, DeadFilter, Retry]
 # What any route of the API may answer beside its own.
 COMMON = documented(
     HTTPStatus.UNAUTHORIZED,
@@ -63,7 +77,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(metrics.router)
     app.include_router(docs.router)
     api = APIRouter(prefix="/api/v1", responses=COMMON)
-    for part in (syncs, batches, accounts, runs, schedules, config, audit, plugins):
+    for part in API_PARTS:
         api.include_router(part.router)
     app.include_router(api)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

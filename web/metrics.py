@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
 from brokers.metrics import BOUNDS_S, Histogram, Series, Totals
+from brokers.operations import QueueState
 from stores.redis.registry import Service
 from web.access import Reader
 from web.problems import documented
@@ -52,6 +53,7 @@ def show_metrics(_caller: Reader, services: Has) -> PlainTextResponse:
     """Counters and histograms since the counting began, over all processes; gauges as of now."""
     families = [
         *message_families(services.read_metrics()),
+        *queue_families(services.operations.queues()),
         *process_families(services.registry.list()),
     ]
     text = "".join(f"{line}\n" for family in families for line in family.lines())
@@ -96,6 +98,43 @@ def message_families(totals: Mapping[Series, Totals]) -> Iterator[Family]:
         "histogram",
         "From started to settled, each attempt.",
         [sample for labels, counted in labelled for sample in _histogram(labels, counted.run)],
+    )
+
+
+def queue_families(queues: Sequence[QueueState]) -> Iterator[Family]:
+    """How the queues stand."""
+    yield Family(
+        "clubsync_queue_messages",
+        "gauge",
+        "Messages by place.",
+        [
+            ("", {"queue": queue.name, "place": place}, float(count))
+            for queue in queues
+            for place, count in (
+                ("waiting", queue.depth),
+                ("delayed", queue.delayed),
+                ("leased", queue.leased),
+                ("dead", queue.dead),
+            )
+        ],
+    )
+    yield Family(
+        "clubsync_queue_oldest_age_seconds",
+        "gauge",
+        "Age of the oldest message that waits to start; 0 when none does.",
+        [("", {"queue": queue.name}, queue.oldest_age_s or 0.0) for queue in queues],
+    )
+    yield Family(
+        "clubsync_queue_paused",
+        "gauge",
+        "1 while the queue is paused.",
+        [("", {"queue": queue.name}, float(queue.is_paused)) for queue in queues],
+    )
+    yield Family(
+        "clubsync_queue_ledger_imbalance",
+        "gauge",
+        "0 while every message ever enqueued is accounted for.",
+        [("", {"queue": queue.name}, float(not queue.ledger.is_balanced)) for queue in queues],
     )
 
 

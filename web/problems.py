@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from dramatiq.errors import BrokerError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from redis import RedisError
 from starlette.exceptions import HTTPException
 
-from sync.errors import InvalidRequest, NotFound, SyncError, TransientError
+from sync.errors import InvalidRequest, NotFound, StoreUnavailable, SyncError, TransientError
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +93,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _answer_validation)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(SyncError, _answer_sync_error)
+    app.add_exception_handler(RedisError, _answer_outage)
+    app.add_exception_handler(BrokerError, _answer_outage)
     app.add_exception_handler(Exception, _answer_bug)
 
 
@@ -133,6 +137,12 @@ def _answer_sync_error(request: Request, error: Exception) -> JSONResponse:
     else:
         problem = Problem(HTTPStatus.CONFLICT, str(error))
     return problem_response(problem, request.url.path)
+
+
+def _answer_outage(request: Request, error: Exception) -> JSONResponse:
+    # What an operator's hands on the broker meet comes in Redis's own words.
+    log.warning("redis_did_not_answer", extra={"path": request.url.path, "reason": str(error)})
+    return _answer_sync_error(request, StoreUnavailable("Redis did not answer."))
 
 
 def _mistake_of_reason(reason: str) -> Mistake:

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from brokers.metrics import Series, Totals
+from brokers.operations import Operations
 from settings.loader import Loaded
 from settings.schema import Settings
 from stores.redis.batches import Batches
@@ -39,6 +40,7 @@ class Services:
     stores: SqlStores
     progress: Progress
     publisher: Publisher
+    operations: Operations
     answers: Answers
     checks: Sequence[Check]
     clock: Clock

@@ -1,13 +1,13 @@
-"""The real application over loopback: SQLite, Redis, and a publisher that keeps what it is given."""
+"""The real application over loopback: SQLite, Redis, the broker; no worker, so that messages wait."""
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +16,12 @@ import pytest
 import redis
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
-from brokers.messages import AccountSync, OrganisationSync, Request
+from brokers.chain import open_sender
 from brokers.metrics import read_metrics
+from brokers.operations import Operations
+from brokers.publisher import Publisher
 from settings.loader import load
 from stores.redis.batches import Batches
 from stores.redis.idempotency import Answers
@@ -28,13 +31,11 @@ from stores.redis.schedule import Schedule
 from stores.sql.accounts import NewAccount
 from stores.sql.engine import open_engine
 from stores.sql.migrate import upgrade
-from stores.sql.runs import Runs
 from stores.sql.stores import SqlStores, open_stores
 from stores.sql.tokens import Role, Tokens
 from sync.clock import SystemClock
 from sync.errors import StoreUnavailable
 from sync.model import OrganisationKind
-from sync.report import Run, RunState
 from tests.conftest import Eventually
 from web.app import create_app
 from web.health import Check, Finding
@@ -43,47 +44,6 @@ from web.services import Services
 
 CLUB_ID = "8f1f3c9e-5a0b-4b63-9d0f-2f6f6d1f7a10"
 ASSOCIATION_ID = "0a4c3a0e-31a4-4a39-8a4c-9a4f6dd2b111"
-
-
-@dataclass(frozen=True)
-class Sent:
-    message_id: str
-    run_id: str | None
-    is_coalesced: bool
-
-
-@dataclass
-class RecordingPublisher:
-    """Inserts the queued run as the real one does; one waiting sync per account."""
-
-    runs: Runs
-    requests: list[Request] = field(default_factory=list)
-    receipts: dict[str, Sent] = field(default_factory=dict)
-
-    def send(self, request: Request, *, requested_by: str | None = None) -> Sent:
-        message = request.message
-        key = message.unique_key or uuid.uuid4().hex
-        if key in self.receipts:
-            earlier = self.receipts[key]
-            return Sent(earlier.message_id, earlier.run_id, is_coalesced=True)
-        self.requests.append(request)
-        sent = Sent(uuid.uuid4().hex, uuid.uuid4().hex, is_coalesced=False)
-        self.receipts[key] = sent
-        assert isinstance(message, AccountSync | OrganisationSync)
-        assert sent.run_id
-        self.runs.request(
-            Run(
-                id=sent.run_id,
-                mode=message.mode,
-                preset=message.preset,
-                state=RunState.QUEUED,
-                requested_at=datetime.now(UTC),
-                account_id=message.account_id if isinstance(message, AccountSync) else None,
-                organisation_id=message.organisation_id if isinstance(message, OrganisationSync) else None,
-                dry_run=message.dry_run,
-            )
-        )
-        return sent
 
 
 @dataclass
@@ -107,11 +67,15 @@ class Site:
     services: Services
     stores: SqlStores
     tokens: Tokens
-    publisher: RecordingPublisher
+    operations: Operations
     progress: Progress
     redis: Dependency
     server: uvicorn.Server
     thread: threading.Thread
+
+    def waiting(self) -> int:
+        """Messages that wait, over all queues."""
+        return sum(queue.depth for queue in self.operations.queues())
 
     def secret(self, role: Role) -> str:
         return self.tokens.issue(f"{role.value}-{uuid.uuid4().hex[:6]}", role)[1]
@@ -121,10 +85,28 @@ class Site:
         return httpx.Client(base_url=self.base_url, headers=headers, timeout=10)
 
 
-@pytest.fixture
-def site(tmp_path: Path, redis_client: redis.Redis, namespace: str, eventually: Eventually) -> Iterator[Site]:
-    engine = open_engine(f"sqlite:///{tmp_path}/clubsync.db", busy_timeout_s=5)
+@pytest.fixture(scope="session")
+def current_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database of this version, migrated once for all tests."""
+    path = tmp_path_factory.mktemp("database") / "clubsync.db"
+    engine = open_engine(f"sqlite:///{path}", busy_timeout_s=5)
     upgrade(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture
+def engine(current_database: Path, tmp_path: Path) -> Iterator[Engine]:
+    shutil.copy(current_database, tmp_path / "clubsync.db")
+    engine = open_engine(f"sqlite:///{tmp_path}/clubsync.db", busy_timeout_s=5)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def site(
+    engine: Engine, redis_url: str, redis_client: redis.Redis, namespace: str, eventually: Eventually
+) -> Iterator[Site]:
     stores = open_stores(engine, SystemClock())
     stores.accounts.add_many(
         [
@@ -137,7 +119,7 @@ def site(tmp_path: Path, redis_client: redis.Redis, namespace: str, eventually: 
             ),
         ]
     )
-    publisher = RecordingPublisher(stores.runs)
+    broker = open_sender(redis_url, namespace=namespace, audit_log=stores.audit)
     progress = Progress(redis_client, namespace)
     redis_dependency = Dependency()
     loaded = load({})
@@ -148,7 +130,8 @@ def site(tmp_path: Path, redis_client: redis.Redis, namespace: str, eventually: 
         find_account=stores.accounts.find,
         stores=stores,
         progress=progress,
-        publisher=publisher,
+        publisher=Publisher(broker, runs=stores.runs, presets=loaded.settings.presets, clock=SystemClock()),
+        operations=Operations(broker),
         answers=Answers(redis_client, namespace),
         clock=SystemClock(),
         registry=Registry(redis_client, namespace, SystemClock()),
@@ -175,7 +158,7 @@ def site(tmp_path: Path, redis_client: redis.Redis, namespace: str, eventually: 
         services=services,
         stores=stores,
         tokens=Tokens(engine),
-        publisher=publisher,
+        operations=services.operations,
         progress=progress,
         redis=redis_dependency,
         server=server,
@@ -184,7 +167,8 @@ def site(tmp_path: Path, redis_client: redis.Redis, namespace: str, eventually: 
     services.stopping.set()
     server.should_exit = True
     thread.join(10)
-    engine.dispose()
+    broker.close()
+    broker.client.close()
 
 
 @pytest.fixture

@@ -25,8 +25,7 @@ def order(client: httpx.Client, **body: Any) -> httpx.Response:
 def test_an_order_is_queued_and_answers_the_runs_address(client: httpx.Client, site: Site) -> None:
     answer = order(client, mode="club", id=1, preset="quick", priority="urgent", dry_run=True)
     assert answer.status_code == 202
-    (request,) = site.publisher.requests
-    assert (request.message.actor_name, request.priority) == ("sync_club", Priority.URGENT)
+    assert site.operations.queue("syncs").waiting[Priority.URGENT] == 1
     run = client.get(answer.headers["location"]).json()
     assert run["id"] == answer.json()["run_id"]
     assert (run["mode"], run["account_id"], run["preset"]) == ("club", 1, "quick")
@@ -40,7 +39,7 @@ def test_a_second_order_for_the_account_names_the_run_there_is(client: httpx.Cli
     second = order(client, mode="club", id=1).json()
     assert (first["is_coalesced"], second["is_coalesced"]) == (False, True)
     assert first["run_url"] == second["run_url"]
-    assert len(site.publisher.requests) == 1
+    assert site.waiting() == 1
 
 
 @pytest.mark.parametrize("body", [{"mode": "club", "direct": True}, {"mode": "club_direct"}])
@@ -49,9 +48,9 @@ def test_a_direct_sync_takes_an_organisations_id(
 ) -> None:
     answer = order(client, id=CLUB_ID.upper(), **body)
     assert answer.status_code == 202
-    (request,) = site.publisher.requests
-    assert request.message.actor_name == "sync_club_direct"
-    assert client.get(answer.headers["location"]).json()["organisation_id"] == CLUB_ID
+    assert site.operations.queue("direct").depth == 1
+    run = client.get(answer.headers["location"]).json()
+    assert (run["mode"], run["organisation_id"]) == ("club_direct", CLUB_ID)
 
 
 def test_every_mistake_is_listed_at_once(client: httpx.Client, site: Site) -> None:
@@ -62,7 +61,7 @@ def test_every_mistake_is_listed_at_once(client: httpx.Client, site: Site) -> No
     pointers = {mistake["pointer"] for mistake in problem["errors"]}
     assert pointers == {"/id", "/preset", "/priority", "/dry_run", "/speed"}
     assert "data-only, full, minimal, quick" in answer.text
-    assert not site.publisher.requests
+    assert site.waiting() == 0
 
 
 def test_an_unknown_account_is_not_found(client: httpx.Client) -> None:
@@ -76,7 +75,7 @@ def test_an_account_of_the_other_kind_is_a_mistake(client: httpx.Client, site: S
     assert answer.json()["errors"] == [
         {"pointer": "/id", "detail": "account 2 is an association, not a club"}
     ]
-    assert not site.publisher.requests
+    assert site.waiting() == 0
 
 
 @pytest.mark.parametrize(
@@ -110,11 +109,11 @@ class TestIdempotencyKey:
         headers = {"Idempotency-Key": "signup-17"}
         body = {"mode": "club", "id": 1}
         first = client.post(SYNCS, json=body, headers=headers)
-        site.publisher.receipts.clear()
+        site.operations.purge("syncs")
         second = client.post(SYNCS, json=body, headers=headers)
         assert first.json() == second.json()
         assert second.headers["location"] == first.headers["location"]
-        assert len(site.publisher.requests) == 1
+        assert site.waiting() == 0
 
     def test_another_order_under_the_same_key_is_a_mistake(self, client: httpx.Client) -> None:
         headers = {"Idempotency-Key": "k"}

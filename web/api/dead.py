@@ -1,0 +1,250 @@
+"""The dead letters: what will not be tried again by itself, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http import HTTPStatus
+from itertools import islice
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import BaseModel, Field, model_validator
+
+from brokers.messages import parse
+from brokers.operations import DeadLetter
+from brokers.queues import Priority, Queue
+from stores.sql.paging import Page, cut_page, read_cursor
+from sync.errors import InvalidRequest, NotFound
+from web.access import Operator, Reader
+from web.api.audited import note
+from web.api.bodies import Body, documented_body, read_json
+from web.api.paging import ListQuery
+from web.api.shapes import Done, Paged
+from web.problems import documented
+from web.services import Has, Services
+
+router = APIRouter(prefix="/dead", tags=["operations"])
+
+MessageId = Annotated[str, Path(max_length=100, examples=["0b7d9a7e-5f38-4d0c-9a53-7d1b2c3d4e5f"])]
+# One act by filter; more is done by asking again.
+MOST_AT_ONCE = 10_000
+
+
+class DeadBody(BaseModel):
+    """A message and why it died."""
+
+    id: str
+    queue: str
+    actor: str | None = Field(description="null when it cannot be decoded")
+    account_id: int | None
+    run_id: str | None
+    priority: Priority | None
+    died_at: datetime
+    kind: str = Field(description="failed, poison, undecodable, ...", examples=["failed"])
+    error: str
+    reason: dict[str, Any] = Field(description="with each attempt's error, where it is known")
+    arguments: dict[str, Any] | None
+    body: str | None = Field(description="what was stored, when it cannot be decoded")
+
+
+class DeadQuery(ListQuery):
+    """Narrowed by every filter that is given."""
+
+    queue: Queue | None = None
+    actor: str | None = Field(default=None, max_length=100)
+    account_id: int | None = Field(default=None, ge=1)
+    q: str | None = Field(default=None, max_length=200, description="any part of id, payload or reason")
+
+
+class DeadFilter(Body):
+    """Which dead letters; at least one field, so that nobody means all of them by accident."""
+
+    ids: list[str] | None = Field(default=None, min_length=1, max_length=MOST_AT_ONCE)
+    queue: Queue | None = None
+    actor: str | None = Field(default=None, max_length=100)
+    account_id: int | None = Field(default=None, ge=1)
+    q: str | None = Field(default=None, min_length=1, max_length=200)
+
+    @model_validator(mode="after")
+    def _names_something(self) -> DeadFilter:
+        if not self.model_dump(exclude_none=True):
+            raise ValueError("name ids, queue, actor, account_id or q; an empty filter would mean all")
+        return self
+
+
+class Retry(Body):
+    """How to send it again; left out, as it was."""
+
+    arguments: dict[str, Any] | None = Field(default=None, description="replace the named arguments")
+    priority: Priority | None = None
+
+
+@router.get("", summary="List dead letters")
+def list_dead(_caller: Reader, services: Has, query: Annotated[DeadQuery, Query()]) -> Paged[DeadBody]:
+    """Latest first, queue by queue."""
+    letters = _matching(services, DeadFilter.model_construct(**query.model_dump(exclude={"limit", "cursor"})))
+    if query.cursor is not None:
+        (last_id,) = read_cursor(query.cursor, tuple[str])
+        letters = _after(letters, last_id)
+    page: Page[DeadLetter] = cut_page(
+        list(islice(letters, query.limit + 1)), query.limit, lambda letter: (letter.message_id,)
+    )
+    return Paged(items=[dead_body(letter) for letter in page.items], next_cursor=page.next_cursor)
+
+
+async def _read_filter(request: Request) -> DeadFilter:
+    return await read_json(request, DeadFilter)
+
+
+FILTER_EXAMPLES = {
+    "of one error": {"q": "the provider answered 503"},
+    "of one account": {"account_id": 42},
+}
+BODY_PROBLEMS = documented(HTTPStatus.BAD_REQUEST, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+
+
+@router.post(
+    "/retry",
+    summary="Retry dead letters",
+    openapi_extra=documented_body(DeadFilter, FILTER_EXAMPLES),
+    responses=BODY_PROBLEMS,
+)
+def retry_many(caller: Operator, services: Has, wanted: Annotated[DeadFilter, Depends(_read_filter)]) -> Done:
+    """Send all that match again, from their first attempt; at most 10,000 at once."""
+    count = services.operations.retry(list(islice(_matching(services, wanted), MOST_AT_ONCE)))
+    note(
+        services, caller, "retry_dead", None, count=count, **wanted.model_dump(mode="json", exclude_none=True)
+    )
+    return Done(detail=f"{count} messages wait again.", count=count)
+
+
+@router.post(
+    "/delete",
+    summary="Delete dead letters",
+    openapi_extra=documented_body(DeadFilter, FILTER_EXAMPLES),
+    responses=BODY_PROBLEMS,
+)
+def delete_many(
+    caller: Operator, services: Has, wanted: Annotated[DeadFilter, Depends(_read_filter)]
+) -> Done:
+    """Delete all that match, for good; at most 10,000 at once."""
+    count = services.operations.delete(list(islice(_matching(services, wanted), MOST_AT_ONCE)))
+    note(
+        services,
+        caller,
+        "delete_dead",
+        None,
+        count=count,
+        **wanted.model_dump(mode="json", exclude_none=True),
+    )
+    return Done(detail=f"{count} dead letters are deleted.", count=count)
+
+
+@router.get("/{message_id}", summary="A dead letter", responses=documented(HTTPStatus.NOT_FOUND))
+def show_dead(message_id: MessageId, _caller: Reader, services: Has) -> DeadBody:
+    return dead_body(find_dead(services, message_id))
+
+
+async def _read_retry(request: Request) -> Retry:
+    return await read_json(request, Retry) if await request.body() else Retry()
+
+
+@router.post(
+    "/{message_id}/retry",
+    summary="Retry a dead letter",
+    openapi_extra=documented_body(
+        Retry, {"as it was": {}, "edited": {"arguments": {"preset": "quick"}, "priority": "high"}}
+    ),
+    responses={**BODY_PROBLEMS, **documented(HTTPStatus.NOT_FOUND)},
+)
+def retry_one(
+    message_id: MessageId, caller: Operator, services: Has, change: Annotated[Retry, Depends(_read_retry)]
+) -> Done:
+    """Send it again from its first attempt, edited if need be."""
+    letter = find_dead(services, message_id)
+    count = retry_letter(services, letter, arguments=change.arguments, priority=change.priority)
+    note(
+        services,
+        caller,
+        "retry_dead",
+        f"message:{message_id}",
+        **change.model_dump(mode="json", exclude_none=True),
+    )
+    if count == 0:
+        return Done(detail="It stays: a newer message does its work, or it cannot be decoded.", count=0)
+    return Done(detail=f"{message_id} waits again.", count=1)
+
+
+@router.delete("/{message_id}", summary="Delete a dead letter", responses=documented(HTTPStatus.NOT_FOUND))
+def delete_one(message_id: MessageId, caller: Operator, services: Has) -> Done:
+    """Delete it for good."""
+    letter = find_dead(services, message_id)
+    services.operations.delete([letter])
+    note(services, caller, "delete_dead", f"message:{message_id}", queue=letter.queue)
+    return Done(detail=f"{message_id} is deleted.", count=1)
+
+
+def find_dead(services: Services, message_id: str) -> DeadLetter:
+    """Raises NotFound."""
+    letter = services.operations.show_dead(message_id)
+    if letter is None:
+        raise NotFound(f"there is no dead letter {message_id!r}")
+    return letter
+
+
+def retry_letter(
+    services: Services,
+    letter: DeadLetter,
+    *,
+    arguments: dict[str, Any] | None = None,
+    priority: Priority | None = None,
+) -> int:
+    """How many wait again, 0 or 1. Raises InvalidRequest when the edited message would be refused."""
+    if arguments and letter.message is not None:
+        parse({"actor": letter.message.actor_name, **letter.message.kwargs, **arguments})
+        preset = arguments.get("preset")
+        if preset is not None and preset not in services.settings().presets:
+            raise InvalidRequest(f"preset: {preset!r} is not a preset")
+    return services.operations.retry([letter], kwargs=arguments, priority=priority)
+
+
+def dead_body(letter: DeadLetter) -> DeadBody:
+    message, header = letter.message, letter.header
+    arguments = dict(message.kwargs) if message else None
+    return DeadBody(
+        id=letter.message_id,
+        queue=letter.queue,
+        actor=message.actor_name if message else None,
+        account_id=arguments.get("account_id") if arguments else None,
+        run_id=arguments.get("run_id") if arguments else None,
+        priority=header.priority if header else None,
+        died_at=datetime.fromtimestamp(letter.died_at_s, UTC),
+        kind=str(letter.reason.get("kind", "failed")),
+        error=str(letter.reason.get("error", "unknown")),
+        reason=json.loads(json.dumps(dict(letter.reason), default=str)),
+        arguments=arguments,
+        body=None if message else letter.body.decode(errors="replace"),
+    )
+
+
+def _matching(services: Services, wanted: DeadFilter) -> Iterator[DeadLetter]:
+    if wanted.ids is not None:
+        found = (services.operations.show_dead(message_id) for message_id in wanted.ids)
+        letters: Iterator[DeadLetter] = (letter for letter in found if letter is not None)
+    else:
+        letters = services.operations.dead(wanted.queue and wanted.queue.value, search=wanted.q)
+    for letter in letters:
+        kwargs = letter.message.kwargs if letter.message else {}
+        actor = letter.message.actor_name if letter.message else None
+        if wanted.actor not in (None, actor) or wanted.account_id not in (None, kwargs.get("account_id")):
+            continue
+        yield letter
+
+
+def _after(letters: Iterator[DeadLetter], last_id: str) -> Iterator[DeadLetter]:
+    for letter in letters:
+        if letter.message_id == last_id:
+            break
+    yield from letters

@@ -1,0 +1,99 @@
+"""The queues: how full they are, and pausing, resuming, purging them."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field
+
+from brokers.operations import QueueState
+from brokers.queues import Priority, Queue
+from web.access import Admin, Operator, Reader
+from web.api.audited import note
+from web.api.shapes import Done, Paged
+from web.problems import documented
+from web.services import Has, Services
+
+router = APIRouter(prefix="/queues", tags=["operations"])
+
+QueueName = Annotated[Queue, Path(examples=["syncs"])]
+
+
+class LedgerBody(BaseModel):
+    """enqueued = done + coalesced + deleted + waiting + delayed + leased + dead, always."""
+
+    enqueued: int
+    done: int
+    coalesced: int
+    deleted: int
+    waiting: int
+    delayed: int
+    leased: int
+    dead: int
+    is_balanced: bool
+
+
+class QueueBody(BaseModel):
+    """A queue now; rates are of the last five minutes."""
+
+    name: str = Field(examples=["syncs"])
+    depth: int = Field(description="messages that wait to start")
+    waiting: dict[Priority, int]
+    delayed: int
+    leased: int = Field(description="messages that run")
+    dead: int
+    oldest_age_s: float | None
+    is_paused: bool
+    limit: int | None = Field(description="most that run at once, null for no limit")
+    enqueued_per_minute: float
+    done_per_minute: float
+    died_per_minute: float
+    ledger: LedgerBody
+
+
+@router.get("", summary="List queues")
+def list_queues(_caller: Reader, services: Has) -> Paged[QueueBody]:
+    """Every queue, those that were never used too."""
+    return Paged(items=[queue_body(state) for state in queue_states(services)], next_cursor=None)
+
+
+@router.get("/{name}", summary="A queue", responses=documented(HTTPStatus.NOT_FOUND))
+def show_queue(name: QueueName, _caller: Reader, services: Has) -> QueueBody:
+    return queue_body(services.operations.queue(name.value))
+
+
+@router.post("/{name}/pause", summary="Pause a queue", responses=documented(HTTPStatus.NOT_FOUND))
+def pause(name: QueueName, caller: Operator, services: Has) -> Done:
+    """Nothing of the queue starts until it is resumed; what runs goes on."""
+    services.operations.pause(name.value)
+    note(services, caller, "pause_queue", f"queue:{name.value}")
+    return Done(detail=f"{name.value} is paused; what runs goes on.")
+
+
+@router.post("/{name}/resume", summary="Resume a queue", responses=documented(HTTPStatus.NOT_FOUND))
+def resume(name: QueueName, caller: Operator, services: Has) -> Done:
+    """Let its messages start again."""
+    services.operations.resume(name.value)
+    note(services, caller, "resume_queue", f"queue:{name.value}")
+    return Done(detail=f"{name.value} runs.")
+
+
+@router.post("/{name}/purge", summary="Purge a queue", responses=documented(HTTPStatus.NOT_FOUND))
+def purge(name: QueueName, caller: Admin, services: Has) -> Done:
+    """Delete what waits or is delayed, for good; what runs and the dead letters stay."""
+    count = services.operations.purge(name.value)
+    note(services, caller, "purge_queue", f"queue:{name.value}", count=count)
+    return Done(detail=f"{count} messages of {name.value} are deleted.", count=count)
+
+
+def queue_states(services: Services) -> list[QueueState]:
+    """The queues that are known by name, in the order of `Queue`, then any others."""
+    known = [queue.value for queue in Queue]
+    others = [name for name in services.operations.queue_names() if name not in known]
+    return services.operations.queues([*known, *others])
+
+
+def queue_body(state: QueueState) -> QueueBody:
+    return QueueBody.model_validate(state, from_attributes=True)
