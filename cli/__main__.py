@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "sync": "cli.syncs",
     "onboard": "cli.syncs",
     "update": "cli.syncs",
-    "batch": "cli.syncs",
+    "batch": "cli.batch",
     "accounts": "cli.accounts",
     "export": "cli.export",
     "runs": "cli.runs",
@@ -36,7 +36,6 @@ COMMANDS: Mapping[str, str] = {
     "audit": "cli.audit",
     "plugins": "cli.plugins",
     "status": "cli.status",
-    "doctor": "cli.status",
 }
 
 WRONG_USE = 2
@@ -57,10 +56,12 @@ class _LazyGroup(click.Group):
         return command
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(package_name="clubsync")
-def clubsync() -> None:
-    r"""Keeps sports clubs and associations in step with their data provider.
+def clubsync() -> None:  # noqa: D301 (click reads the \b)
+    """Keeps sports clubs and associations in step with their data provider.
 
     \b
     Try it:            clubsync demo

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import redis
 
@@ -76,4 +78,10 @@ class Backend:
 
         return Publisher(
             self.broker, runs=self.stores.runs, presets=self.settings.presets.keys(), clock=self.clock
+        )
+
+    def audit(self, action: str, subject: str | None, detail: Mapping[str, Any]) -> None:
+        """Note what the person at this terminal did."""
+        self.stores.audit.record(
+            actor=getpass.getuser(), source="cli", action=action, subject=subject, detail=detail
         )

@@ -1,0 +1,155 @@
+"""`clubsync accounts`: who is kept in step."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import TextIO
+
+import click
+
+from cli.backend import Backend
+from cli.output import STATE_COLOURS, ago, as_json, print_json, print_table
+from stores.sql.account_files import Providers, import_accounts, read_account
+from stores.sql.accounts import AccountFilter
+from stores.sql.documents import account_document, change_document, run_document
+from stores.sql.runs import RunFilter
+from sync.errors import InvalidRequest
+from sync.model import Account, OrganisationKind
+
+TIMELINE_LENGTH = 20
+
+
+@click.group()
+def accounts() -> None:
+    """List, add, import and show accounts."""
+
+
+@accounts.command(name="list")
+@click.option("--type", "kind", type=click.Choice(["club", "association"]))
+@click.option("--tag", help="With this tag.")
+@click.option("--name", help="Whose name contains this.")
+@click.option("--limit", default=50, show_default=True)
+@as_json
+def list_accounts(kind: str | None, tag: str | None, name: str | None, limit: int, is_json: bool) -> None:
+    """Show accounts by id, with how their last run ended."""
+    backend = Backend()
+    wanted = AccountFilter(kind=OrganisationKind(kind) if kind else None, tag=tag, name=name)
+    page = backend.stores.accounts.list(wanted, limit=limit)
+    if is_json:
+        print_json([account_document(account) for account in page.items])
+        return
+    print_table(
+        ["id", "type", "name", "organisation", "tags", "set up", "last run", "when"],
+        (_row(backend, account) for account in page.items),
+    )
+    if page.next_cursor is not None:
+        click.echo(f"… more than {limit}: raise --limit, or narrow with --type, --tag, --name", err=True)
+
+
+@accounts.command()
+@click.option("--type", "kind", required=True, type=click.Choice(["club", "association"]))
+@click.option("--name", required=True)
+@click.option("--provider", help="Default: providers.default.")
+@click.option("--organisation", required=True, metavar="UUID", help="The provider's id of it.")
+@click.option("--associations", metavar="UUID,…", help="Of a club; else learned from its seasons.")
+@click.option("--tag", "tags", multiple=True)
+@as_json
+def add(
+    kind: str,
+    name: str,
+    provider: str | None,
+    organisation: str,
+    associations: str | None,
+    tags: tuple[str, ...],
+    is_json: bool,
+) -> None:
+    """Add one account."""
+    backend = Backend()
+    fields = {
+        "type": kind,
+        "name": name,
+        "provider": provider,
+        "organisation": organisation,
+        "associations": associations,
+        "tags": list(tags),
+    }
+    new, reasons = read_account(fields, _providers(backend))
+    if new is None:
+        raise InvalidRequest("\n".join(reasons))
+    account = backend.stores.accounts.add(new)
+    backend.audit("account_added", str(account.id), {"name": account.name})
+    if is_json:
+        print_json(account_document(account))
+    else:
+        click.echo(f"account {account.id}: {account.name}; sync it with: clubsync onboard {account.id}")
+
+
+@accounts.command(name="import")
+@click.argument("file", type=click.File(encoding="utf-8"))
+@as_json
+def import_file(file: TextIO, is_json: bool) -> None:
+    """Import accounts from FILE (CSV with a header, or JSON lines); all of them or none."""
+    backend = Backend()
+    try:
+        text = file.read()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(
+            f"{file.name}: byte {error.start} is not UTF-8; save the file as UTF-8"
+        ) from error
+    added = import_accounts(backend.stores.accounts, text, _providers(backend))
+    backend.audit("accounts_imported", None, {"count": len(added)})
+    if is_json:
+        print_json([account_document(account) for account in added])
+    else:
+        click.echo(f"{len(added)} accounts imported")
+
+
+@accounts.command()
+@click.argument("account_id", metavar="ID", type=int)
+@as_json
+def show(account_id: int, is_json: bool) -> None:
+    """Show account ID and its timeline: runs and what they changed."""
+    stores = Backend().stores
+    account = stores.accounts.find(account_id)
+    runs = stores.runs.list(RunFilter(account_id=account_id), limit=TIMELINE_LENGTH).items
+    changes = stores.changes.of_account(account_id, limit=TIMELINE_LENGTH).items
+    if is_json:
+        print_json(
+            {
+                **account_document(account),
+                "runs": [run_document(run) for run in runs],
+                "changes": [change_document(entry) for entry in changes],
+            }
+        )
+        return
+    for name, value in account_document(account).items():
+        click.echo(f"{name:<18} {', '.join(value) if isinstance(value, list) else value}")
+    click.echo()
+    happened = [(run.requested_at, f"run {run.id} {run.mode} {run.state}") for run in runs]
+    for entry in changes:
+        change = entry.change
+        fields = ", ".join(field.name for field in change.fields)
+        what = f"  {change.kind} {change.record_id} {change.action}{f' ({fields})' if fields else ''}"
+        happened.append((entry.at, what))
+    for at, line in sorted(happened, reverse=True):
+        click.echo(f"{ago(at):<12} {line}")
+
+
+def _row(backend: Backend, account: Account) -> list[object]:
+    last = backend.stores.runs.latest(account.id)
+    state = f"[{STATE_COLOURS.get(last.state.value, 'white')}]{last.state.value}[/]" if last else None
+    return [
+        account.id,
+        account.organisation.kind.value,
+        account.name,
+        account.organisation.id,
+        ", ".join(account.tags),
+        "yes" if account.is_setup else "no",
+        state,
+        ago(last.requested_at) if last else "never",
+    ]
+
+
+def _providers(backend: Backend) -> Providers:
+    installed = {point.name for point in entry_points(group="clubsync.providers")}
+    return Providers(installed=installed, default=backend.settings.providers.default)

@@ -1,0 +1,91 @@
+"""`clubsync queues`: what waits, and switching it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from brokers.operations import Operations, QueueState
+from brokers.queues import Priority, Queue
+from cli.backend import Backend
+from cli.output import as_json, print_json, print_table
+from sync.errors import InvalidRequest
+
+NAMES = click.Choice([queue.value for queue in Queue])
+
+
+@click.group(invoke_without_command=True)
+@as_json
+@click.pass_context
+def queues(context: click.Context, is_json: bool) -> None:
+    """Show the queues; pause, resume or purge one."""
+    if context.invoked_subcommand is not None:
+        return
+    states = Operations(Backend().broker).queues([queue.value for queue in Queue])
+    if is_json:
+        print_json([_document(state) for state in states])
+        return
+    print_table(
+        ["queue", *Priority, "delayed", "running", "dead", "oldest s", "done/min", "paused", "ledger"],
+        (
+            [
+                state.name,
+                *(state.waiting[priority] for priority in Priority),
+                state.delayed,
+                state.leased,
+                state.dead,
+                state.oldest_age_s,
+                state.done_per_minute,
+                "PAUSED" if state.is_paused else "",
+                "balanced" if state.ledger.is_balanced else "NOT BALANCED",
+            ]
+            for state in states
+        ),
+    )
+
+
+@queues.command()
+@click.argument("name", type=NAMES)
+def pause(name: str) -> None:
+    """Start nothing more from queue NAME until it is resumed."""
+    _switch("queue_paused", name)
+
+
+@queues.command()
+@click.argument("name", type=NAMES)
+def resume(name: str) -> None:
+    """Start messages of queue NAME again."""
+    _switch("queue_resumed", name)
+
+
+@queues.command()
+@click.argument("name", type=NAMES)
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+def purge(name: str, is_sure: bool) -> None:
+    """Delete every waiting and delayed message of queue NAME."""
+    if not is_sure and not click.confirm(f"delete everything that waits in {name}?"):
+        raise InvalidRequest("nothing was deleted")
+    backend = Backend()
+    count = Operations(backend.broker).purge(name)
+    backend.audit("queue_purged", name, {"deleted": count})
+    click.echo(f"{count} messages deleted from {name}")
+
+
+def _switch(action: str, name: str) -> None:
+    backend = Backend()
+    operations = Operations(backend.broker)
+    if action == "queue_paused":
+        operations.pause(name)
+    else:
+        operations.resume(name)
+    backend.audit(action, name, {})
+    click.echo(f"{name} is {'paused' if action == 'queue_paused' else 'running'}")
+
+
+def _document(state: QueueState) -> dict[str, Any]:
+    document = asdict(state)
+    document["waiting"] = {priority.value: count for priority, count in state.waiting.items()}
+    document["ledger"]["is_balanced"] = state.ledger.is_balanced
+    return document

@@ -1,0 +1,93 @@
+"""`clubsync schedule`: what is sent by itself, and when."""
+
+from __future__ import annotations
+
+import getpass
+import uuid
+from typing import Any
+
+import click
+
+from cli.backend import Backend
+from cli.output import ago, as_json, print_json, print_table
+from settings.schema import ScheduleEntry
+from stores.redis.schedule import EntryState, Pause, RunNow, Schedule
+from sync.errors import NotFound
+
+
+@click.group()
+def schedule() -> None:
+    """List, run, pause and resume entries."""
+
+
+@schedule.command(name="list")
+@as_json
+def list_entries(is_json: bool) -> None:
+    """Show the entries with their last tick."""
+    backend = Backend()
+    states = Schedule(backend.redis, backend.settings.redis.namespace).states()
+    entries = backend.settings.scheduler.entries
+    rows = [_document(name, entry, states.get(name, EntryState())) for name, entry in entries.items()]
+    if is_json:
+        print_json(rows)
+        return
+    columns = ["entry", "when", "action", "state", "last_tick", "message"]
+    print_table(columns, ([row[column] for column in columns] for row in rows))
+
+
+@schedule.command()
+@click.argument("entry", metavar="NAME")
+def run(entry: str) -> None:
+    """Carry out entry NAME now, beside its ticks; the leading scheduler does it."""
+    backend, table = _table(entry)
+    request = RunNow(
+        id=uuid.uuid4().hex,
+        entry_id=entry,
+        requested_by=getpass.getuser(),
+        requested_at=backend.clock.now(),
+    )
+    table.ask(request)
+    backend.audit("schedule_run", entry, {})
+    click.echo(f"{entry} is carried out within a second, if a scheduler runs (batch {request.id})")
+
+
+@schedule.command()
+@click.argument("entry", metavar="NAME")
+@click.option("--reason", default="")
+def pause(entry: str, reason: str) -> None:
+    """Pass over the ticks of entry NAME until it is resumed."""
+    backend, table = _table(entry)
+    table.pause(entry, Pause(by=getpass.getuser(), at=backend.clock.now(), reason=reason))
+    backend.audit("schedule_paused", entry, {"reason": reason})
+    click.echo(f"{entry} is paused")
+
+
+@schedule.command()
+@click.argument("entry", metavar="NAME")
+def resume(entry: str) -> None:
+    """Send the next ticks of entry NAME again."""
+    backend, table = _table(entry)
+    table.resume(entry)
+    backend.audit("schedule_resumed", entry, {})
+    click.echo(f"{entry} runs")
+
+
+def _table(entry: str) -> tuple[Backend, Schedule]:
+    backend = Backend()
+    entries = backend.settings.scheduler.entries
+    if entry not in entries:
+        raise NotFound(f"there is no schedule entry {entry}; one of {', '.join(entries) or 'none'}")
+    return backend, Schedule(backend.redis, backend.settings.redis.namespace)
+
+
+def _document(name: str, entry: ScheduleEntry, state: EntryState) -> dict[str, Any]:
+    paused = entry.is_paused or state.pause is not None
+    return {
+        "entry": name,
+        "when": entry.cron or f"every {entry.every_s:g} s",
+        "zone": entry.zone,
+        "action": entry.action,
+        "state": "paused" if paused else "running",
+        "last_tick": ago(state.last.tick_at) if state.last else "never",
+        "message": (state.pause and state.pause.reason) or (state.last and state.last.message) or "",
+    }

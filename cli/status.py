@@ -1,0 +1,99 @@
+"""`clubsync status`: one verdict on the whole system, and why."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass
+
+import click
+import redis
+
+from brokers.operations import Operations
+from brokers.queues import Queue
+from cli.backend import Backend
+from cli.output import as_json, print_json, print_table
+from stores.redis.registry import Registry
+from stores.sql.engine import ping
+from sync.errors import ConfigurationError, StoreUnavailable
+
+OLDEST_OK_S = 15 * 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    check: str
+    is_good: bool
+    value: str
+    hint: str = ""
+
+
+@click.command()
+@as_json
+def status(is_json: bool) -> None:
+    """Say whether the system works; exit 1 if it does not, with what to do."""
+    findings = _findings(Backend())
+    is_good = all(finding.is_good for finding in findings)
+    if is_json:
+        print_json({"verdict": "good" if is_good else "act", "checks": [asdict(f) for f in findings]})
+    else:
+        print_table(
+            ["check", "", "value", "what to do"],
+            ([f.check, "ok" if f.is_good else "[red]ACT[/]", f.value, f.hint] for f in findings),
+        )
+    sys.exit(0 if is_good else 1)
+
+
+def _findings(backend: Backend) -> list[Finding]:
+    findings = [_sql(backend)]
+    try:
+        backend.redis.ping()
+    except ConfigurationError as error:
+        return [*findings, Finding("redis", is_good=False, value="not running", hint=str(error))]
+    except redis.RedisError as error:
+        return [
+            *findings,
+            Finding("redis", is_good=False, value=str(error), hint="start it, or mend REDIS_URL"),
+        ]
+    findings.append(Finding("redis", is_good=True, value="answers"))
+    findings += _roles(backend)
+    findings += _queues(backend)
+    return findings
+
+
+def _sql(backend: Backend) -> Finding:
+    try:
+        ping(backend.stores.engine)
+    except (StoreUnavailable, ConfigurationError) as error:
+        return Finding("sql", is_good=False, value=str(error), hint="start it, or mend DATABASE_URL")
+    return Finding("sql", is_good=True, value="answers")
+
+
+def _roles(backend: Backend) -> list[Finding]:
+    services = Registry(backend.redis, backend.settings.redis.namespace, backend.clock).list()
+    wanted = {"worker": "nothing is carried out", "scheduler": "no batch is sent", "web": "no API"}
+    found = []
+    for role, consequence in wanted.items():
+        count = sum(service.role == role for service in services)
+        hint = "" if count else f"{consequence}: start it with clubsync {role}, or all with clubsync up"
+        found.append(Finding(role, is_good=count > 0, value=f"{count} alive", hint=hint))
+    return found
+
+
+def _queues(backend: Backend) -> list[Finding]:
+    found = []
+    for state in Operations(backend.broker).queues([queue.value for queue in Queue]):
+        problems = []
+        if state.is_paused:
+            problems.append(("paused", f"clubsync queues resume {state.name}"))
+        if (state.oldest_age_s or 0.0) > OLDEST_OK_S:
+            problems.append(
+                (f"oldest waits {state.oldest_age_s:.0f} s", "start more workers, or look at them")
+            )
+        if state.dead:
+            problems.append((f"{state.dead} dead", f"clubsync dead list --queue {state.name}"))
+        if not state.ledger.is_balanced:
+            problems.append(("ledger does not balance", "clubsync queues shows it; report this"))
+        value = ", ".join(problem for problem, _ in problems) or f"{state.depth} waiting"
+        hint = "; ".join(mend for _, mend in problems)
+        found.append(Finding(f"queue {state.name}", is_good=not problems, value=value, hint=hint))
+    return found
