@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ from sync.model import RecordKind
 from sync.ports import Quarantined
 
 R = TypeVar("R")
-JsonObject = Mapping[str, Any]
+JsonObject = dict[str, Any]
 
 
 class BrokenRecord(Exception):
@@ -44,7 +44,7 @@ def read_records(
 
 def json_object(item: Any) -> JsonObject:
     """Raises BrokenRecord for anything else."""
-    if not isinstance(item, Mapping):
+    if not isinstance(item, dict):
         raise BrokenRecord(f"an object was expected, not {_kind_of(item)}")
     return item
 
@@ -52,11 +52,10 @@ def json_object(item: Any) -> JsonObject:
 def text(item: JsonObject, key: str) -> str | None:
     """A text, trimmed; numbers are taken for their digits, anything else for missing."""
     value = item.get(key)
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
-        return str(value)
-    return value.strip() or None if isinstance(value, str) else None
+    if isinstance(value, str):
+        return value.strip() or None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number else None
 
 
 def required_text(item: JsonObject, key: str) -> str:
@@ -80,13 +79,13 @@ def optional_identifier(item: JsonObject, key: str) -> str | None:
 def part(item: JsonObject, key: str) -> JsonObject:
     """A nested object; empty when null or missing."""
     value = item.get(key)
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def parts(item: JsonObject, key: str) -> list[JsonObject]:
     """The objects of a nested list; empty when null or missing."""
     value = item.get(key)
-    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def number(value: Any) -> float | None:

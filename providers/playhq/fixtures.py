@@ -39,7 +39,7 @@ def parse_fixture(answer: GradeGames, grade_id: str, *, default_zone: str) -> Fi
     surfaces = {
         surface_id: surface
         for surface in answer.playing_surfaces or []
-        if isinstance(surface, Mapping) and (surface_id := optional_identifier(surface, "id")) is not None
+        if isinstance(surface, dict) and (surface_id := optional_identifier(surface, "id")) is not None
     }
     quarantined: list[Quarantined] = []
 
@@ -120,7 +120,7 @@ def add_scores(fixture: Fixture, flat: Fixture) -> Fixture:
 def _games_of_rounds(rounds: Iterable[Any], quarantined: list[Quarantined]) -> Iterator[Any]:
     """Each game with the label of its own round; several games share one."""
     for round_ in rounds:
-        games = round_.get("games") if isinstance(round_, Mapping) else None
+        games = round_.get("games") if isinstance(round_, dict) else None
         if not isinstance(games, list):
             quarantined.append(
                 Quarantined(kind=RecordKind.GAME, record_id=None, reason="a round has no list of games")
@@ -128,7 +128,7 @@ def _games_of_rounds(rounds: Iterable[Any], quarantined: list[Quarantined]) -> I
             continue
         label = text(round_, "name") or text(round_, "abbreviatedName")
         for game in games:
-            yield {**game, "round": label} if isinstance(game, Mapping) else game
+            yield {**game, "round": label} if isinstance(game, dict) else game
 
 
 def _latest_first(entries: Iterable[Any]) -> list[Any]:
@@ -137,7 +137,7 @@ def _latest_first(entries: Iterable[Any]) -> list[Any]:
     places: dict[str, int] = {}
     kept: list[Any] = []
     for entry in found:
-        game_id = optional_identifier(entry, "id") if isinstance(entry, Mapping) else None
+        game_id = optional_identifier(entry, "id") if isinstance(entry, dict) else None
         if game_id is None or game_id not in places:
             if game_id is not None:
                 places[game_id] = len(kept)
@@ -156,7 +156,7 @@ def _split(entries: list[Any], teams_key: str) -> tuple[list[str], list[Any]]:
     undecided_ids: list[str] = []
     decided: list[Any] = []
     for entry in entries:
-        game_id = optional_identifier(entry, "id") if isinstance(entry, Mapping) else None
+        game_id = optional_identifier(entry, "id") if isinstance(entry, dict) else None
         if game_id is not None and _is_undecided(entry, teams_key):
             undecided_ids.append(game_id)
         else:
@@ -223,7 +223,7 @@ def _names(teams: Iterable[Any]) -> dict[str, str]:
     return {
         team_id: name
         for team in teams
-        if isinstance(team, Mapping)
+        if isinstance(team, dict)
         and (team_id := optional_identifier(team, "id")) is not None
         and (name := text(team, "name")) is not None
     }

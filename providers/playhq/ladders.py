@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from math import inf
 from typing import Any
 
@@ -38,7 +38,7 @@ def parse_standing_names(items: Iterable[Any]) -> dict[str, str]:
     return {
         team_id: name
         for item in items
-        if isinstance(item, Mapping)
+        if isinstance(item, dict)
         for standing in parts(item, "standings")
         if (team_id := optional_identifier(part(standing, "team"), "id")) is not None
         and (name := text(part(standing, "team"), "name")) is not None
@@ -132,7 +132,7 @@ def _old_team_id(standing: JsonObject) -> str:
 
 def _standings(item: JsonObject) -> list[JsonObject]:
     standings = item.get("standings")
-    if not isinstance(standings, list) or not all(isinstance(row, Mapping) for row in standings):
+    if not isinstance(standings, list) or not all(isinstance(row, dict) for row in standings):
         raise BrokenRecord("`standings` is not a list of rows")
     return standings
 
