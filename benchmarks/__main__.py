@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-SUITES = {"broker": "benchmarks.broker.suite"}
+SUITES = {"broker": "benchmarks.broker.suite", "stores": "benchmarks.stores.suite"}
 
 
 def main() -> int:
