@@ -45,6 +45,21 @@ class WorkerParts:
     audit_log: AuditLog | None = None
 
 
+class ChainedBroker(PriorityRedisBroker):
+    """A broker that owns its client and its metrics, and ends them when it is closed."""
+
+    def __init__(
+        self, client: redis.Redis, namespace: str, metrics: Metrics, chain: list[Middleware]
+    ) -> None:
+        super().__init__(client=client, namespace=namespace, middleware=chain)
+        self._metrics = metrics
+
+    def close(self) -> None:
+        super().close()
+        self._metrics.stop()
+        self.client.close()
+
+
 def open_sender(
     url: str,
     *,
@@ -54,10 +69,8 @@ def open_sender(
 ) -> PriorityRedisBroker:
     """A broker for processes that send and look; it carries out nothing."""
     client = open_client(url, max_connections=max_connections)
-    chain: list[Middleware] = [Metrics(client, namespace=namespace)]
-    if audit_log:
-        chain.append(Audit(audit_log))
-    return PriorityRedisBroker(client=client, namespace=namespace, middleware=chain)
+    metrics = Metrics(client, namespace=namespace)
+    return ChainedBroker(client, namespace, metrics, [metrics, *_audit(audit_log)])
 
 
 def open_worker(
@@ -65,25 +78,25 @@ def open_worker(
 ) -> PriorityRedisBroker:
     """A broker for a worker, with the whole chain."""
     client = open_client(url, max_connections=max_connections)
-    chain = build_chain(client, parts, namespace=namespace)
-    return PriorityRedisBroker(client=client, namespace=namespace, middleware=chain)
-
-
-def build_chain(client: redis.Redis, parts: WorkerParts, *, namespace: str) -> list[Middleware]:
+    metrics = Metrics(client, namespace=namespace)
     results = ResultStore(client, namespace=namespace)
-    audit: list[Middleware] = [Audit(parts.audit_log)] if parts.audit_log else []
-    return [
+    chain: list[Middleware] = [
         RunContext(),
-        Metrics(client, namespace=namespace),
-        *audit,
+        metrics,
+        *_audit(parts.audit_log),
         parts.drain,
         AgeLimit(),
         Callbacks(),
         Pipelines(),
         CurrentMessage(),
         ResultReuse(client, results, namespace=namespace, on_reused=parts.on_reused),
-        Results(backend=results),  # type: ignore[no-untyped-call] # dramatiq's has no types
+        Results(backend=results),
         ErrorAwareRetries(parts.rules, on_dead=parts.on_dead),
         ShutdownNotifications(),
         TimeLimit(),
     ]
+    return ChainedBroker(client, namespace, metrics, chain)
+
+
+def _audit(log: AuditLog | None) -> list[Middleware]:
+    return [Audit(log)] if log else []

@@ -56,7 +56,7 @@ def open_client(url: str, *, max_connections: int) -> redis.Redis:
         pool = redis.BlockingConnectionPool.from_url(url, **options, **pool_options)
     except ValueError as error:
         raise ConfigurationError(f"REDIS_URL: {error}") from error
-    return redis.Redis(connection_pool=pool)
+    return redis.Redis.from_pool(pool)
 
 
 def _open_sentinel(parts: SplitResult, scheme: str, options: dict[str, Any]) -> redis.Redis:
@@ -66,20 +66,17 @@ def _open_sentinel(parts: SplitResult, scheme: str, options: dict[str, Any]) -> 
             "a Sentinel URL ends with the name of its service, redis+sentinel://host:26379/service"
         )
     credentials = _query_and_credentials(parts, scheme)
-    sentinel = Sentinel(  # type: ignore[no-untyped-call] # redis-py gives these no types
+    sentinel = Sentinel(
         _addresses(parts, DEFAULT_SENTINEL_PORT), sentinel_kwargs={"socket_timeout": SOCKET_TIMEOUT_S}
     )
-    pool = BlockingSentinelPool(  # type: ignore[no-untyped-call]
+    pool = BlockingSentinelPool(  # type: ignore[no-untyped-call] # inherits a bare signature
         service, sentinel, is_master=True, db=int(database or 0), **credentials, **options
     )
-    return redis.Redis(connection_pool=pool)
+    return redis.Redis.from_pool(pool)
 
 
 def _open_cluster(parts: SplitResult, scheme: str, options: dict[str, Any]) -> redis.Redis:
-    nodes = [
-        ClusterNode(host, port)  # type: ignore[no-untyped-call]
-        for host, port in _addresses(parts, DEFAULT_PORT)
-    ]
+    nodes = [ClusterNode(host, port) for host, port in _addresses(parts, DEFAULT_PORT)]
     credentials = _query_and_credentials(parts, scheme)
     credentials["ssl"] = scheme == "rediss"
     # The commands that are used here are the same on both classes; redis-py gives them no shared type.
@@ -98,7 +95,7 @@ def _query_and_credentials(parts: SplitResult, scheme: str) -> dict[str, Any]:
     # redis-py reads these from a URL with a single host.
     user_info, at, _ = parts.netloc.rpartition("@")
     single = urlunsplit((scheme, f"{user_info}{at}localhost", "", parts.query, ""))
-    options = dict(parse_url(single))  # type: ignore[no-untyped-call]
+    options = dict(parse_url(single))
     for place in ("host", "port", "db", "connection_class"):
         options.pop(place, None)
     return options

@@ -10,8 +10,7 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import default_middleware
 
-from brokers.chain import WorkerParts, build_chain
-from brokers.clients import open_client
+from brokers.chain import WorkerParts, open_worker
 from brokers.middleware.drain_on_sigterm import DrainOnSigterm
 from brokers.middleware.error_aware_retries import RetryRules
 from brokers.redis import PriorityRedisBroker
@@ -47,10 +46,9 @@ def open_broker(kind: Kind, url: str, namespace: str) -> dramatiq.Broker:
             url=url, namespace=namespace, middleware=[make() for make in default_middleware]
         )
     else:
-        client = open_client(url, max_connections=32)
-        parts = WorkerParts(rules=RetryRules(), drain=DrainOnSigterm())
-        chain = build_chain(client, parts, namespace=namespace)
-        broker = PriorityRedisBroker(client=client, namespace=namespace, middleware=chain)
+        broker = open_worker(
+            url, WorkerParts(rules=RetryRules(), drain=DrainOnSigterm()), namespace=namespace
+        )
     for queue in QUEUES:
         broker.declare_queue(queue)
     return broker

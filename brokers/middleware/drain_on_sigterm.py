@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class DrainOnSigterm(Middleware):
-    """De-duplicates SIGTERM and SIGHUP, stops fetching, and tells long actors to hand over.
+    """De-duplicates SIGTERM and SIGHUP, and tells long actors to hand over.
 
     It is the worker's `sync.ports.StopSignal`.
     """
@@ -46,9 +46,6 @@ class DrainOnSigterm(Middleware):
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         self.is_stopping = True
-        # dramatiq keeps fetching until the last actor is done; what it fetches then is never run.
-        if stop_fetching := getattr(broker, "stop_fetching", None):
-            stop_fetching()
 
     def _deliver_once(self, signum: signal.Signals) -> None:
         handler = signal.getsignal(signum)

@@ -47,15 +47,9 @@ def test_long_actors_are_told_from_the_signal_on(received: list[int]) -> None:
     assert stopping.value.retry_after_s == 0.0
 
 
-def test_shutdown_without_a_signal_stops_fetching_too() -> None:
-    class FetchingBroker(StubBroker):
-        is_fetching = True
-
-        def stop_fetching(self) -> None:
-            self.is_fetching = False
-
+def test_shutdown_without_a_signal_counts_too() -> None:
     drain = DrainOnSigterm()
-    broker = FetchingBroker(middleware=[drain])
+    broker = StubBroker(middleware=[drain])
     broker.emit_before("worker_shutdown", Worker(broker))
-    assert drain.is_stopping
-    assert not broker.is_fetching
+    with pytest.raises(Stopping):
+        drain.raise_if_stopping()
