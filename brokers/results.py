@@ -23,7 +23,9 @@ class ResultStore(RedisBackend):
     """Stores one result a message; a reused one is stored with its origin."""
 
     def __init__(self, client: redis.Redis, *, namespace: str) -> None:
-        super().__init__(  # type: ignore[no-untyped-call] # inherits a bare signatureclient=client, namespace=f"{{{namespace}}}:results", use_namespace_prefix_keys=True)
+        super().__init__(  # type: ignore[no-untyped-call] # inherits a bare signature
+            client=client, namespace=f"{{{namespace}}}:results", use_namespace_prefix_keys=True
+        )
         self._reused: dict[str, Reused] = {}
 
     def reuse(self, message: MessageProxy, reused: Reused) -> None:
