@@ -38,6 +38,14 @@ COMMANDS: Mapping[str, str] = {
     "status": "cli.status",
 }
 
+HELP = """Keeps sports clubs and associations in step with their data provider.
+
+\b
+Try it:            clubsync demo
+Run it here:       clubsync up
+Ask for a sync:    clubsync sync club 3 --wait
+See what it did:   clubsync runs list
+"""
 WRONG_USE = 2
 INTERRUPTED = 130
 
@@ -60,15 +68,8 @@ class _LazyGroup(click.Group):
     cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
 )
 @click.version_option(package_name="clubsync")
-def clubsync() -> None:  # noqa: D301 (click reads the \b)
-    """Keeps sports clubs and associations in step with their data provider.
-
-    \b
-    Try it:            clubsync demo
-    Run it here:       clubsync up
-    Ask for a sync:    clubsync sync club 3 --wait
-    See what it did:   clubsync runs list
-    """
+def clubsync() -> None:
+    pass
 
 
 def main() -> None:
