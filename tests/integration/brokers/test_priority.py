@@ -1,0 +1,195 @@
+"""What runs next: decided in Redis, over all queues, for each free slot."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dramatiq
+import pytest
+from dramatiq import Message
+
+from brokers.operations import Operations
+from brokers.redis import PriorityRedisBroker
+from tests.conftest import Eventually
+from tests.integration.brokers.conftest import Working
+
+
+class Line:
+    """An actor on some queues that notes in which order its messages run."""
+
+    def __init__(self, broker: PriorityRedisBroker, *queues: str) -> None:
+        self.broker = broker
+        self.ran: list[str] = []
+        for queue in queues or ("default",):
+            dramatiq.actor(self.ran.append, actor_name=f"note-{queue}", queue_name=queue, broker=broker)
+
+    def message(self, name: str, *, queue: str = "default", **options: Any) -> Message[Any]:
+        return Message(queue, f"note-{queue}", (name,), {}, options)
+
+    def send(self, *names: str, queue: str = "default", **options: Any) -> None:
+        self.broker.enqueue_many([self.message(name, queue=queue, **options) for name in names])
+
+
+@contextmanager
+def busy_slot(broker: PriorityRedisBroker, working: Working) -> Iterator[threading.Event]:
+    """One worker thread that is held until the event is set, so that what is sent has to wait."""
+    is_held, may_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        is_held.set()
+        may_go.wait(10)
+
+    holder = dramatiq.actor(hold, actor_name="hold", queue_name="default", broker=broker)
+    with working(threads=1):
+        holder.send()
+        assert is_held.wait(10)
+        yield may_go
+        may_go.set()
+        for queue in broker.get_declared_queues():
+            broker.join(queue, timeout=10_000)
+
+
+def test_the_most_urgent_message_of_all_queues_runs_next(
+    broker: PriorityRedisBroker, working: Working
+) -> None:
+    line = Line(broker, "default", "syncs", "updates")
+    with busy_slot(broker, working):
+        line.send("low", queue="syncs", broker_priority="low")
+        line.send("normal", queue="default")
+        line.send("high", queue="updates", broker_priority=1)
+        line.send("urgent", queue="syncs", broker_priority="urgent")
+    assert line.ran == ["urgent", "high", "normal", "low"]
+
+
+def test_an_actors_priority_is_its_messages_default(broker: PriorityRedisBroker, working: Working) -> None:
+    line = Line(broker)
+    dramatiq.actor(line.ran.append, actor_name="fast", broker=broker, broker_priority="high")
+    with busy_slot(broker, working):
+        line.send("normal")
+        broker.enqueue(Message("default", "fast", ("high",), {}, {}))
+    assert line.ran == ["high", "normal"]
+
+
+def test_an_unknown_priority_is_refused_where_it_is_sent(broker: PriorityRedisBroker) -> None:
+    with pytest.raises(ValueError, match="broker_priority"):
+        Line(broker).send("x", broker_priority="asap")
+
+
+def test_an_urgent_message_passes_a_backlog_at_once(broker: PriorityRedisBroker, working: Working) -> None:
+    line = Line(broker)
+    with busy_slot(broker, working):
+        line.send(*(f"low{number}" for number in range(500)), broker_priority="low")
+        line.send("urgent", broker_priority="urgent")
+    assert line.ran[0] == "urgent"
+
+
+def test_low_messages_get_a_share_of_a_busy_worker(broker: PriorityRedisBroker, working: Working) -> None:
+    line = Line(broker)
+    with busy_slot(broker, working):
+        line.send(*("low" for _ in range(20)), broker_priority="low")
+        line.send(*("urgent" for _ in range(200)), broker_priority="urgent")
+    assert line.ran[:100].count("low") == 10
+
+
+def test_queues_of_one_priority_take_turns(broker: PriorityRedisBroker, working: Working) -> None:
+    line = Line(broker, "default", "syncs")
+    with busy_slot(broker, working):
+        line.send(*("first" for _ in range(50)), queue="default")
+        line.send(*("second" for _ in range(50)), queue="syncs")
+    assert 8 <= line.ran[:20].count("second") <= 12
+
+
+def test_one_accounts_fan_out_cannot_hold_every_slot(broker: PriorityRedisBroker, working: Working) -> None:
+    line = Line(broker)
+    with busy_slot(broker, working):
+        line.send(*("huge" for _ in range(300)), fair_key="account:1")
+        line.send(*("small" for _ in range(3)), fair_key="account:2")
+        line.send("single")
+    assert line.ran[:9].count("small") == 3
+    assert "single" in line.ran[:4]
+
+
+def test_messages_of_one_sender_keep_their_order(broker: PriorityRedisBroker, working: Working) -> None:
+    line = Line(broker)
+    names = [f"{number:03}" for number in range(120)]
+    with busy_slot(broker, working):
+        line.send(*names[:60])
+        for name in names[60:]:
+            line.send(name)
+    assert line.ran == names
+
+
+def test_dramatiqs_own_priority_orders_neighbours(broker: PriorityRedisBroker, working: Working) -> None:
+    ran: list[str] = []
+    later = dramatiq.actor(lambda: ran.append("later"), actor_name="later", priority=10, broker=broker)
+    sooner = dramatiq.actor(lambda: ran.append("sooner"), actor_name="sooner", priority=0, broker=broker)
+    with busy_slot(broker, working):
+        for _ in range(10):
+            later.send()
+            sooner.send()
+    assert ran[:10].count("sooner") > 6
+    assert ran.count("later") == 10
+
+
+def test_a_queues_limit_holds_over_all_workers(
+    broker: PriorityRedisBroker, working: Working, eventually: Eventually
+) -> None:
+    lock = threading.Lock()
+    running: list[int] = []
+    most: list[int] = []
+    may_go = threading.Event()
+
+    @dramatiq.actor(queue_name="narrow")
+    def crawl() -> None:
+        with lock:
+            running.append(1)
+            most.append(len(running))
+        may_go.wait(10)
+        with lock:
+            running.pop()
+
+    broker.set_queue_limit("narrow", 2)
+    with working(threads=6):
+        for _ in range(8):
+            crawl.send()
+        eventually(lambda: len(running) == 2)
+        may_go.set()
+        broker.join("narrow", timeout=10_000)
+    assert max(most) == 2
+    assert len(most) == 8
+
+
+def test_a_paused_queue_waits_and_others_go_on(
+    broker: PriorityRedisBroker, working: Working, operations: Operations, eventually: Eventually
+) -> None:
+    line = Line(broker, "default", "syncs")
+    operations.pause("syncs")
+    with working():
+        line.send("paused", queue="syncs")
+        line.send("free")
+        eventually(lambda: line.ran == ["free"])
+        assert operations.queue("syncs").is_paused
+        operations.resume("syncs")
+        broker.join("syncs", timeout=5_000)
+    assert line.ran == ["free", "paused"]
+
+
+def test_no_more_is_fetched_than_slots_are_free(
+    broker: PriorityRedisBroker, working: Working, operations: Operations, eventually: Eventually
+) -> None:
+    may_go = threading.Event()
+
+    @dramatiq.actor
+    def hold() -> None:
+        may_go.wait(10)
+
+    for _ in range(20):
+        hold.send()
+    with working(threads=3):
+        eventually(lambda: operations.ledger("default").leased == 3)
+        assert operations.queue("default").depth == 17
+        may_go.set()
+        broker.join("default", timeout=10_000)

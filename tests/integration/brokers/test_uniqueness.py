@@ -1,0 +1,117 @@
+"""One waiting or running message a unique key; duplicates are coalesced and may upgrade it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import dramatiq
+import pytest
+from dramatiq import Message
+
+from brokers.operations import Operations
+from brokers.redis import PriorityRedisBroker
+from tests.conftest import Eventually
+from tests.integration.brokers.conftest import Working
+
+
+def ask(run_id: str = "run-1", *, delay: int | None = None, **options: Any) -> Message[Any]:
+    kwargs = {"run_id": run_id, "preset": options.pop("preset", "quick")}
+    return Message("default", "sync", (), kwargs, {"unique_key": "account:7", **options})
+
+
+def test_a_duplicate_is_answered_with_the_run_that_exists(
+    broker: PriorityRedisBroker, operations: Operations
+) -> None:
+    first = broker.enqueue(ask("run-1"))
+    second = broker.enqueue(ask("run-2"))
+    assert "coalesced_with" not in first.options
+    assert second.options["coalesced_with"] == {"message_id": first.message_id, "run_id": "run-1"}
+    ledger = operations.ledger("default")
+    assert (ledger.enqueued, ledger.coalesced, ledger.waiting) == (2, 1, 1)
+    assert ledger.is_balanced
+
+
+def test_duplicates_within_one_batch_are_coalesced(broker: PriorityRedisBroker) -> None:
+    sent = broker.enqueue_many([ask("run-1"), ask("run-2"), (ask("run-3"), 1000)])
+    assert ["coalesced_with" in message.options for message in sent] == [False, True, True]
+
+
+def test_the_key_is_held_while_it_runs_and_free_when_it_ends(
+    broker: PriorityRedisBroker, working: Working, eventually: Eventually
+) -> None:
+    runs, may_go = [], threading.Event()
+
+    @dramatiq.actor(actor_name="sync")
+    def sync(run_id: str, preset: str) -> None:
+        runs.append(run_id)
+        may_go.wait(10)
+
+    with working():
+        broker.enqueue(ask("run-1"))
+        eventually(lambda: runs == ["run-1"])
+        assert "coalesced_with" in broker.enqueue(ask("run-2")).options
+        may_go.set()
+        broker.join("default", timeout=5_000)
+        assert "coalesced_with" not in broker.enqueue(ask("run-3")).options
+        broker.join("default", timeout=5_000)
+    assert runs == ["run-1", "run-3"]
+
+
+def test_the_key_is_held_between_attempts_and_free_when_dead(
+    broker: PriorityRedisBroker, working: Working, operations: Operations, eventually: Eventually
+) -> None:
+    @dramatiq.actor(actor_name="sync", max_retries=1, min_backoff=1000, max_backoff=1000)
+    def sync(run_id: str, preset: str) -> None:
+        raise RuntimeError(run_id)
+
+    with working():
+        broker.enqueue(ask("run-1"))
+        eventually(lambda: operations.ledger("default").delayed == 1)
+        assert "coalesced_with" in broker.enqueue(ask("run-2")).options
+        broker.join("default", timeout=10_000)
+    assert operations.ledger("default").dead == 1
+    assert "coalesced_with" not in broker.enqueue(ask("run-3")).options
+
+
+def test_a_more_urgent_duplicate_hurries_the_waiting_one(
+    broker: PriorityRedisBroker, working: Working
+) -> None:
+    ran: list[str] = []
+    dramatiq.actor(lambda run_id, preset: ran.append(run_id), actor_name="sync", broker=broker)
+    broker.enqueue(Message("default", "sync", ("other", "x"), {}, {}))
+    broker.enqueue(ask("run-1", broker_priority="low"))
+    broker.enqueue(ask("run-2", broker_priority="urgent"))
+    with working(threads=1):
+        broker.join("default", timeout=5_000)
+    assert ran == ["run-1", "other"]
+
+
+def test_a_stronger_duplicate_takes_the_waiting_ones_place_under_its_names(
+    broker: PriorityRedisBroker, working: Working, operations: Operations
+) -> None:
+    ran: list[tuple[str, str]] = []
+    dramatiq.actor(lambda run_id, preset: ran.append((run_id, preset)), actor_name="sync", broker=broker)
+    broker.enqueue(ask("run-1", preset="quick", unique_strength=3))
+    broker.enqueue(ask("run-2", preset="full", unique_strength=5))
+    broker.enqueue(ask("run-3", preset="minimal", unique_strength=1))
+    with working():
+        broker.join("default", timeout=5_000)
+    assert ran == [("run-1", "full")]
+    assert operations.ledger("default").is_balanced
+
+
+@pytest.mark.parametrize(("priority", "depth"), [("high", 0), ("urgent", 1)])
+def test_only_an_urgent_duplicate_ends_a_delay(
+    broker: PriorityRedisBroker, operations: Operations, priority: str, depth: int
+) -> None:
+    broker.enqueue(ask("run-1"), delay=60_000)
+    broker.enqueue(ask("run-2", broker_priority=priority))
+    assert operations.queue("default").depth == depth
+    assert operations.ledger("default").delayed == 1 - depth
+
+
+def test_deleting_the_holder_frees_the_key(broker: PriorityRedisBroker, operations: Operations) -> None:
+    broker.enqueue(ask("run-1"))
+    operations.purge("default")
+    assert "coalesced_with" not in broker.enqueue(ask("run-2")).options
