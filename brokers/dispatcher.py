@@ -118,7 +118,7 @@ class Dispatcher:
         self._broker = broker
         self._worker = worker
         self._process = process
-        self._heartbeat = Heartbeat(process, self._record, hung_after_s=hung_after_s)
+        self.heartbeat = Heartbeat(process, self._record, hung_after_s=hung_after_s)
         self._queues: tuple[str, ...] = ()
         # By id and fetch: a retry without delay may be here before its first delivery is settled.
         self._held: dict[tuple[str, int], Delivery] = {}
@@ -138,8 +138,8 @@ class Dispatcher:
     # -- called by the broker as the Worker boots and stops
 
     def start(self) -> None:
-        self._heartbeat.start()
-        self._losses = self._heartbeat.lost_leases
+        self.heartbeat.start()
+        self._losses = self.heartbeat.lost_leases
         self._thread.start()
 
     def stop_fetching(self) -> None:
@@ -159,7 +159,7 @@ class Dispatcher:
             self._flush()
         except CONNECTION_ERRORS:
             self.logger.warning("Redis did not take the last acknowledgements; the messages will run again.")
-        self._heartbeat.close()
+        self.heartbeat.close()
         self._process.leave()
 
     # -- called by the consumers
@@ -206,7 +206,7 @@ class Dispatcher:
     def _run(self) -> None:
         pause_s = FIRST_PAUSE_S
         while not self._closed.is_set():
-            self._heartbeat.loop_is_alive()
+            self.heartbeat.loop_is_alive()
             try:
                 self._turn()
                 pause_s = FIRST_PAUSE_S
@@ -285,7 +285,7 @@ class Dispatcher:
             self._process.pass_on(woken)
 
     def _may_fetch(self) -> bool:
-        return self._is_fetching and not self._heartbeat.is_quiet
+        return self._is_fetching and not self.heartbeat.is_quiet
 
     def _ring(self) -> None:
         if self._is_resting:
@@ -304,9 +304,9 @@ class Dispatcher:
 
     def _drop_if_lost(self) -> None:
         """After the lease was lost, others run what was held here: do not start it as well."""
-        if self._heartbeat.lost_leases == self._losses:
+        if self.heartbeat.lost_leases == self._losses:
             return
-        self._losses = self._heartbeat.lost_leases
+        self._losses = self.heartbeat.lost_leases
         while True:
             try:
                 delivery = self.slots.get_nowait()

@@ -35,7 +35,7 @@ class Heartbeat:
         self._process = process
         self._record = record
         self._beat_s = beat_s
-        self._hung_after_s = hung_after_s
+        self.hung_after_s = hung_after_s
         self._alive_at = time.monotonic()
         self._bell, self._ring = os.pipe()
         self.is_quiet = False
@@ -57,7 +57,7 @@ class Heartbeat:
     def _run(self) -> None:
         select = _original("select", "select")
         while not select([self._bell], [], [], self._beat_s)[0]:
-            if time.monotonic() - self._alive_at < self._hung_after_s:
+            if time.monotonic() - self._alive_at < self.hung_after_s:
                 self._beat_once()
         self._process.end_beats()
         os.close(self._bell)

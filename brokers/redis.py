@@ -87,8 +87,8 @@ class PriorityRedisBroker(Broker):
         self.lease_s = lease_s
         self.hung_after_s = hung_after_s
         self.key = f"{{{namespace}}}"  # one hash tag: one slot of a cluster
-        self._dial = dialler(self.client, self.key)
-        self._senders = Senders(self._dial, self.key)
+        self.dial = dialler(self.client, self.key)
+        self._senders = Senders(self.dial, self.key)
         self._dispatchers: dict[Worker, Dispatcher] = {}
         self._settling = local()
 
@@ -241,7 +241,7 @@ class PriorityRedisBroker(Broker):
         return QueueConsumer(self, self._new_process(), queue_name, prefetch, timeout)
 
     def _new_process(self) -> Process:
-        return Process(self._dial, self.key, lease_s=self.lease_s, most_deaths=self.max_deaths)
+        return Process(self.dial, self.key, lease_s=self.lease_s, most_deaths=self.max_deaths)
 
     def open_delivery(self, lent: Lent) -> Delivery:
         """The message that was lent, with its lease. Raises DecodeError."""
@@ -332,6 +332,10 @@ class PriorityRedisBroker(Broker):
             ]
             self._hooks[name] = hooks
         return hooks
+
+    def dispatcher_of(self, worker: Worker) -> Dispatcher:
+        """Who fetches for a worker that runs."""
+        return self._dispatchers[worker]
 
     def _attach(self, worker: Worker) -> None:
         dispatcher = Dispatcher(self, worker, self._new_process(), hung_after_s=self.hung_after_s)
