@@ -216,12 +216,12 @@ class Changes:
         return noon + timedelta(seconds=self._count)
 
     def _seasons(self, scope: _Scope) -> list[Season]:
-        """Only what a sync looks at: kept and listed seasons."""
+        """Only what a sync looks at."""
         world = self._world
         return [
             season
             for season in scope.association.seasons
-            if season.is_listed and truth.is_kept(world, season, truth.LOOK_BACK_DAYS)
+            if truth.is_kept(world, season, truth.LOOK_BACK_DAYS)
         ]
 
     def _grades(self, scope: _Scope) -> list[Grade]:
@@ -272,7 +272,7 @@ class Changes:
         grades = truth.grades_in_scope(season, None)
         games = [game for grade in grades for game in world.games(grade)]
         taken: dict[tuple[str, str], shapes.Shape] = {
-            ("season", season.id): shapes.season(season, season.status(world.today), games)
+            ("season", season.id): truth.shape_of_season(world, season, grades)
         }
         taken |= {("grade", grade.id): shapes.grade(grade) for grade in grades}
         taken |= {("team", team.id): shapes.team(team, is_name_known=True) for team in season.teams}

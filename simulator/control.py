@@ -131,7 +131,7 @@ class Control:
                 kind,
                 organisation_id,
                 look_back_days=int(request.query.get("look_back_days", truth.LOOK_BACK_DAYS)),
-                has_hints=request.query.get("registrations") == "true",
+                has_hints=request.query.get("registrations") != "false",
             )
         )
 

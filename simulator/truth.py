@@ -22,9 +22,9 @@ def tell(
     record_id: str,
     *,
     look_back_days: int = LOOK_BACK_DAYS,
-    has_hints: bool = False,
+    has_hints: bool = True,
 ) -> dict[str, Any]:
-    """The expected export, lists in order of id; `has_hints` adds seasons that only registrations name.
+    """The expected export, lists in order of id; `has_hints` counts seasons that only registrations name.
 
     Raises KeyError for an organisation that the world lacks.
     """
@@ -42,7 +42,10 @@ def tell(
     kept = [season for season in listed if is_kept(world, season, look_back_days)]
     grades = [grade for season in kept for grade in grades_in_scope(season, club)]
     export: dict[str, Any] = {
-        "seasons": [_season(world, season, club if season in kept else None, kept) for season in listed],
+        "seasons": [
+            shape_of_season(world, season, grades_in_scope(season, club) if season in kept else [])
+            for season in listed
+        ],
         "grades": [shapes.grade(grade) for grade in grades],
         "teams": [
             shapes.team(team, is_name_known=is_name_known(world, team, grades))
@@ -79,6 +82,14 @@ def grades_in_scope(season: Season, club: Club | None) -> list[Grade]:
     return [grade for grade in shown if grade.id in held]
 
 
+def shape_of_season(world: World, season: Season, grades: list[Grade]) -> shapes.Shape:
+    """A season as the provider tells it; registrations know neither its status nor its competition's id."""
+    games = (game for grade in grades for game in world.games(grade))
+    if season.is_listed:
+        return shapes.season(season, season.status(world.today), games)
+    return shapes.season(season, "", games) | {"competition_id": None}
+
+
 def has_team(game: Game, club: Club) -> bool:
     return club in (game.home.club, game.away.club)
 
@@ -103,12 +114,6 @@ def clubs_of(association: Association, grade: Grade) -> list[Club]:
         for club in association.clubs
         if any(team.club is club and team.grade is grade for team in grade.season.teams)
     ]
-
-
-def _season(world: World, season: Season, club: Club | None, kept: list[Season]) -> shapes.Shape:
-    grades = grades_in_scope(season, club) if season in kept else []
-    games = (game for grade in grades for game in world.games(grade))
-    return shapes.season(season, season.status(world.today), games)
 
 
 def _teams(world: World, season: Season, club: Club | None, grades: list[Grade]) -> list[Team]:

@@ -84,10 +84,13 @@ def test_days_are_local_to_the_ground() -> None:
 def test_registrations_add_the_season_that_the_listing_lacks() -> None:
     world = make_world()
     home = world.association(1)
-    without = tell(world, "association", home.id)
-    with_hints = tell(world, "association", home.id, has_hints=True)
+    without = tell(world, "association", home.id, has_hints=False)
+    with_hints = tell(world, "association", home.id)
     assert len(with_hints["seasons"]) == len(without["seasons"]) + 1
     assert len(with_hints["games"]) > len(without["games"])
+    (hinted,) = (season for season in with_hints["seasons"] if season not in without["seasons"])
+    assert (hinted["status"], hinted["competition_id"]) == ("", None)
+    assert hinted["competition_name"]
 
 
 def test_an_unknown_organisation_is_an_error() -> None:
