@@ -104,7 +104,8 @@ def read_overrides(overrides: Mapping[str, Any]) -> Layer:
     """Live overrides, dotted keys to values."""
     target = _dynaconf()
     for key, value in overrides.items():
-        target.set(key, value, tomlfy=False, loader_identifier="config set")
+        is_text = isinstance(value, str)  # as in a variable, from a command line
+        target.set(key, value, tomlfy=is_text and container_at(key), loader_identifier="config set")
     return Layer("config set", _tree(target), {})
 
 

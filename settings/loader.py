@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from settings import layers, problems, rules
+from settings import layers, problems, rules, schema_tree
 from settings.layers import Layer
 from settings.problems import Problem
 from settings.schema import Deployment, Environment, Settings
@@ -36,8 +36,8 @@ class Loaded:
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hex digits that differ when any value differs that is not a secret."""
-        text = json.dumps(masked(self.settings), sort_keys=True)
+        """Twelve hex digits that differ when any value of `version_values` differs."""
+        text = json.dumps(version_values(self.settings), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -91,6 +91,12 @@ def masked(settings: Settings) -> dict[str, Any]:
     """The settings as plain JSON values, no secret among them."""
     dumped: dict[str, Any] = settings.model_dump(mode="json")
     return {name: _masked_tree(name, value) for name, value in dumped.items()}
+
+
+def version_values(settings: Settings) -> dict[str, Any]:
+    """All values that make a version, by dotted key: no secret, nothing of single processes."""
+    values = schema_tree.leaves(masked(settings))
+    return {key: value for key, value in values if not schema_tree.is_local(key)}
 
 
 def value_at(settings: Settings, key: str) -> Any:

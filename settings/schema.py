@@ -129,6 +129,17 @@ class StrapiSettings(Section):
     base_url: HttpUrl = "http://127.0.0.1:1337/api/"
     token: SecretStr | None = None
     version: Literal["auto", "v4", "v5"] = "auto"
+    create_grades: bool = True
+    write_concurrency: int = Field(default=4, ge=1, le=10)
+    status_labels: dict[str, str] = {
+        "UPCOMING": "Upcoming",
+        "PENDING": "Upcoming",
+        "FINAL": "Final",
+        "ABANDONED": "Abandoned",
+        "CANCELLED": "Cancelled",
+    }
+    season_labels: dict[str, str] = {"UPCOMING": "Upcoming", "ACTIVE": "Active", "COMPLETED": "Completed"}
+    type_labels: dict[str, str] = {"oneDay": "One Day", "twoDay": "Two Day+", "t20": "T20"}
 
 
 class CmsSettings(Section):

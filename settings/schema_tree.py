@@ -15,6 +15,8 @@ from settings.schema import Settings
 
 Tree = Mapping[str, Any]
 
+# Given by the platform to single processes, or by `clubsync up` to those it starts.
+LOCAL_KEYS = frozenset({"home", "redis.url", "database.url", "web.host", "web.port"})
 ANY_NAME = "*"  # stands for the names an operator chooses: presets, schedule entries
 
 
@@ -35,6 +37,16 @@ def find(key: str) -> KnownKey | None:
     """The setting that a dotted key names, or None."""
     parts = tuple(key.split("."))
     return next((known for known in known_keys() if _matches(known.path, parts)), None)
+
+
+def is_secret(key: str) -> bool:
+    known = find(key)
+    return known.is_secret if known else False
+
+
+def is_local(key: str) -> bool:
+    """Whether the key differs by nature between the processes of one installation."""
+    return key in LOCAL_KEYS
 
 
 def container_at(key: str) -> bool:

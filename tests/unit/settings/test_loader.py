@@ -256,7 +256,12 @@ def test_secrets_show_up_neither_in_mistakes_nor_in_what_is_shown(config: Write)
 
 def test_the_fingerprint_changes_with_a_value_and_only_then() -> None:
     assert load({}).fingerprint == load({}).fingerprint
-    assert load({}).fingerprint != load({"PORT": "81"}).fingerprint
+    assert load({}).fingerprint != load({"CLUBSYNC_LOGGING__LEVEL": "debug"}).fingerprint
+
+
+def test_the_fingerprint_is_the_same_in_all_processes_of_an_installation() -> None:
+    environ = {"PORT": "81", "REDIS_URL": "redis://h", "CLUBSYNC_HOME": "/data"}
+    assert load({}).fingerprint == load(environ).fingerprint
 
 
 def test_loading_leaves_no_trace_for_the_next_load() -> None:

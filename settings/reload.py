@@ -1,0 +1,197 @@
+"""New settings without a restart: a changed file, SIGHUP, or a version set by `clubsync config set`.
+
+Everything is loaded anew and validated before anything changes; what is refused leaves the
+last good settings in force. Each process says so: ACK with its version, NACK with the reason.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from settings import schema_tree
+from settings.loader import InvalidSettings, Loaded
+from settings.schema import Settings
+from settings.versions import History, Load, Version
+from sync.errors import SyncError
+
+log = logging.getLogger(__name__)
+
+POLL_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    """What a process says about a version: taken over or, with the reason, refused.
+
+    `restart_for` names changed settings that this process reads only when it starts.
+    """
+
+    process: str
+    version: int
+    is_accepted: bool
+    at: datetime
+    reason: str | None = None
+    restart_for: tuple[str, ...] = ()
+
+
+class Store(Protocol):
+    def newest_number(self) -> int: ...
+
+    def newest(self) -> Version | None: ...
+
+    def acknowledge(self, acknowledgement: Acknowledgement) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Somebody who takes over new settings while running.
+
+    `prefixes` are sections or keys, as `logging` or `scheduler.entries`. `apply` gets the new
+    settings when one of them changed; None for what this process does not use at all.
+    """
+
+    prefixes: tuple[str, ...]
+    apply: Callable[[Settings], None] | None
+
+    def covers(self, key: str) -> bool:
+        return any(key == prefix or key.startswith(f"{prefix}.") for prefix in self.prefixes)
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The settings of this process and their version's number; replaced as one."""
+
+    loaded: Loaded
+    number: int
+    overrides: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Who reloads: the process by its name in the registry, its settings file, who takes over what."""
+
+    process: str
+    file: Path | None
+    subscriptions: tuple[Subscription, ...]
+
+
+class Reloader:
+    """Holds what is in force in this process."""
+
+    def __init__(
+        self, load: Load, history: History, store: Store, part: Part, now: Callable[[], datetime]
+    ) -> None:
+        """Loads for the first time. Raises InvalidSettings and StoreUnavailable."""
+        self._load = load
+        self._history = history
+        self._store = store
+        self._part = part
+        self._now = now
+        self._asked = threading.Event()
+        self._seen_file = _file_state(part.file)
+        newest = store.newest()
+        overrides = newest.overrides if newest else {}
+        loaded = load(overrides)
+        version = history.enrol(loaded, overrides, author=part.process, reason="started with these settings")
+        self.in_force = InForce(loaded, version.number, overrides)
+        self._seen_number = max(version.number, newest.number if newest else 0)
+        self._acknowledge(version.number)
+
+    def ask(self) -> None:
+        """Reload at the next look, whatever changed; safe in a signal handler."""
+        self._asked.set()
+
+    def look(self) -> None:
+        """Reload if the file or the version in force changed, or somebody asked.
+
+        Raises StoreUnavailable; then the next look tries again.
+        """
+        file, number = _file_state(self._part.file), self._store.newest_number()
+        if (file, number) == (self._seen_file, self._seen_number) and not self._asked.is_set():
+            return
+        self._asked.clear()
+        self._reload()
+        # A changed file may have become a version by this very look.
+        self._seen_file, self._seen_number = file, max(number, self.in_force.number)
+
+    def run(self, stop: threading.Event) -> None:
+        """Keep looking until `stop` is set."""
+        while not stop.wait(POLL_EVERY_S):
+            try:
+                self.look()
+            except SyncError as error:
+                log.warning("settings_not_looked_at", extra={"reason": str(error)})
+
+    def _reload(self) -> None:
+        newest = self._store.newest()
+        overrides = newest.overrides if newest else {}
+        number = newest.number if newest else 0
+        before = self.in_force
+        try:
+            loaded = self._load(overrides)
+        except InvalidSettings as error:
+            log.error("settings_refused", extra={"reason": str(error)})  # noqa: TRY400  the text says it all
+            self._acknowledge(number, reason=str(error))
+            return
+        if overrides == before.overrides:
+            reason = "its file changed" if loaded.fingerprint != before.loaded.fingerprint else "reloaded"
+            number = self._history.enrol(loaded, overrides, author=self._part.process, reason=reason).number
+        changed = _changed_keys(before.loaded, loaded)
+        self.in_force = InForce(loaded, number, overrides)
+        failures = self._apply(changed)
+        restart_for = tuple(
+            key for key in changed if not any(one.covers(key) for one in self._part.subscriptions)
+        )
+        log.info("settings_reloaded", extra={"version": number, "changed": list(changed)})
+        self._acknowledge(number, reason="; ".join(failures) or None, restart_for=restart_for)
+
+    def _apply(self, changed: Collection[str]) -> list[str]:
+        failures = []
+        for subscription in self._part.subscriptions:
+            if subscription.apply is None or not any(subscription.covers(key) for key in changed):
+                continue
+            try:
+                subscription.apply(self.in_force.loaded.settings)
+            except Exception as error:
+                # One part that cannot take over must not keep the others from it.
+                log.exception("settings_not_applied", extra={"part": subscription.prefixes})
+                failures.append(f"{', '.join(subscription.prefixes)}: {type(error).__name__}: {error}")
+        return failures
+
+    def _acknowledge(
+        self, number: int, *, reason: str | None = None, restart_for: tuple[str, ...] = ()
+    ) -> None:
+        self._store.acknowledge(
+            Acknowledgement(
+                process=self._part.process,
+                version=number,
+                is_accepted=reason is None,
+                at=self._now(),
+                reason=reason,
+                restart_for=restart_for,
+            )
+        )
+
+
+def _changed_keys(before: Loaded, after: Loaded) -> tuple[str, ...]:
+    # Secrets among them: a new key must reach its client although it makes no version.
+    old = dict(schema_tree.leaves(before.settings.model_dump()))
+    new = dict(schema_tree.leaves(after.settings.model_dump()))
+    return tuple(key for key in {**old, **new} if old.get(key) != new.get(key))
+
+
+def _file_state(path: Path | None) -> tuple[int, int]:
+    """When a file was changed and how long it is; zeros while it is missing, as during a replacement."""
+    if path is None:
+        return (0, 0)
+    try:
+        state = path.stat()
+    except OSError:
+        return (0, 0)
+    return (state.st_mtime_ns, state.st_size)

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from settings.loader import load
+from settings.reload import Part, Reloader, Subscription
+from settings.schema import Settings
+from settings.versions import History
+from tests.unit.settings.fakes import FakeVersions
+
+AT = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+class Process:
+    """A process that takes over `logging` and `sync`, and uses `worker` only at its start."""
+
+    def __init__(self, name: str, file: Path, versions: FakeVersions) -> None:
+        environ = {"CLUBSYNC_CONFIG": str(file)}
+        self.applied: list[Settings] = []
+        self.fault: Exception | None = None
+        self.history = History(versions, lambda overrides: load(environ, overrides=overrides), lambda: AT)
+        subscriptions = (
+            Subscription(("logging", "sync"), self.take_over),
+            Subscription(("scheduler",), None),
+        )
+        self.reloader = Reloader(
+            lambda overrides: load(environ, overrides=overrides),
+            self.history,
+            versions,
+            Part(name, file, subscriptions),
+            lambda: AT,
+        )
+
+    def take_over(self, settings: Settings) -> None:
+        if self.fault:
+            raise self.fault
+        self.applied.append(settings)
+
+    @property
+    def level(self) -> str:
+        return self.reloader.in_force.loaded.settings.logging.level
+
+
+@pytest.fixture
+def versions() -> FakeVersions:
+    return FakeVersions()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "clubsync.toml"
+    path.write_text('[logging]\nlevel = "warning"\n')
+    return path
+
+
+@pytest.fixture
+def start(file: Path, versions: FakeVersions) -> Callable[[str], Process]:
+    return lambda name: Process(name, file, versions)
+
+
+def test_a_process_starts_under_a_version_and_says_so(
+    start: Callable[[str], Process], versions: FakeVersions
+) -> None:
+    worker, web = start("worker"), start("web")
+    assert (worker.reloader.in_force.number, web.reloader.in_force.number) == (1, 1)
+    assert versions.said["worker"].is_accepted
+    assert versions.said["web"].version == 1
+
+
+def test_a_changed_file_is_taken_over_as_a_new_version(
+    start: Callable[[str], Process], file: Path, versions: FakeVersions
+) -> None:
+    worker, web = start("worker"), start("web")
+    worker.reloader.look()
+    assert worker.applied == []
+    file.write_text('[logging]\nlevel = "debug"\n')
+    worker.reloader.look()
+    web.reloader.look()
+    assert (worker.level, web.level) == ("debug", "debug")
+    assert [settings.logging.level for settings in worker.applied] == ["debug"]
+    assert worker.reloader.in_force.number == web.reloader.in_force.number == 2
+    assert versions.find(2).reason == "its file changed"
+
+
+@pytest.mark.parametrize(
+    "text", ['[logging]\nlevel = "loud"\n', "[logging\n", "nonsense = 1\n", "[worker]\ngreenlets = 0\n"]
+)
+def test_a_bad_file_is_refused_with_the_reason_and_the_last_good_one_stays(
+    start: Callable[[str], Process], file: Path, versions: FakeVersions, text: str
+) -> None:
+    worker = start("worker")
+    file.write_text(text)
+    worker.reloader.look()
+    assert worker.level == "warning"
+    assert worker.applied == []
+    said = versions.said["worker"]
+    assert not said.is_accepted
+    assert str(file) in (said.reason or "")
+    file.write_text('[logging]\nlevel = "error"\n# mended\n')
+    worker.reloader.look()
+    assert worker.level == "error"
+    assert versions.said["worker"].is_accepted
+
+
+def test_a_version_set_by_anybody_reaches_every_process(
+    start: Callable[[str], Process], versions: FakeVersions
+) -> None:
+    worker, web = start("worker"), start("web")
+    web.history.change({"logging.level": "error"}, author="ann", reason="too loud")
+    worker.reloader.look()
+    assert worker.level == "error"
+    assert worker.reloader.in_force.number == 2
+    assert web.level == "warning"
+    web.reloader.look()
+    assert web.level == "error"
+    web.history.rollback(1, author="ann")
+    worker.reloader.look()
+    assert worker.level == "warning"
+    assert worker.reloader.in_force.number == 3
+
+
+def test_a_process_that_starts_later_has_the_live_overrides(start: Callable[[str], Process]) -> None:
+    start("web").history.change({"logging.level": "error"}, author="ann", reason="")
+    worker = start("worker")
+    assert worker.level == "error"
+    assert worker.reloader.in_force.number == 2
+
+
+def test_values_that_nobody_takes_over_are_named_for_a_restart(
+    start: Callable[[str], Process], versions: FakeVersions
+) -> None:
+    worker = start("worker")
+    worker.history.change(
+        {"worker.greenlets": 5, "sync.look_back_days": 7, "scheduler.lease_s": 5.0}, author="ann", reason=""
+    )
+    worker.reloader.look()
+    assert versions.said["worker"].restart_for == ("worker.greenlets",)
+    assert versions.said["worker"].is_accepted
+    assert worker.applied[0].sync.look_back_days == 7
+
+
+def test_a_part_that_cannot_take_over_is_a_nack_that_names_it(
+    start: Callable[[str], Process], versions: FakeVersions
+) -> None:
+    worker = start("worker")
+    worker.fault = RuntimeError("no disk")
+    worker.history.change({"sync.look_back_days": 7}, author="ann", reason="")
+    worker.reloader.look()
+    assert versions.said["worker"].reason == "logging, sync: RuntimeError: no disk"
+    assert not versions.said["worker"].is_accepted
+
+
+def test_asking_reloads_although_nothing_changed(
+    start: Callable[[str], Process], versions: FakeVersions
+) -> None:
+    worker = start("worker")
+    versions.said.clear()
+    worker.reloader.look()
+    assert versions.said == {}
+    worker.reloader.ask()
+    worker.reloader.look()
+    assert versions.said["worker"].version == 1
+
+
+def test_a_new_secret_is_taken_over_although_it_makes_no_version(
+    start: Callable[[str], Process], file: Path, versions: FakeVersions
+) -> None:
+    worker = start("worker")
+    file.write_text('[logging]\nlevel = "warning"\n[providers.playhq]\napi_key = "new-key"\n')
+    worker.reloader.look()
+    assert versions.said["worker"].restart_for == ("providers.playhq.api_key",)
+    key = worker.reloader.in_force.loaded.settings.providers.playhq.api_key
+    assert key is not None
+    assert key.get_secret_value() == "new-key"
