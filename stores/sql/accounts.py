@@ -57,6 +57,8 @@ class Accounts:
 
     def add_many(self, new: Sequence[NewAccount]) -> Sequence[Account]:
         """Add all or none. Raises InvalidRequest that names every account in the way, one a line."""
+        if not new:
+            return ()
         with writing(self._engine) as connection:
             if conflicts := _conflicts(connection, new):
                 raise InvalidRequest(

@@ -40,6 +40,11 @@ def test_added_account_is_found_again(stores: SqlStores) -> None:
     assert not added.is_updating
 
 
+def test_adding_no_account_adds_none(stores: SqlStores) -> None:
+    assert stores.accounts.add_many([]) == ()
+    assert stores.accounts.count(AccountFilter()) == 0
+
+
 def test_unknown_account_is_not_found(stores: SqlStores) -> None:
     with pytest.raises(NotFound, match="account 7 does not exist"):
         stores.accounts.find(7)
