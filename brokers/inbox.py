@@ -15,16 +15,19 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import dramatiq
 import msgspec
 import redis
 from dramatiq.errors import BrokerError
 
+from brokers import codec, envelope
 from brokers.messages import MESSAGES, Request, SyncMessage, parse
 from brokers.publisher import Publisher
-from brokers.queues import Queue
+from brokers.queues import Priority, Queue
+from brokers.redis import PriorityRedisBroker
+from brokers.scripts import BURY
 from sync.errors import InvalidRequest, NotFound, TransientError
 from sync.ports import Runs
 
@@ -44,29 +47,15 @@ logger = logging.getLogger(__name__)
 Entry = tuple[bytes, Mapping[bytes, bytes]]
 
 
-class DeadLetters(Protocol):
-    def bury(self, message: dramatiq.Message[Any], *, reason: str) -> None:
-        """Put a message straight into the dead letters; repeatable."""
-        ...
-
-
 class Inbox:
     """Reads the stream until `stop`; several may run, each entry goes to one of them."""
 
-    def __init__(
-        self,
-        client: redis.Redis,
-        publisher: Publisher,
-        *,
-        namespace: str,
-        runs: Runs,
-        dead_letters: DeadLetters,
-    ) -> None:
-        self.stream = f"{namespace}:inbox"
-        self._client = client
+    def __init__(self, broker: PriorityRedisBroker, publisher: Publisher, *, runs: Runs) -> None:
+        self.stream = f"{broker.namespace}:inbox"
+        self._broker = broker
+        self._client: redis.Redis = broker.client
         self._publisher = publisher
         self._runs = runs
-        self._dead_letters = dead_letters
         self._consumer = uuid.uuid4().hex
         self._stopping = threading.Event()
 
@@ -138,16 +127,12 @@ class Inbox:
 
     def _refuse(self, message_id: uuid.UUID, fields: Mapping[bytes, bytes], reason: str) -> None:
         logger.warning("inbox_refused", extra={"message_id": str(message_id), "reason": reason})
-        text = fields.get(FIELD, b"").decode(errors="replace")[:KEPT_TEXT]
-        message: dramatiq.Message[Any] = dramatiq.Message(
-            queue_name=_queue_of(text),
-            actor_name="inbox",
-            args=(),
-            kwargs={"message": text},
-            options={"dead_reason": reason, "requested_by": "inbox"},
-            message_id=str(message_id),
+        message = _as_sent(fields, str(message_id))
+        value = envelope.pack(
+            message, level=Priority.NORMAL.level, bias=0, due_ms=0, body=codec.encode(message)
         )
-        self._dead_letters.bury(message, reason=reason)
+        why = msgspec.json.encode({"kind": "refused", "error": reason})
+        self._broker.ask(BURY, (message.queue_name, message.message_id, value, why))
 
 
 def _read_request(fields: Mapping[bytes, bytes]) -> Request:
@@ -163,8 +148,20 @@ def _read_request(fields: Mapping[bytes, bytes]) -> Request:
     return parse(envelope)
 
 
-def _queue_of(text: str) -> str:
-    """The queue that the message was meant for, as far as it says so."""
-    with contextlib.suppress(msgspec.DecodeError, KeyError, TypeError):
-        return MESSAGES[msgspec.json.decode(text)["actor"]].queue_name.value
-    return Queue.SYNCS.value
+def _as_sent(fields: Mapping[bytes, bytes], message_id: str) -> dramatiq.Message[Any]:
+    """The refused message as far as it can be understood, so that it can be edited and retried."""
+    text = fields.get(FIELD, b"")
+    try:
+        body = msgspec.json.decode(text, type=dict[str, Any])
+        actor = body.pop("actor")
+        queue = MESSAGES[actor].queue_name
+    except (msgspec.DecodeError, KeyError, TypeError):
+        body, actor, queue = {"message": text.decode(errors="replace")[:KEPT_TEXT]}, "inbox", Queue.SYNCS
+    return dramatiq.Message(
+        queue_name=queue.value,
+        actor_name=actor,
+        args=(),
+        kwargs=body,
+        options={"requested_by": "inbox"},
+        message_id=message_id,
+    )
