@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,12 @@ def read_file(path: Path, origin: str) -> Layer:
         raise UnreadableFile(origin, f"is not valid {path.suffix[1:].upper()}: {reason}") from error
 
 
+@cache
 def read_defaults() -> Layer:
     return read_file(HERE / DEFAULTS, DEFAULTS)
 
 
+@cache
 def read_builtin(folder: str, name: str) -> Layer:
     """A deployment preset or an environment that ships with the program."""
     return read_file(HERE / folder / f"{name}.toml", f"{folder.removesuffix('s')} {name}")
