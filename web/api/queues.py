@@ -5,11 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 
 from brokers.operations import QueueState
 from brokers.queues import Priority, Queue
+from sync.errors import NotFound
 from web.access import Admin, Operator, Reader
 from web.api.audited import note
 from web.api.shapes import Done, Paged
@@ -18,7 +19,14 @@ from web.services import Has, Services
 
 router = APIRouter(prefix="/queues", tags=["operations"])
 
-QueueName = Annotated[Queue, Path(examples=["syncs"])]
+
+def _known_queue(name: Annotated[str, Path(max_length=100, examples=["syncs"])], services: Has) -> str:
+    if name not in list(Queue) and name not in services.operations.queue_names():
+        raise NotFound(f"there is no queue {name!r}; there are: {', '.join(Queue)}")
+    return name
+
+
+QueueName = Annotated[str, Depends(_known_queue)]
 
 
 class LedgerBody(BaseModel):
@@ -60,32 +68,32 @@ def list_queues(_caller: Reader, services: Has) -> Paged[QueueBody]:
 
 
 @router.get("/{name}", summary="A queue", responses=documented(HTTPStatus.NOT_FOUND))
-def show_queue(name: QueueName, _caller: Reader, services: Has) -> QueueBody:
-    return queue_body(services.operations.queue(name.value))
+def show_queue(_caller: Reader, services: Has, name: QueueName) -> QueueBody:
+    return queue_body(services.operations.queue(name))
 
 
 @router.post("/{name}/pause", summary="Pause a queue", responses=documented(HTTPStatus.NOT_FOUND))
-def pause(name: QueueName, caller: Operator, services: Has) -> Done:
+def pause(caller: Operator, services: Has, name: QueueName) -> Done:
     """Nothing of the queue starts until it is resumed; what runs goes on."""
-    services.operations.pause(name.value)
-    note(services, caller, "pause_queue", f"queue:{name.value}")
-    return Done(detail=f"{name.value} is paused; what runs goes on.")
+    services.operations.pause(name)
+    note(services, caller, "pause_queue", f"queue:{name}")
+    return Done(detail=f"{name} is paused; what runs goes on.")
 
 
 @router.post("/{name}/resume", summary="Resume a queue", responses=documented(HTTPStatus.NOT_FOUND))
-def resume(name: QueueName, caller: Operator, services: Has) -> Done:
+def resume(caller: Operator, services: Has, name: QueueName) -> Done:
     """Let its messages start again."""
-    services.operations.resume(name.value)
-    note(services, caller, "resume_queue", f"queue:{name.value}")
-    return Done(detail=f"{name.value} runs.")
+    services.operations.resume(name)
+    note(services, caller, "resume_queue", f"queue:{name}")
+    return Done(detail=f"{name} runs.")
 
 
 @router.post("/{name}/purge", summary="Purge a queue", responses=documented(HTTPStatus.NOT_FOUND))
-def purge(name: QueueName, caller: Admin, services: Has) -> Done:
+def purge(caller: Admin, services: Has, name: QueueName) -> Done:
     """Delete what waits or is delayed, for good; what runs and the dead letters stay."""
-    count = services.operations.purge(name.value)
-    note(services, caller, "purge_queue", f"queue:{name.value}", count=count)
-    return Done(detail=f"{count} messages of {name.value} are deleted.", count=count)
+    count = services.operations.purge(name)
+    note(services, caller, "purge_queue", f"queue:{name}", count=count)
+    return Done(detail=f"{count} messages of {name} are deleted.", count=count)
 
 
 def queue_states(services: Services) -> list[QueueState]:

@@ -22,6 +22,7 @@ from brokers.chain import open_sender
 from brokers.metrics import read_metrics
 from brokers.operations import Operations
 from brokers.publisher import Publisher
+from brokers.redis import PriorityRedisBroker
 from settings.loader import load
 from stores.redis.batches import Batches
 from stores.redis.idempotency import Answers
@@ -34,7 +35,7 @@ from stores.sql.migrate import upgrade
 from stores.sql.stores import SqlStores, open_stores
 from stores.sql.tokens import Role, Tokens
 from sync.clock import SystemClock
-from sync.errors import StoreUnavailable
+from sync.errors import ProviderUnavailable, StoreUnavailable
 from sync.model import OrganisationKind
 from tests.conftest import Eventually
 from web.app import create_app
@@ -67,11 +68,24 @@ class Site:
     services: Services
     stores: SqlStores
     tokens: Tokens
+    broker: PriorityRedisBroker
     operations: Operations
     progress: Progress
     redis: Dependency
     server: uvicorn.Server
     thread: threading.Thread
+
+    def kill(self, queue: str) -> str:
+        """Let the queue's next message die; its id."""
+        consumer = self.broker.consume(queue, timeout=5000)
+        try:
+            message = next(consumer)
+            assert message is not None
+            message.stuff_exception(ProviderUnavailable("the provider answered 503"))
+            consumer.nack(message)
+            return str(message.message_id)
+        finally:
+            consumer.close()
 
     def waiting(self) -> int:
         """Messages that wait, over all queues."""
@@ -158,6 +172,7 @@ def site(
         services=services,
         stores=stores,
         tokens=Tokens(engine),
+        broker=broker,
         operations=services.operations,
         progress=progress,
         redis=redis_dependency,

@@ -1,0 +1,80 @@
+"""The API by its own description: whatever is sent, the answer is one that is documented."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import hypothesis
+import pytest
+import schemathesis
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.integration.web.conftest import Site
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+# Streams do not end by themselves; the probes and /metrics have tests of their own.
+LEFT_OUT = ("/events", "/health", "/metrics")
+EXAMPLES_A_ROUTE = 12
+
+
+def operations(schema: Any) -> list[Any]:
+    found = [result.ok() for result in schema.get_all_operations()]
+    return [operation for operation in found if not any(part in operation.path for part in LEFT_OUT)]
+
+
+@pytest.mark.slow
+def test_no_answer_is_undocumented_and_none_a_server_error(site: Site) -> None:
+    schema = schemathesis.openapi.from_dict(site.app.openapi())
+    tried = operations(schema)
+    assert len(tried) > 30
+    for operation in tried:
+        _try_out(operation, site.base_url)
+
+
+def _try_out(operation: Any, base_url: str) -> None:
+    @hypothesis.settings(
+        max_examples=EXAMPLES_A_ROUTE,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(case=operation.as_strategy())
+    def holds(case: Any) -> None:
+        response = case.call(base_url=base_url)
+        case.validate_response(response, checks=CHECKS)
+
+    holds()
+
+
+def test_every_route_says_what_it_is_and_shows_an_example_of_its_body(client: httpx.Client) -> None:
+    document = client.get("/api/v1/openapi.json").json()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            where = f"{method} {path}"
+            assert operation.get("summary"), where
+            body = operation.get("requestBody")
+            if body:
+                for content in body["content"].values():
+                    assert content.get("examples") or content.get("example"), where
+
+
+def test_the_page_loads_nothing_from_elsewhere(client: httpx.Client) -> None:
+    page = client.get("/docs").text
+    assert "http" not in page.replace("http-equiv", "")
+    for line in page.splitlines():
+        if "/static/" in line:
+            address = line.split('"/static/')[1].split('"')[0]
+            assert client.get(f"/static/{address}").status_code == 200
