@@ -10,6 +10,7 @@ import time
 from brokers import embedded
 from brokers.chain import open_sender
 from brokers.clients import open_client
+from brokers.inbox import Inbox
 from brokers.publisher import Publisher
 from scheduler.actions import Actions
 from scheduler.batches import Batches
@@ -84,16 +85,22 @@ def _serve(settings: Settings, redis_url: str) -> None:
         Requests(leader, ticker, batches, schedule, batch_store),
         chores=[Chore("recover_leases", RECOVER_EVERY_S, broker.recover)],
     )
+    # Not a chore of whoever leads: several may read, and an entry then starts within milliseconds.
+    inbox = Inbox(broker, publisher, runs=stores.runs)
+    reader = threading.Thread(target=inbox.run, name="inbox", daemon=True)
     heartbeat = Heartbeat(Registry(client, namespace, clock), lambda: process, every_s=BEAT_EVERY_S)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stopping.set())
     heartbeat.start()
     service.start(settings.scheduler)
+    reader.start()
     try:
         stopping.wait()
     finally:
+        inbox.stop()
         service.stop()
+        reader.join()
         heartbeat.stop()
         broker.close()
         client.close()

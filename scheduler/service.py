@@ -31,7 +31,7 @@ MOST_THREADS = 16
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """Work that whoever leads does every `every_s`: recovering leases, reading the inbox."""
+    """Work that whoever leads does every `every_s`: recovering leases, clearing up."""
 
     name: str
     every_s: float
