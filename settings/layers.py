@@ -14,7 +14,7 @@ from dynaconf.utils.parse_conf import DynaconfFormatError, DynaconfParseError
 from dynaconf.vendor.ruamel.yaml.error import YAMLError
 
 from settings.problems import Problem
-from settings.schema_tree import Tree, container_at, leaves
+from settings.schema_tree import Tree, container_at, is_mapping, leaves
 
 HERE = Path(__file__).parent
 DEFAULTS = "defaults.toml"
@@ -138,7 +138,8 @@ def _tree(target: Dynaconf) -> Tree:
     return {name: value for name, value in _lowered(target.to_dict()).items() if name != "load_dotenv"}
 
 
-def _lowered(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(name).lower(): _lowered(item) for name, item in value.items()}
-    return value
+def _lowered(value: Any, key: str = "") -> Any:
+    if not isinstance(value, Mapping) or is_mapping(key):
+        return value
+    names = {str(name).lower(): item for name, item in value.items()}
+    return {name: _lowered(item, f"{key}.{name}" if key else name) for name, item in names.items()}

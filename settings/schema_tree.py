@@ -22,11 +22,15 @@ ANY_NAME = "*"  # stands for the names an operator chooses: presets, schedule en
 
 @dataclass(frozen=True, slots=True)
 class KnownKey:
-    """A setting; `path` has `*` where a chosen name stands."""
+    """A setting; `path` has `*` where a chosen name stands.
+
+    A mapping is one setting whose entries may be set one by one; their names keep their case.
+    """
 
     path: tuple[str, ...]
     is_secret: bool
     is_container: bool
+    is_mapping: bool = False
 
     @property
     def dotted(self) -> str:
@@ -36,7 +40,11 @@ class KnownKey:
 def find(key: str) -> KnownKey | None:
     """The setting that a dotted key names, or None."""
     parts = tuple(key.split("."))
-    return next((known for known in known_keys() if _matches(known.path, parts)), None)
+    for known in known_keys():
+        inside = parts[: len(known.path)] if known.is_mapping else parts
+        if _matches(known.path, inside) and len(parts) - len(inside) <= 1:
+            return known
+    return None
 
 
 def is_secret(key: str) -> bool:
@@ -50,9 +58,14 @@ def is_local(key: str) -> bool:
 
 
 def container_at(key: str) -> bool:
-    """Whether the key holds a list or a table, so that a variable's text must be parsed."""
+    """Whether the key holds a list or a mapping, so that a variable's text must be parsed."""
     known = find(key)
-    return known.is_container if known else False
+    return known is not None and known.is_container and known.dotted.count(".") == key.count(".")
+
+
+def is_mapping(key: str) -> bool:
+    known = find(key)
+    return known.is_mapping if known else False
 
 
 def nearest(key: str) -> str | None:
@@ -110,8 +123,10 @@ def _walk(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[KnownKey]:
         table = next((kind for kind in kinds if get_origin(kind) is dict), None)
         if section is not None:
             yield from _walk(section, (*path, name))
-        elif table is not None:
+        elif table is not None and _is_section(get_args(table)[1]):
             yield from _walk(get_args(table)[1], (*path, name, ANY_NAME))
+        elif table is not None:
+            yield KnownKey((*path, name), is_secret=False, is_container=True, is_mapping=True)
         else:
             inner = [part for kind in kinds for part in (kind, *map(_plain, get_args(kind)))]
             yield KnownKey(

@@ -268,3 +268,16 @@ def test_loading_leaves_no_trace_for_the_next_load() -> None:
     load({"PORT": "81"}, overrides={"worker.greenlets": 3})
     assert load({}).settings.web.port == 8000
     assert load({}).settings.worker.greenlets == 32
+
+
+def test_the_entries_of_a_mapping_keep_their_case_and_are_set_one_by_one(config: Write) -> None:
+    environ = config('[CMS.Strapi.type_labels]\ntwoDay = "Two days"\nhundred = "100"\n')
+    variable = {"CLUBSYNC_CMS__STRAPI__SEASON_LABELS": '{ACTIVE = "Now"}'}
+    strapi = load(environ | variable).settings.cms.strapi
+    assert strapi.type_labels == {
+        "oneDay": "One Day",
+        "twoDay": "Two days",
+        "t20": "T20",
+        "hundred": "100",
+    }
+    assert strapi.season_labels == {"UPCOMING": "Upcoming", "ACTIVE": "Now", "COMPLETED": "Completed"}
