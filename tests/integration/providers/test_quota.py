@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from bisect import bisect_left
 from concurrent.futures import ThreadPoolExecutor
@@ -46,14 +47,15 @@ def test_urgent_request_overtakes_a_crowd(redis_client: redis.Redis, namespace: 
     ledger = RedisLedgers(redis_client, namespace).ledger("key", requests_per_s=RATE, concurrency=16)
     turnstile = Turnstile(ledger, max_pause_s=1)
 
+    is_under_way = threading.Event()
+
     def request(_: int) -> None:
         with turnstile.pass_through("fetch", is_urgent=False):
-            pass
+            is_under_way.set()
 
     with ThreadPoolExecutor(40) as threads:
         crowd = [threads.submit(request, number) for number in range(60)]
-        while not any(request.done() for request in crowd):
-            pass
+        assert is_under_way.wait(5)
         started_s = time.monotonic()
         with turnstile.pass_through("fetch", is_urgent=True):
             waited_s = time.monotonic() - started_s
