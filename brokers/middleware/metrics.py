@@ -1,7 +1,8 @@
 """Counts what happens to messages, in this process, and adds it to Redis every second.
 
-A hook only appends to a deque (some 100 ns); a background thread does the sums. What could
-not be flushed is kept and flushed later. `brokers.metrics` reads the totals.
+A hook costs well under a microsecond: it appends a number to a deque, which no other thread
+can spoil; a background thread does the sums. What could not be flushed is kept and flushed
+later. `brokers.metrics` reads the totals.
 """
 
 from __future__ import annotations
@@ -28,7 +29,16 @@ STOP_DEADLINE_S = 2.0
 
 logger = logging.getLogger(__name__)
 
-Event = tuple[str, str, str, float | None, float | None]
+NO_TIME = -1.0  # counted, but not timed
+
+
+class Notes:
+    """What happened to one series since the last sum: for each event, the seconds it took."""
+
+    def __init__(self) -> None:
+        self.by_event: defaultdict[str, deque[float]] = defaultdict(deque)
+        self.note_start = self.by_event["started"].append
+        self.note_done = self.by_event["done"].append
 
 
 class Metrics(Middleware):
@@ -38,8 +48,8 @@ class Metrics(Middleware):
         self._client = client
         self._key = metrics_key(namespace)
         self._flush_every_s = flush_every_s
-        self._events: deque[Event] = deque()
-        self._started_s: dict[str, float] = {}
+        self._notes: dict[tuple[str, str], Notes] = {}
+        self._running: dict[int, tuple[Notes, float]] = {}
         self._counts: Counter[str] = Counter()
         self._sums: defaultdict[str, float] = defaultdict(float)
         self._flushing = threading.Lock()
@@ -48,14 +58,16 @@ class Metrics(Middleware):
 
     def after_enqueue(self, broker: Broker, message: Message[Any], delay: int | None) -> None:
         if _is_first_try(message) and "coalesced_with" not in message.options:
-            self._note(message, "sent")
+            self._notes_of(message).by_event["sent"].append(NO_TIME)
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
-        now_s = self._started_s[message.message_id] = time.time()
-        wait_s = None
-        if _is_first_try(message):
-            wait_s = now_s - message.options.get("due_at_ms", message.message_timestamp) / 1000
-        self._note(message, "started", wait_s=wait_s)
+        inner = message._message  # noqa: SLF001 - each attribute read through the proxy costs 0.4 us
+        notes = self._notes_of(inner)
+        now_s = time.time()
+        self._running[id(message)] = (notes, now_s)
+        is_first = _is_first_try(inner)
+        due_s = inner.options.get("due_at_ms", inner.message_timestamp) / 1000
+        notes.note_start(max(now_s - due_s, 0.0) if is_first else NO_TIME)
 
     def after_process_message(
         self,
@@ -65,22 +77,22 @@ class Metrics(Middleware):
         result: Any = None,
         exception: BaseException | None = None,
     ) -> None:
-        # Retries stands later in the chain, so its verdict is known here.
+        notes, started_s = self._running.pop(id(message))
+        run_s = time.time() - started_s
         if exception is None:
-            outcome = "done"
-        elif message.failed:
-            outcome = "failed"
+            notes.note_done(run_s)
+        elif message.failed:  # Retries stands later in the chain, so its verdict is known here
+            notes.by_event["failed"].append(run_s)
         else:
-            outcome = "deferred" if isinstance(exception, DeferredError) else "retried"
-        started_s = self._started_s.pop(message.message_id, None)
-        self._note(message, outcome, run_s=time.time() - started_s if started_s else None)
+            event = "deferred" if isinstance(exception, DeferredError) else "retried"
+            notes.by_event[event].append(run_s)
 
     def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
-        self._started_s.pop(message.message_id, None)
-        self._note(message, "skipped")
+        self._running.pop(id(message), None)
+        self._notes_of(message).by_event["skipped"].append(NO_TIME)
 
     def after_nack(self, broker: Broker, message: MessageProxy) -> None:
-        self._note(message, "dead")
+        self._notes_of(message).by_event["dead"].append(NO_TIME)
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         self.stop()
@@ -106,17 +118,14 @@ class Metrics(Middleware):
         if self._thread:
             self._thread.join(STOP_DEADLINE_S)
 
-    def _note(
-        self,
-        message: Message[Any] | MessageProxy,
-        event: str,
-        *,
-        wait_s: float | None = None,
-        run_s: float | None = None,
-    ) -> None:
-        self._events.append((message.queue_name, message.actor_name, event, wait_s, run_s))
+    def _notes_of(self, message: Message[Any] | MessageProxy) -> Notes:
+        series = (message.queue_name, message.actor_name)
+        notes = self._notes.get(series)
+        if notes is None:
+            notes = self._notes.setdefault(series, Notes())
         if self._thread is None:
             self._start()
+        return notes
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._flush_regularly, name="metrics", daemon=True)
@@ -133,14 +142,21 @@ class Metrics(Middleware):
                 logger.warning("metrics_not_flushed", extra={"error": str(error)})
 
     def _sum_up(self) -> None:
-        for _ in range(len(self._events)):
-            queue, actor, event, wait_s, run_s = self._events.popleft()
-            series = Series(queue, actor)
-            self._counts[series.field(event)] += 1
-            for name, value in (("wait", wait_s), ("run", run_s)):
-                if value is not None:
-                    self._counts[series.field(name, bisect_left(BOUNDS_S, value))] += 1
-                    self._sums[series.field(f"{name}_sum")] += max(value, 0.0)
+        for names, notes in list(self._notes.items()):
+            series = Series(*names)
+            for event, times_s in list(notes.by_event.items()):
+                taken = [times_s.popleft() for _ in range(len(times_s))]
+                if taken:
+                    self._counts[series.field(event)] += len(taken)
+                    self._add_up(series, "wait" if event == "started" else "run", taken)
+
+    def _add_up(self, series: Series, name: str, taken: list[float]) -> None:
+        timed = [seconds for seconds in taken if seconds != NO_TIME]
+        buckets = Counter(bisect_left(BOUNDS_S, seconds) for seconds in timed)
+        for bucket, count in buckets.items():
+            self._counts[series.field(name, bucket)] += count
+        if timed:
+            self._sums[series.field(f"{name}_sum")] += sum(timed)
 
 
 def _is_first_try(message: Message[Any] | MessageProxy) -> bool:

@@ -20,7 +20,8 @@ class RunContext(Middleware):
         self._open: dict[str, ExitStack] = {}
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
-        fields = {name: message.kwargs[name] for name in BOUND_FIELDS if message.kwargs.get(name) is not None}
+        kwargs = message.kwargs
+        fields = {name: kwargs[name] for name in BOUND_FIELDS if kwargs.get(name) is not None}
         if fields:
             stack = self._open[message.message_id] = ExitStack()
             stack.enter_context(bound(actor=message.actor_name, **fields))
