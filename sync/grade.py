@@ -52,8 +52,9 @@ def sync_grade(context: Context, work: StageWork, grade: Grade) -> dict[str, Any
     read = len(plan.changes) + plan.unchanged
     work.count(read=read)
     refused = work.write(plan.changes)
-    scope_teams = context.scope.teams
-    scope_teams[grade.season_id] = applied(scope_teams[grade.season_id], team_plan)
+    if team_plan.changes:
+        teams = context.scope.teams
+        teams[grade.season_id] = applied(teams[grade.season_id], team_plan)
     return {
         "read": read + len(unreadable),
         "quarantined": len(unreadable) + len(refused),
@@ -110,17 +111,13 @@ def days_of(games: Collection[Game]) -> tuple[date | None, date | None]:
 
 def _plan_teams(context: Context, grade: Grade, fixture: Fixture, games: Mapping[str, Game]) -> Plan:
     """Both teams of every game, wherever they are graded now, and names that only a fixture tells."""
-    scope = context.scope
-    stored = scope.teams[grade.season_id]
-    listed = scope.listed_teams.get(grade.season_id, {})
+    stored = context.scope.teams[grade.season_id]
+    listed = context.scope.listed_teams.get(grade.season_id, {})
     needed = {team_id for game in games.values() for team_id in (game.home_id, game.away_id)}
     teams = []
-    for team_id in sorted(needed - stored.keys()):
-        team = listed.get(team_id) or Team(id=team_id, name=None, season_id=grade.season_id)
+    for team_id in sorted(needed | (fixture.team_names.keys() & stored.keys())):
+        known = listed.get(team_id) or stored.get(team_id)
+        team = known or Team(id=team_id, name=None, season_id=grade.season_id)
         teams.append(replace(team, name=team.name or fixture.team_names.get(team_id)))
-    for team_id, name in fixture.team_names.items():
-        known = stored.get(team_id)
-        is_unnamed = team_id in listed and listed[team_id].name is None
-        if known is not None and known.name != name and (known.name is None or is_unnamed):
-            teams.append(replace(known, name=name))
-    return plan_upserts(teams, stored)
+    # The teams stage has counted them; here only what it could not know counts.
+    return Plan(plan_upserts(teams, stored).changes)

@@ -390,7 +390,7 @@ class FakeCheckpoints:
         return unit in self.units[run_id]
 
     def mark_done(self, run_id: str, unit: str, result: Mapping[str, Any]) -> None:
-        self.before("mark_done")
+        self.before(f"mark_done {unit}")
         self.units[run_id][unit] = result
 
     def done(self, run_id: str) -> Mapping[str, Mapping[str, Any]]:

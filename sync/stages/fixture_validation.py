@@ -6,11 +6,13 @@ different days; a failed fetch, a hidden grade or an unreadable record proves no
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sync.context import Context
 from sync.errors import NotFound
 from sync.grade import listed_ids, unit_of
 from sync.guard import judge_shrink
-from sync.model import Grade
+from sync.model import Game, Grade
 from sync.work import StageWork
 
 
@@ -21,52 +23,103 @@ def perform(context: Context, work: StageWork) -> None:
     fixtures are fetched.
     """
     grades = context.scope.grades_in_scope()
-    listed: dict[str, list[str] | None] = {}
+    listings = _Listings(context)
     if context.has_collected_games:
-        done = context.checkpoints.done(context.run_id)
-        listed = {
-            grade.id: done[unit_of(grade.id)].get("listed") for grade in grades if unit_of(grade.id) in done
-        }
-        grades = [grade for grade in grades if listed.get(grade.id) is not None]
-
-    def validate(grade: Grade) -> None:
-        ids = listed[grade.id] if grade.id in listed else _fetch_listed_ids(context, grade)
-        if ids is not None:
-            _note_absences(context, work, grade, set(ids))
-
-    work.through(grades, validate, name=lambda grade: f"grade {grade.name} ({grade.id})")
+        listings.take_from_checkpoints(grades)
+        grades = [grade for grade in grades if listings.of(grade.id) is not None]
+    work.through(
+        grades,
+        lambda grade: _validate(context, work, grade, listings),
+        name=lambda grade: f"grade {grade.name} ({grade.id})",
+    )
 
 
-def _fetch_listed_ids(context: Context, grade: Grade) -> list[str] | None:
-    try:
-        return listed_ids(context.source.fetch_fixture(grade))
-    except NotFound:
-        return None
+class _Listings:
+    """The ids that each grade's complete fixture lists; None where nothing is proven."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._known: dict[str, Collection[str] | None] = {}
+
+    def take_from_checkpoints(self, grades: Collection[Grade]) -> None:
+        done = self._context.checkpoints.done(self._context.run_id)
+        for grade in grades:
+            self._known[grade.id] = done.get(unit_of(grade.id), {}).get("listed")
+
+    def of(self, grade_id: str) -> Collection[str] | None:
+        if grade_id not in self._known:
+            self._known[grade_id] = self._fetch(grade_id)
+        return self._known[grade_id]
+
+    def _fetch(self, grade_id: str) -> Collection[str] | None:
+        grade = self._context.scope.grades.get(grade_id)
+        if grade is None:
+            return None
+        try:
+            return listed_ids(self._context.source.fetch_fixture(grade))
+        except NotFound:
+            return None
 
 
-def _note_absences(context: Context, work: StageWork, grade: Grade, listed: set[str]) -> None:
+def _validate(context: Context, work: StageWork, grade: Grade, listings: _Listings) -> None:
+    listed = listings.of(grade.id)
+    if listed is None:
+        return
     # Read after the games stage: a game that was moved to another grade is not missing here.
     stored = context.scope.games_in_scope(context.cms.read_games([grade.id]))
     work.count(read=len(stored))
-    missing = stored.keys() - listed
+    present = stored.keys() & set(listed)
+    missing = stored.keys() - present
     verdict = judge_shrink(
         listed=len(listed), missing=len(missing), stored=len(stored), limits=context.rules.limits
     )
     if verdict.is_held:
         work.hold(verdict, where=f"grade {grade.name} ({grade.id})")
         return
-    candidates = {game_id for game_id in missing if context.window.may_remove(stored[game_id])}
+    gone = {game_id for game_id in missing if _is_gone(context, stored[game_id], listings)}
     context.lease.renew()
     days_missing = context.cms.record_absences(
-        grade.id, missing=candidates, present=stored.keys() & listed, day=context.window.today
+        grade.id, missing=gone, present=present, day=context.window.today
     )
     confirmed = [
         stored[game_id]
-        for game_id in sorted(candidates)
+        for game_id in sorted(gone)
         if days_missing.get(game_id, 0) >= context.rules.removal_confirmations
+        and not _is_elsewhere(context, game_id, grade.season_id, listings)
     ]
     with work.lock:
         context.removable.extend(confirmed)
         context.checked_count += len(stored)
-    if unconfirmed := len(candidates) - len(confirmed):
+    if unconfirmed := len(gone) - len(confirmed):
         work.note(f"grade {grade.name} ({grade.id}): {unconfirmed} games missing, not yet on enough days")
+
+
+def _is_gone(context: Context, game: Game, listings: _Listings) -> bool:
+    """Whether it is in the window, and missing where its teams play now.
+
+    A game goes with a re-graded team to another grade, which a club's run need not read and
+    which may be hidden today.
+    """
+    if not context.window.may_remove(game):
+        return False
+    for grade_id in _present_grades(context, game) - {game.grade_id}:
+        listed = listings.of(grade_id)
+        if listed is None or game.id in listed:
+            return False
+    return True
+
+
+def _is_elsewhere(context: Context, game_id: str, season_id: str, listings: _Listings) -> bool:
+    """The last look before a removal: through every fixture of the season."""
+    siblings = [grade.id for grade in context.scope.grades.values() if grade.season_id == season_id]
+    return any(game_id in (listings.of(grade_id) or ()) for grade_id in siblings)
+
+
+def _present_grades(context: Context, game: Game) -> set[str]:
+    scope = context.scope
+    # As listed in this run, before as stored: a club does not store every re-grading.
+    sources = [*scope.teams.values(), *scope.listed_teams.values()]
+    teams = [
+        teams[team_id] for teams in sources for team_id in (game.home_id, game.away_id) if team_id in teams
+    ]
+    return {team.grade_id for team in teams if team.grade_id is not None}
