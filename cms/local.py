@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sync.changes import Action, Change
 from sync.model import (
@@ -18,11 +18,14 @@ from sync.model import (
     Ladder,
     Organisation,
     OrganisationKind,
+    Record,
     Season,
     Team,
 )
 from sync.ports import Fence, Quarantined
 from sync.report import Stage
+
+R = TypeVar("R", bound=Record)
 
 
 class Accounts(Protocol):
@@ -35,6 +38,8 @@ class Accounts(Protocol):
 
 class Organisations(Protocol):
     def find(self, kind: OrganisationKind, organisation_id: str) -> Organisation | None: ...
+
+    def find_by_code(self, kind: OrganisationKind, code: str) -> Organisation | None: ...
 
     def save(self, organisation: Organisation) -> None: ...
 
@@ -59,6 +64,24 @@ class Mirror(Protocol):
     def apply(
         self, run_id: str, stage: Stage, changes: Sequence[Change], *, fence: Fence
     ) -> Sequence[Quarantined]: ...
+
+    def find(self, record_type: type[R], record_ids: Collection[str]) -> Mapping[str, R]: ...
+
+    def check_fence(self, fence: Fence) -> None: ...
+
+    def follow(
+        self,
+        run_id: str,
+        stage: Stage,
+        written: Sequence[Change],
+        *,
+        seen: Sequence[Change] = (),
+        fence: Fence,
+    ) -> None: ...
+
+    def without_orphans(
+        self, changes: Sequence[Change]
+    ) -> tuple[Sequence[Change], Sequence[Quarantined]]: ...
 
 
 class History(Protocol):

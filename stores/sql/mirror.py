@@ -13,7 +13,7 @@ from stores.sql.changes import Marks, insert_changes
 from stores.sql.engine import reading, writing
 from stores.sql.fences import check_fence
 from stores.sql.rebase import rebased
-from stores.sql.records import from_document, to_document
+from stores.sql.records import RECORD_TYPES, from_document, to_document
 from stores.sql.tables import games, grades, ladders, seasons, teams
 from stores.sql.upserts import chunked, upsert
 from sync.changes import Action, Change
@@ -105,6 +105,40 @@ class Mirror:
             write_records(connection, accepted, now)
             insert_changes(connection, run_id, stage, accepted, Marks(at=now, is_applied=True))
         return refused
+
+    def find(self, record_type: type[R], record_ids: Collection[str]) -> Mapping[str, R]:
+        """Stored records of one type by id; of games also the soft-deleted ones."""
+        table = TABLES[next(kind for kind, known in RECORD_TYPES.items() if known is record_type)]
+        return self._read(record_type, table.c.id, record_ids)
+
+    def check_fence(self, fence: Fence) -> None:
+        """Raises LeaseLost when a later fence has written to the same account."""
+        with writing(self._engine) as connection:
+            check_fence(connection, fence)
+
+    def follow(
+        self,
+        run_id: str,
+        stage: Stage,
+        written: Sequence[Change],
+        *,
+        seen: Sequence[Change] = (),
+        fence: Fence,
+    ) -> None:
+        """Take over what another CMS holds by now, in one transaction; repeatable.
+
+        `written` becomes history, `seen` was there already and does not. Raises LeaseLost.
+        """
+        now = self._clock.now()
+        with writing(self._engine) as connection:
+            check_fence(connection, fence)
+            write_records(connection, [*seen, *written], now)
+            insert_changes(connection, run_id, stage, written, Marks(at=now, is_applied=True))
+
+    def without_orphans(self, changes: Sequence[Change]) -> tuple[Sequence[Change], Sequence[Quarantined]]:
+        """The changes whose parents are stored, parents first, and the others with the reason."""
+        with reading(self._engine) as connection:
+            return _without_orphans(connection, changes)
 
     def _read(
         self, kind: type[R], column: Column[Any], values: Collection[str], *conditions: Any

@@ -26,6 +26,15 @@ class Organisations:
             row = connection.execute(query).first()
         return None if row is None else read_organisation(row)
 
+    def find_by_code(self, kind: OrganisationKind, code: str) -> Organisation | None:
+        """The organisation whose id begins with a short code; None when none or several do."""
+        query = select(organisations).where(
+            organisations.c.id.startswith(code, autoescape=True), organisations.c.kind == kind.value
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.limit(2)).all()
+        return read_organisation(rows[0]) if len(rows) == 1 else None
+
     def save(self, organisation: Organisation) -> None:
         """Remember what is known; an unknown name or no associations overwrite nothing."""
         with writing(self._engine) as connection:

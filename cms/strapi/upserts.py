@@ -1,0 +1,226 @@
+"""Brings rows of the CMS to what they should be, writing only what differs.
+
+Looked up by key in batches; created once, even when an answer gets lost; the oldest of
+several rows with one key is taken, and a row that belongs to another record is left alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from cms.strapi.client import RecordFailed, RecordRefused, StrapiClient
+from cms.strapi.entries import Entry, connection
+from cms.strapi.projection import ASSOCIATIONS, KEYS, Row, Target, is_same
+from sync.errors import CmsUnavailable, RateLimited, SyncError
+
+log = logging.getLogger(__name__)
+
+_CREATE_ATTEMPTS = 3
+_CREATE_PAUSE_S = 0.5
+# So many records failing one after another mean that the CMS is broken, not the records.
+_BROKEN_AFTER = 3
+# v5 refuses a body with a name that it does not know, and says which.
+_UNKNOWN_COLUMN = re.compile(r"Invalid key (\w+)")
+
+
+class Done(Enum):
+    CREATED = auto()
+    UPDATED = auto()
+    UNCHANGED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    reason: str
+
+
+Result = Done | Refused
+Refs = Mapping[Target, Entry]
+
+
+class Upserts:
+    def __init__(self, client: StrapiClient, *, concurrency: int) -> None:
+        self._client = client
+        self._concurrency = concurrency
+        # Columns that this CMS turned out not to have, by collection.
+        self._missing_columns: dict[str, set[str]] = defaultdict(set)
+
+    def write(self, rows: Sequence[Row]) -> Sequence[Result]:
+        """Write the rows of one collection; a refused one is answered with the reason.
+
+        Raises CmsUnavailable, CredentialsRejected and UnexpectedResponse: those written by
+        then are in the CMS, and writing the same again finds them.
+        """
+        if not rows:
+            return ()
+        relations = sorted({name for row in rows for name in row.links})
+        stored = self.find(rows, relations)
+        refs = self._find_targets(target for row in rows for links in row.links.values() for target in links)
+        failures = _Failures()
+
+        def write_one(row: Row) -> Result:
+            return failures.contain(lambda: self._write(row, stored.get(row.key, ()), refs))
+
+        with ThreadPoolExecutor(self._concurrency) as pool:
+            return list(pool.map(write_one, rows))
+
+    def find(self, rows: Sequence[Row], relations: Sequence[str] = ()) -> Mapping[str, Sequence[Entry]]:
+        """The stored entries of rows of one collection, by key and oldest first."""
+        keys = [row.key for row in rows]
+        return self._client.find_by_keys(rows[0].collection, rows[0].key_field, keys, relations)
+
+    def _write(self, row: Row, found: Sequence[Entry], refs: Refs) -> Result:
+        absent = [
+            f"{target.collection} {target.key}"
+            for name in sorted(row.required & set(row.links))
+            for target in row.links[name]
+            if target not in refs
+        ]
+        if absent:
+            return Refused(f"not in the CMS: {', '.join(absent)}")
+        own = [entry for entry in found if _is_own(row, entry, refs)]
+        if found and not own:
+            return Refused(f"short code {row.key} belongs to another record of {row.collection}")
+        if len(own) > 1:
+            log.warning(
+                "cms_duplicates", extra={"collection": row.collection, "key": row.key, "rows": len(own)}
+            )
+        return self._update(row, own[0], refs) if own else self._create(row, refs)
+
+    def _create(self, row: Row, refs: Refs) -> Done:
+        fields = {name: value for name, value in row.fields.items() if value is not None}
+        for name, targets in row.links.items():
+            if entries := [refs[target] for target in targets if target in refs]:
+                fields[name] = connection(entries[0].version, [entry.ref for entry in entries])
+        fields[row.key_field] = row.key
+        for attempt in range(1, _CREATE_ATTEMPTS + 1):
+            try:
+                self._send(row, fields, lambda body: self._client.create(row.collection, body))
+            except (CmsUnavailable, RateLimited):
+                # It may have been stored all the same: a second POST would make a duplicate.
+                found = self.find([row], sorted(row.links)).get(row.key, ())
+                if found:
+                    self._update(row, found[0], refs)
+                    return Done.CREATED
+                if attempt == _CREATE_ATTEMPTS:
+                    raise
+                time.sleep(_CREATE_PAUSE_S * attempt)
+            else:
+                break
+        return Done.CREATED
+
+    def _update(self, row: Row, entry: Entry, refs: Refs) -> Done:
+        fields = {**differing(row, entry), **_link_changes(row, entry, refs)}
+        if not fields:
+            return Done.UNCHANGED
+        self._send(row, fields, lambda body: self._client.update(row.collection, entry.ref, body))
+        return Done.UPDATED
+
+    def _send(self, row: Row, fields: Mapping[str, Any], send: Callable[[Mapping[str, Any]], object]) -> None:
+        """Send the fields, less those that the CMS turns out not to have."""
+        missing = self._missing_columns[row.collection]
+        while True:
+            body = {name: value for name, value in fields.items() if name not in missing}
+            try:
+                send(body)
+            except RecordRefused as error:
+                unknown = _UNKNOWN_COLUMN.search(str(error))
+                if unknown is None or unknown[1] not in body or unknown[1] == row.key_field:
+                    raise
+                missing.add(unknown[1])
+                log.warning("cms_column_missing", extra={"collection": row.collection, "column": unknown[1]})
+            else:
+                return
+
+    def _find_targets(self, targets: Iterable[Target]) -> Refs:
+        keys: dict[str, set[str]] = defaultdict(set)
+        for target in targets:
+            keys[target.collection].add(target.key)
+        refs: dict[Target, Entry] = {}
+        for collection, wanted in keys.items():
+            if collection == ASSOCIATIONS:
+                found = self._client.find_by_endings(ASSOCIATIONS, "href", sorted(wanted))
+            else:
+                by_key = self._client.find_by_keys(collection, KEYS[collection], sorted(wanted))
+                found = {key: entries[0] for key, entries in by_key.items()}
+            refs.update({Target(collection, key): entry for key, entry in found.items()})
+        return refs
+
+
+def differing(row: Row, entry: Entry) -> Mapping[str, Any]:
+    """The columns of the entry that are not as they should be; those it does not have do not count."""
+    return {
+        name: wanted
+        for name, wanted in row.fields.items()
+        if name in entry.fields and not is_same(name, wanted, entry.fields[name])
+    }
+
+
+class _Failures:
+    """Contains the failure of single records; stops all when the CMS itself fails."""
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+        self._stopped_by: SyncError | None = None
+
+    def contain(self, write: Callable[[], Result]) -> Result:
+        if self._stopped_by is not None:
+            raise self._stopped_by
+        try:
+            result = write()
+        except RecordRefused as error:
+            return Refused(str(error))
+        except RecordFailed as error:
+            self._in_a_row += 1
+            if self._in_a_row >= _BROKEN_AFTER:
+                self._stopped_by = error
+                raise
+            return Refused(str(error))
+        except SyncError as error:
+            self._stopped_by = error
+            raise
+        self._in_a_row = 0
+        return result
+
+
+def _link_changes(row: Row, entry: Entry, refs: Refs) -> Mapping[str, Any]:
+    changes = {}
+    for name, targets in row.links.items():
+        # A relation that the token may not see cannot be compared.
+        if name not in entry.relations:
+            continue
+        held = [other.ref for other in entry.relations[name]]
+        wanted = [refs[target].ref for target in targets if target in refs]
+        new = [ref for ref in wanted if ref not in held]
+        # An incomplete picture takes nothing away.
+        is_complete = name in row.exact and len(wanted) == len(targets)
+        gone = [ref for ref in held if ref not in wanted] if is_complete else []
+        if new or gone:
+            changes[name] = connection(entry.version, new, gone)
+    return changes
+
+
+def _is_own(row: Row, entry: Entry, refs: Refs) -> bool:
+    """Whether the entry is the row's record: eight hex digits are shared by accident at times.
+
+    It is another one when both its parent and its names are others.
+    """
+    if row.parent is None or not entry.relations.get(row.parent):
+        return True
+    parents = {refs[target].ref for target in row.links.get(row.parent, ()) if target in refs}
+    if not parents or parents & {other.ref for other in entry.relations[row.parent]}:
+        return True
+    names = [(row.fields.get(name), entry.fields.get(name)) for name in row.name_fields]
+    return any(_is_same_name(ours, theirs) for ours, theirs in names)
+
+
+def _is_same_name(ours: Any, theirs: Any) -> bool:
+    return theirs is None or str(ours).strip().casefold() == str(theirs).strip().casefold()
