@@ -112,8 +112,12 @@ class Changes:
         if game.innings:
             game.innings[0].runs += 1
         for score in list(game.scores.values())[:1]:
-            score.behinds += 1
+            # A behind is worth one, and so is a goal where there are no behinds.
             score.total += 1
+            if score.behinds is None:
+                score.goals += 1
+            else:
+                score.behinds += 1
         return self._edited(game)
 
     def _move(self, scope: _Scope) -> Season:

@@ -86,8 +86,10 @@ class Innings:
 
 @dataclass(slots=True)
 class Score:
+    """`behinds` is None in sports that have none."""
+
     goals: int
-    behinds: int
+    behinds: int | None
     total: int
 
 

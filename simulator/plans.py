@@ -170,7 +170,10 @@ def _demo() -> tuple[AssociationPlan, ...]:
         sport="afl",
         zone="Australia/Melbourne",
         clubs=6,
-        seasons=(SeasonPlan(competition="Seniors", starts_in_weeks=-5, grades=_points(Format.AFL)),),
+        seasons=(
+            SeasonPlan(competition="Football", starts_in_weeks=-5, grades=_points(Format.AFL)),
+            SeasonPlan(competition="Netball", starts_in_weeks=-5, grades=_points(Format.NETBALL)),
+        ),
     )
     island = AssociationPlan(
         tenant="nzc",

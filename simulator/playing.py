@@ -132,11 +132,13 @@ def _play_second_innings(game: Game, rng: Random, first: str, second: str, leade
 
 
 def _play_for_points(game: Game, rng: Random) -> None:
-    worth = 6 if game.kind is Format.AFL else 1
     for team in (game.home, game.away):
-        goals = rng.randint(2, 18) if worth == 6 else rng.randint(15, 60)
-        behinds = rng.randint(2, 15) if worth == 6 else 0
-        game.scores[team.id] = Score(goals, behinds, goals * worth + behinds)
+        if game.kind is Format.AFL:
+            goals, behinds = rng.randint(2, 18), rng.randint(2, 15)
+            game.scores[team.id] = Score(goals, behinds, goals * 6 + behinds)
+        else:
+            goals = rng.randint(15, 60)
+            game.scores[team.id] = Score(goals, None, goals)
     home, away = (game.scores[team.id].total for team in (game.home, game.away))
     codes = ("DRAW", "DRAW") if home == away else ("WON", "LOST") if home > away else ("LOST", "WON")
     game.outcomes = {game.home.id: codes[0], game.away.id: codes[1]}

@@ -91,7 +91,7 @@ def ladder(record: Grade, table: Table) -> Shape:
 def _day(day: Day) -> Shape:
     return {
         "date": day.local.date().isoformat(),
-        "time": day.local.strftime("%H:%M:%S"),
+        "time": day.local.strftime("%H:%M"),
         "utc": day.start.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "zone": day.ground.zone,
         "ground": day.ground.name,

@@ -346,9 +346,13 @@ def _match(record: Game) -> dict[str, Any] | None:
                 "outcome": {
                     "status": "COMPLETED",
                     "statistics": [
-                        {"type": "TOTAL_GOALS", "value": record.scores[side.id].goals},
-                        {"type": "TOTAL_BEHINDS", "value": record.scores[side.id].behinds},
-                        {"type": "TOTAL_SCORE", "value": record.scores[side.id].total},
+                        {"type": kind, "value": value}
+                        for kind, value in (
+                            ("TOTAL_GOALS", record.scores[side.id].goals),
+                            ("TOTAL_BEHINDS", record.scores[side.id].behinds),
+                            ("TOTAL_SCORE", record.scores[side.id].total),
+                        )
+                        if value is not None
                     ],
                 },
             }
@@ -365,12 +369,13 @@ def _competitor(record: Game, side: Team) -> dict[str, Any]:
         shape["scoreTotal"] = sum(innings.runs for innings in record.innings)
     elif side.id in record.scores:
         score = record.scores[side.id]
-        worth = 6 if record.kind is Format.AFL else 1
+        behinds = score.behinds or 0
         shape["scoreTotal"] = score.total
         shape["scoreSubTotal"] = [
-            {"type": "TOTAL_GOALS", "count": score.goals, "value": score.goals * worth},
-            {"type": "TOTAL_BEHINDS", "count": score.behinds, "value": score.behinds},
+            {"type": "TOTAL_GOALS", "count": score.goals, "value": score.total - behinds}
         ]
+        if score.behinds is not None:
+            shape["scoreSubTotal"].append({"type": "TOTAL_BEHINDS", "count": behinds, "value": behinds})
     return shape
 
 
