@@ -16,7 +16,7 @@ from brokers.scripts import Script
 CALL_TIMEOUT_S = 5.0
 # Where the failures end up that say nothing about the message: another try may succeed. After a
 # failover the old primary is read-only for a moment; a loading or busy server answers later.
-CONNECTION_ERRORS = (
+CONNECTION_ERRORS: tuple[type[Exception], ...] = (
     redis.ConnectionError,
     redis.TimeoutError,
     redis.exceptions.ReadOnlyError,
@@ -26,6 +26,9 @@ CONNECTION_ERRORS = (
     redis.exceptions.MovedError,
     OSError,
 )
+# Whatever Redis says, a worker goes on: what it asked for may work in a moment. A blocked call, for
+# one, is answered by a plain error when the primary becomes a replica.
+REDIS_ERRORS: tuple[type[Exception], ...] = (redis.RedisError, OSError)
 
 Dial = Callable[[], AbstractConnection]
 Argument = str | bytes | int | float

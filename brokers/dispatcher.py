@@ -17,10 +17,10 @@ from contextlib import suppress
 from threading import Condition, Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-from dramatiq.errors import ActorNotFound, ConnectionClosed, DecodeError
+from dramatiq.errors import ActorNotFound, DecodeError
 from dramatiq.logging import get_logger
 
-from brokers.connection import CONNECTION_ERRORS, Argument
+from brokers.connection import REDIS_ERRORS, Argument
 from brokers.delivery import Delivery
 from brokers.heartbeat import Heartbeat
 from brokers.process import LONGEST_DOZE_S, Lent, Process, Settled
@@ -157,7 +157,7 @@ class Dispatcher:
         self._thread.join(timeout=LONGEST_REST_S)
         try:
             self._flush()
-        except CONNECTION_ERRORS:
+        except REDIS_ERRORS:
             self.logger.warning("Redis did not take the last acknowledgements; the messages will run again.")
         self.heartbeat.close()
         self._process.leave()
@@ -189,10 +189,7 @@ class Dispatcher:
 
     def _settle(self, delivery: Delivery, how: str, reason: bytes) -> None:
         if delivery.owed:
-            try:
-                self._broker.pay_owed(delivery)
-            except CONNECTION_ERRORS as error:
-                raise ConnectionClosed(error) from None
+            self._broker.pay_owed(delivery)
         self._settled.append(delivery.settled(how, reason))
         self._held.pop(delivery.key, None)
         if self._is_dozing:
@@ -210,7 +207,7 @@ class Dispatcher:
             try:
                 self._turn()
                 pause_s = FIRST_PAUSE_S
-            except CONNECTION_ERRORS as error:
+            except REDIS_ERRORS as error:
                 if self._closed.is_set():
                     return
                 self.logger.warning("Redis does not answer (%s); next try in %.2f s.", error, pause_s)
@@ -238,7 +235,7 @@ class Dispatcher:
             settled.append(self._settled.popleft())
         try:
             turn = self._process.turn(want, self._queues, settled)
-        except CONNECTION_ERRORS:
+        except REDIS_ERRORS:
             self._settled.extendleft(reversed(settled))
             raise
         for lent in turn.lent:
@@ -295,7 +292,7 @@ class Dispatcher:
     def _flush_or_leave_it(self) -> None:
         try:
             self._flush()
-        except CONNECTION_ERRORS:
+        except REDIS_ERRORS:
             self._must_resync = True  # the dispatcher settles it once Redis answers again
 
     def _flush(self) -> None:

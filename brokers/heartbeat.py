@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from brokers.connection import CONNECTION_ERRORS, Argument
+from brokers.connection import REDIS_ERRORS, Argument
 from brokers.process import Process
 
 BEAT_S = 2.0
@@ -66,7 +66,7 @@ class Heartbeat:
     def _beat_once(self) -> None:
         try:
             orders = self._process.beat(self._record())
-        except CONNECTION_ERRORS:
+        except REDIS_ERRORS:
             return  # the next beat may find Redis again; until then the lease runs on
         self.is_quiet = orders.is_quiet
         if orders.is_new:

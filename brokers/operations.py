@@ -369,6 +369,8 @@ class Operations:
 def _decode(value: Any) -> tuple[Header | None, Message[Any] | None, bytes]:
     if value is None:
         return None, None, b""
+    if isinstance(value, str):
+        value = value.encode()
     try:
         header, body = envelope.unpack(value)
     except ValueError:

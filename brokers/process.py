@@ -14,7 +14,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import NamedTuple
 
-from brokers.connection import CALL_TIMEOUT_S, CONNECTION_ERRORS, Argument, Dial, Link
+from brokers.connection import CALL_TIMEOUT_S, REDIS_ERRORS, Argument, Dial, Link
 from brokers.scripts import BEAT, RETURN, WORK
 from brokers.sender import SERVER_CLOCK
 
@@ -79,7 +79,7 @@ class Process:
     def turn(self, want: int, queues: Collection[str], settled: Sequence[Settled]) -> Turn:
         """Settle deliveries and fetch up to `want` messages in one call.
 
-        Raises one of CONNECTION_ERRORS; messages may then have been lent without being known
+        Raises one of REDIS_ERRORS; messages may then have been lent without being known
         here, so call `give_back_unknown` before the next turn.
         """
         arguments: list[Argument] = [want, len(queues), *queues]
@@ -132,7 +132,7 @@ class Process:
 
     def leave(self) -> None:
         """Hand back everything and end the leases; if Redis does not hear it, the clock will tell."""
-        with suppress(*CONNECTION_ERRORS):
+        with suppress(*REDIS_ERRORS):
             self.give_back_unknown((), leave=True)
         self._work_link.close()
         self._wake_link.close()

@@ -280,11 +280,14 @@ class PriorityRedisBroker(Broker):
     def pay_owed(self, delivery: Delivery) -> None:
         """Send what a hook failed to send after the message was processed.
 
-        Raises one of CONNECTION_ERRORS; dramatiq then tries to settle the message again later.
+        Raises ConnectionClosed, upon which dramatiq's worker settles the message again later.
         """
         while delivery.owed:
             message, delay = delivery.owed[0]
-            self._send(message, delay)
+            try:
+                self._send(message, delay)
+            except (BrokerFull, redis.RedisError) as error:
+                raise ConnectionClosed(error) from error
             delivery.owed.pop(0)
 
     # -- hooks

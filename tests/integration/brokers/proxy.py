@@ -15,7 +15,8 @@ class Proxy:
         target = urlsplit(redis_url)
         self._target = (target.hostname or "127.0.0.1", target.port or 6379)
         self._server = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._server.getsockname()[1]}/0"
+        port = self._server.getsockname()[1]
+        self.url = target._replace(netloc=f":{target.password or ''}@127.0.0.1:{port}").geturl()
         self.answers_to_lose = 0
         self.lost = threading.Event()
         self._flows = threading.Event()
