@@ -34,6 +34,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Messages with the same key are one job while it waits or runs."""
         return None
 
+    @property
+    def fair_key(self) -> str | None:
+        """Keys take turns on a queue, so that a thousand messages of one hold up no other."""
+        return None
+
 
 class SyncMessage(Message, frozen=True, kw_only=True):
     """What all syncs share. Presets are checked against the settings by the publisher.
@@ -51,6 +56,10 @@ class SyncMessage(Message, frozen=True, kw_only=True):
     batch_id: Name | None = None
     requested_at: datetime | None = None
     fresh_after: datetime | None = None
+
+    @property
+    def fair_key(self) -> str | None:
+        return f"batch:{self.batch_id}" if self.batch_id else None
 
 
 class AccountSync(SyncMessage, frozen=True, kw_only=True):
@@ -129,6 +138,10 @@ class SyncGrade(Message, frozen=True, kw_only=True):
     @property
     def unique_key(self) -> str | None:
         return f"grade:{self.of_run_id}:{self.grade_id}:{self.fence_token}"
+
+    @property
+    def fair_key(self) -> str | None:
+        return self.fence_key
 
 
 class SendNotification(Message, frozen=True, kw_only=True):

@@ -106,10 +106,12 @@ class Publisher:
             options["unique_strength"] = MODE_STRENGTH.get(body.mode, 10) + PRESET_STRENGTH.get(
                 body.preset, 1
             )
-        if body.unique_key:
-            options["unique_key"] = body.unique_key
-        if requested_by:
-            options["requested_by"] = requested_by
+        optional = {
+            "unique_key": body.unique_key,
+            "fair_key": body.fair_key,
+            "requested_by": requested_by,
+        }
+        options |= {name: value for name, value in optional.items() if value}
         return dramatiq.Message(
             queue_name=body.queue_name.value,
             actor_name=body.actor_name,

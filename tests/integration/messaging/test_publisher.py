@@ -134,6 +134,13 @@ def test_many_are_sent_each_with_its_own_delay(
     assert 1_290_000 < spread_ms < 1_310_000
 
 
+def test_batch_takes_turns_with_single_requests(publisher: Publisher, broker: PriorityRedisBroker) -> None:
+    publisher.send_many([parse(sync_club(number, batch_id="night")) for number in range(1, 51)])
+    publisher.send(parse(sync_club(99)))
+    order = [message.kwargs["account_id"] for message in list_waiting(broker, "syncs")]
+    assert order.index(99) <= 2
+
+
 def test_notification_has_no_run(publisher: Publisher, runs: FakeRuns) -> None:
     request = parse({"actor": "send_notification", "event": "run_finished", "channel": "slack"})
     assert publisher.send(request).run_id is None
