@@ -10,31 +10,35 @@ from benchmarks.broker.report import Row, median_figure
 from brokers.redis import PriorityRedisBroker
 
 THREADS = 8
-BATCH = 5000
+US_PER_S = 1_000_000
 DEADLINE_S = 120.0
 
 
-def measure(url: str, count: int, rounds: int) -> Row:
+def measure(url: str, count: int, rounds: int) -> list[Row]:
     contestants = (STOCK, OURS, CHAIN, STOCK_THREADS, OURS_THREADS)
-    rates: dict[str, list[float]] = {contestant.label: [] for contestant in contestants}
+    drains: dict[str, list[tuple[float, float]]] = {contestant.label: [] for contestant in contestants}
     for _ in range(rounds):
         for contestant in contestants:
-            rates[contestant.label].append(drain(contestant, url, count))
-    figures = tuple(median_figure(label, values) for label, values in rates.items())
-    return Row("drain no-ops, one process", "messages/s", figures, must="2.5 x, aim 3.4 x")
+            drains[contestant.label].append(drain(contestant, url, count))
+    rates = tuple(median_figure(label, [rate for rate, _ in some]) for label, some in drains.items())
+    cpu = tuple(median_figure(label, [cpu_us for _, cpu_us in some]) for label, some in drains.items())
+    return [
+        Row("drain no-ops, one process", "messages/s", rates, must="2.5 x, aim 3.4 x"),
+        Row("drain no-ops, CPU of the worker", "us", cpu, is_rate=False),
+    ]
 
 
-def drain(contestant: Contestant, url: str, count: int) -> float:
-    """Messages a second from the first acknowledged one to the last."""
+def drain(contestant: Contestant, url: str, count: int) -> tuple[float, float]:
+    """Messages a second from the first acknowledged one to the last, and CPU microseconds a message."""
     arena = Arena(contestant, url)
     fill(arena, count)
-    with arena.worker(threads=THREADS):
+    with arena.worker(threads=THREADS) as worker:
         wait_until(lambda: arena.unfinished() < count, DEADLINE_S, poll_s=POLL_S / 5)
-        first_count, start_s = arena.unfinished(), time.perf_counter()
+        first_count, start_s, start_cpu_s = arena.unfinished(), time.perf_counter(), worker.cpu_s()
         wait_until(lambda: arena.unfinished() == 0, DEADLINE_S)
-        rate = first_count / (time.perf_counter() - start_s)
+        took_s, cpu_s = time.perf_counter() - start_s, worker.cpu_s() - start_cpu_s
     arena.close()
-    return rate
+    return first_count / took_s, cpu_s / first_count * US_PER_S
 
 
 def fill(arena: Arena, count: int) -> None:

@@ -74,9 +74,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _measurements(url: str, size: Size) -> dict[str, Callable[[], list[Row]]]:
     return {
-        "single": lambda: [sending.measure_single(url, size.singles, size.rounds)],
-        "bulk": lambda: [sending.measure_bulk(url, size.bulk, size.rounds)],
-        "drain": lambda: [draining.measure(url, size.drain, size.rounds)],
+        "single": lambda: sending.measure_single(url, size.singles, size.rounds),
+        "bulk": lambda: sending.measure_bulk(url, size.bulk, size.rounds),
+        "drain": lambda: draining.measure(url, size.drain, size.rounds),
         "idle": lambda: latency.measure_idle(url, size.idle_samples),
         "urgent": lambda: latency.measure_urgent(url, size.backlog),
         "delayed": lambda: holding.measure_delayed(url, size.delayed),
