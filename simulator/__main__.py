@@ -12,9 +12,9 @@ import click
 
 from simulator.app import Simulator
 from simulator.faults import Faults
-from simulator.plans import SIZES, plan_world
 from simulator.server import Listener
-from simulator.world import World
+from simulator.world.sizes import SIZES, plan_world
+from simulator.world.world import World
 
 
 @click.command()

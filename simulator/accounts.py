@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from simulator.model import Association, Club, Format, Season
-from simulator.world import World
+from simulator.world.model import Association, Club, Format, Season
+from simulator.world.world import World
 
 
 def list_accounts(

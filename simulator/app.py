@@ -20,7 +20,7 @@ from simulator.playhq.face import PlayHQ, endpoint_of
 from simulator.quota import Quota
 from simulator.server import Answer, Request
 from simulator.stats import Entry, Stats, masked, without_token
-from simulator.world import World
+from simulator.world.world import World
 
 # Encoded answers kept in memory; the oldest are made again.
 _KEPT_BYTES = 128 * 1024 * 1024

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, TypeVar
 
-from simulator import playing, shapes, truth
-from simulator.ids import make_id
-from simulator.model import Association, Club, Day, Game, Grade, Season, Team
-from simulator.world import World
+from simulator import shapes, truth
+from simulator.world import playing
+from simulator.world.ids import make_id
+from simulator.world.model import Association, Club, Day, Game, Grade, Season, Team
+from simulator.world.world import World
 
 T = TypeVar("T")
 R = TypeVar("R", Grade, Team, Game)

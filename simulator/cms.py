@@ -7,7 +7,7 @@ from typing import Any
 from simulator.server import Answer, Request
 from simulator.strapi.face import Strapi
 from simulator.strapi.seeding import seed
-from simulator.world import World
+from simulator.world.world import World
 
 PREFIXES = {"/strapi-v4/": 4, "/strapi-v5/": 5}
 

@@ -17,7 +17,7 @@ from simulator.play_cricket.face import PlayCricket
 from simulator.quota import Quota
 from simulator.server import Answer, Request
 from simulator.stats import Stats
-from simulator.world import World
+from simulator.world.world import World
 
 PREFIX = "/_simulator/"
 

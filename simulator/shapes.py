@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from simulator.ladders import Table
-from simulator.model import Day, Game, Grade, Season, Team
+from simulator.world.ladders import Table
+from simulator.world.model import Day, Game, Grade, Season, Team
 
 Shape = dict[str, Any]
 

@@ -10,8 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 from simulator import shapes
-from simulator.model import Association, Club, Game, Grade, Season, Team
-from simulator.world import World
+from simulator.world.model import Association, Club, Game, Grade, Season, Team
+from simulator.world.world import World
 
 LOOK_BACK_DAYS = 14
 

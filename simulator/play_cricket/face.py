@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from simulator.answers import json_answer
-from simulator.model import Association, Club, Game, Grade, Season, Team
 from simulator.play_cricket import numbers, records
 from simulator.play_cricket.numbers import TeamNumbers
 from simulator.server import Answer, Request
-from simulator.world import World
+from simulator.world.model import Association, Club, Game, Grade, Season, Team
+from simulator.world.world import World
 
 PREFIX = "/play-cricket/api/v3/"
 # Not documented; small enough that tests see several pages.

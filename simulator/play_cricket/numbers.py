@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from simulator.ids import serial_number
-from simulator.model import Association, Club, Game, Grade, Team
+from simulator.world.ids import serial_number
+from simulator.world.model import Association, Club, Game, Grade, Team
 
 _FIRST_LEAGUE = 900
 _FIRST_CLUB = 100_000

@@ -8,10 +8,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from simulator.ladders import Table
-from simulator.model import Association, Club, Format, Game, Grade, Season, Team
 from simulator.play_cricket import numbers
 from simulator.play_cricket.numbers import TeamNumbers
+from simulator.world.ladders import Table
+from simulator.world.model import Association, Club, Format, Game, Grade, Season, Team
 
 _COLUMNS = {
     "played": "p",

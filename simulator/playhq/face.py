@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from simulator.answers import error_answer, json_answer
-from simulator.ids import association_index
-from simulator.model import Season, Team
-from simulator.playhq import records
+from simulator.playhq import fixtures, flat, ladders, listings
 from simulator.server import Answer, Request
-from simulator.world import World
+from simulator.world.ids import association_index
+from simulator.world.model import Season, Team
+from simulator.world.world import World
 
 PAGE_SIZE = 100
 # A key that used to be good: the face refuses it when any other is accepted.
@@ -100,7 +100,7 @@ class PlayHQ:
         listed = self._organisation_seasons(record_id, tenant)
         if listed is None:
             return None
-        return [records.season(season, self._world.today) for season in listed if season.is_listed]
+        return [listings.season(season, self._world.today) for season in listed if season.is_listed]
 
     def _registrations(self, record_id: str, tenant: str) -> dict[str, Any] | None:
         listed = self._organisation_seasons(record_id, tenant)
@@ -108,7 +108,7 @@ class PlayHQ:
             return None
         is_open = {"ACTIVE", "UPCOMING"}
         today = self._world.today
-        return {"data": [records.registration(each) for each in listed if each.status(today) in is_open]}
+        return {"data": [listings.registration(each) for each in listed if each.status(today) in is_open]}
 
     def _organisation_seasons(self, record_id: str, tenant: str) -> list[Season] | None:
         """Of an association all its seasons, of a club those that list it and name one of its teams."""
@@ -132,7 +132,7 @@ class PlayHQ:
             return None
         if season.association.tenant != tenant:
             return []
-        return [records.grade(grade) for grade in season.grades if not grade.is_hidden]
+        return [listings.grade(grade) for grade in season.grades if not grade.is_hidden]
 
     def _teams(self, record_id: str, tenant: str) -> list[Any] | None:
         season = self._world.find_season(record_id)
@@ -140,21 +140,21 @@ class PlayHQ:
             return None
         if season.association.tenant != tenant:
             return []
-        return [records.team(team) for team in season.teams]
+        return [listings.team(team) for team in season.teams]
 
     def _fixture(self, record_id: str, tenant: str) -> dict[str, Any] | None:
         grade = self._world.find_grade(record_id)
         if grade is None:
             return None
         is_ours = grade.season.association.tenant == tenant
-        return records.fixture(grade, self._world.rounds(grade) if is_ours else [])
+        return fixtures.fixture(grade, self._world.rounds(grade) if is_ours else [])
 
     def _ladder(self, record_id: str, tenant: str) -> dict[str, Any] | None:
         grade = self._world.find_grade(record_id)
         if grade is None:
             return None
         is_ours = grade.season.association.tenant == tenant
-        return records.ladders(grade, self._world.ladders(grade) if is_ours else [])
+        return ladders.ladders(grade, self._world.ladders(grade) if is_ours else [])
 
     def _fixture_v1(self, record_id: str, tenant: str) -> list[Any] | None:
         grade = self._world.find_grade(record_id)
@@ -162,14 +162,14 @@ class PlayHQ:
             return None
         if grade.season.association.tenant != tenant:
             return []
-        return [records.flat_game(game, has_grade=False) for game in self._world.games(grade)]
+        return [flat.flat_game(game, has_grade=False) for game in self._world.games(grade)]
 
     def _ladder_v1(self, record_id: str, tenant: str) -> dict[str, Any] | None:
         grade = self._world.find_grade(record_id)
         if grade is None:
             return None
         is_ours = grade.season.association.tenant == tenant
-        return {"data": records.flat_ladders(grade, self._world.ladders(grade) if is_ours else [])}
+        return {"data": flat.flat_ladders(grade, self._world.ladders(grade) if is_ours else [])}
 
     def _team_fixture(self, record_id: str, tenant: str) -> list[Any] | None:
         team = self._world.find_team(record_id)
@@ -178,7 +178,7 @@ class PlayHQ:
         if team.season.association.tenant != tenant:
             return []
         return [
-            records.flat_game(game, has_grade=True)
+            flat.flat_game(game, has_grade=True)
             for grade in team.season.grades
             if not grade.is_hidden and _is_entered(team, grade.entrants)
             for game in self._world.games(grade)
@@ -189,13 +189,13 @@ class PlayHQ:
         game = self._world.find_game(record_id)
         if game is None or game.grade.season.association.tenant != tenant:
             return None
-        return {"data": records.summary(game)}
+        return {"data": fixtures.summary(game)}
 
     def _summary_v1(self, record_id: str, tenant: str) -> dict[str, Any] | None:
         game = self._world.find_game(record_id)
         if game is None or game.grade.season.association.tenant != tenant:
             return None
-        return {"data": records.flat_game(game, has_grade=True)}
+        return {"data": flat.flat_game(game, has_grade=True)}
 
     def _statistics(self, record_id: str, tenant: str) -> dict[str, Any] | None:  # noqa: ARG002
         """People are never invented: the listing is always empty."""

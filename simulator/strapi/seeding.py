@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from simulator.ids import short_code
-from simulator.names import slug
 from simulator.strapi.tables import Entry, Tables
-from simulator.world import World
+from simulator.world.ids import short_code
+from simulator.world.names import slug
+from simulator.world.world import World
 
 # A world may have thousands of associations; the CMS knows the first ones.
 _ASSOCIATIONS = 20

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from simulator.app import Simulator
-from simulator.plans import plan_world
 from simulator.running import running
-from simulator.world import World
+from simulator.world.sizes import plan_world
+from simulator.world.world import World
 
 HEADERS = {"x-api-key": "key-1234", "x-phq-tenant": "ca"}
 

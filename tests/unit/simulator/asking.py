@@ -8,9 +8,9 @@ from datetime import date
 from typing import Any
 
 from simulator.app import Simulator
-from simulator.plans import plan_world
 from simulator.server import Answer, Request
-from simulator.world import World
+from simulator.world.sizes import plan_world
+from simulator.world.world import World
 
 # A Monday: Saturday's games are over, some results are late.
 TODAY = date(2031, 11, 24)

@@ -8,7 +8,7 @@ import pytest
 
 from simulator.changes import Changes, NothingToChangeError
 from simulator.truth import tell
-from simulator.world import World
+from simulator.world.world import World
 from tests.unit.simulator.asking import get, make_simulator, make_world, post, read
 
 KINDS = Changes(make_world()).kinds

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from simulator.model import Format
+from simulator.world.model import Format
 from tests.unit.simulator.asking import all_fixtures, get, make_simulator, read, read_all
 
 NOBODY = "00000000-0000-4000-8000-000000000000"

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.draws import draw_rounds
-from simulator.ids import association_index, make_id, serial_number
-from simulator.model import Format
-from simulator.plans import plan_world
 from simulator.truth import tell
-from simulator.world import World
+from simulator.world.draws import draw_rounds
+from simulator.world.ids import association_index, make_id, serial_number
+from simulator.world.model import Format
+from simulator.world.sizes import plan_world
+from simulator.world.world import World
 from tests.unit.simulator.asking import TODAY, all_fixtures, get, make_simulator, make_world
 
 

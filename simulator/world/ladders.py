@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
-from simulator.model import Format, Game, Grade, Innings, Pool, Round, Team
+from simulator.world.model import Format, Game, Grade, Innings, Pool, Round, Team
 
 Value = int | float
 _CRICKET = (

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
-from simulator import generation, playing
-from simulator.ids import association_index, serial_number
-from simulator.ladders import Table, compute_ladders
-from simulator.model import Association, Club, Game, Grade, Round, Season, Team
-from simulator.plans import AssociationPlan
+from simulator.world import generation, playing
+from simulator.world.fixtures import draw_grade
+from simulator.world.ids import association_index, serial_number
+from simulator.world.ladders import Table, compute_ladders
+from simulator.world.model import Association, Club, Game, Grade, Round, Season, Team
+from simulator.world.plans import AssociationPlan
 
 
 class World:
@@ -68,7 +69,7 @@ class World:
         """A grade's draw as it stands today."""
         rounds = self._draws.get(grade.id)
         if rounds is None:
-            rounds = self._draws[grade.id] = generation.draw_grade(grade)
+            rounds = self._draws[grade.id] = draw_grade(grade)
         if self._settled.get(grade.id) != self.today:
             playing.settle(rounds, self.today)
             self._settled[grade.id] = self.today

@@ -1,4 +1,4 @@
-"""How big the invented world is: plans of associations, cheap to hold by the thousand.
+"""How big the invented world is: plans of every named size.
 
 The sizes are those of the service's volumes: a small club, a club, an association
 of 277 teams, a large one of 969; `demo` is small and has every oddity.
@@ -7,50 +7,10 @@ of 277 teams, a large one of 969; `demo` is small and has every oddity.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from simulator.model import Format
-
-ZONES = ("Australia/Sydney", "Australia/Melbourne", "Australia/Perth", "Australia/Brisbane")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GradePlan:
-    name: str
-    teams: int
-    rounds: int
-    game_format: Format = Format.ONE_DAY
-    # Juniors have no ladder.
-    is_junior: bool = False
-    pools: int = 1
-    is_hidden: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeasonPlan:
-    """`starts_in_weeks` counts from the world's first day; `lasts_weeks` is needed without grades."""
-
-    competition: str
-    starts_in_weeks: int
-    grades: tuple[GradePlan, ...] = ()
-    lasts_weeks: int = 0
-    ungraded_teams: int = 0
-    is_listed: bool = True
-    is_in_club_listings: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssociationPlan:
-    """`guests` clubs of the association before it play here too."""
-
-    tenant: str = "ca"
-    sport: str = "cricket"
-    zone: str = ZONES[0]
-    clubs: int
-    guests: int = 0
-    seasons: tuple[SeasonPlan, ...]
-    # One team of each season belongs to no club.
-    has_clubless_team: bool = False
+from simulator.world.model import Format
+from simulator.world.plans import ZONES, AssociationPlan, GradePlan, SeasonPlan
 
 
 def plan_world(size: str, associations: int | None, clubs: int | None) -> tuple[AssociationPlan, ...]:
@@ -69,33 +29,6 @@ def plan_world(size: str, associations: int | None, clubs: int | None) -> tuple[
 def _vary(plan: AssociationPlan, index: int) -> AssociationPlan:
     is_cricket = plan.tenant == "ca"
     return replace(plan, zone=ZONES[index % len(ZONES)] if is_cricket else plan.zone, guests=plan.guests or 1)
-
-
-def _seniors(count: int, teams: int, rounds: int) -> tuple[GradePlan, ...]:
-    formats = (Format.ONE_DAY, Format.TWO_DAY, Format.ONE_DAY, Format.T20)
-    return tuple(
-        GradePlan(
-            name=f"{chr(ord('A') + index % 26)}{index // 26 + 1 if index > 25 else ''} Grade",
-            teams=teams,
-            rounds=rounds,
-            game_format=formats[index % len(formats)],
-        )
-        for index in range(count)
-    )
-
-
-def _juniors(count: int, teams: int, rounds: int) -> tuple[GradePlan, ...]:
-    ages = (10, 11, 12, 13, 14, 15, 16, 17)
-    return tuple(
-        GradePlan(
-            name=f"U{ages[index % len(ages)]} Div {index // len(ages) + 1}",
-            teams=teams,
-            rounds=rounds,
-            game_format=Format.T20 if index % 3 == 0 else Format.ONE_DAY,
-            is_junior=True,
-        )
-        for index in range(count)
-    )
 
 
 def _demo() -> tuple[AssociationPlan, ...]:
@@ -184,13 +117,6 @@ def _demo() -> tuple[AssociationPlan, ...]:
     return busy, tiny, middling, neighbour, football, island
 
 
-def _points(game_format: Format) -> tuple[GradePlan, ...]:
-    return (
-        GradePlan(name="Division 1", teams=6, rounds=12, game_format=game_format),
-        GradePlan(name="U12 Div 2", teams=5, rounds=10, game_format=game_format, is_junior=True),
-    )
-
-
 def _small_club() -> tuple[AssociationPlan, ...]:
     """Five competitions with a club that enters about seven teams."""
     seasons = tuple(
@@ -243,10 +169,6 @@ def _large() -> tuple[AssociationPlan, ...]:
     return (AssociationPlan(clubs=60, seasons=(season,)),)
 
 
-def _numbered(grades: tuple[GradePlan, ...]) -> tuple[GradePlan, ...]:
-    return tuple(replace(grade, name=f"{grade.name} {index + 1:03d}") for index, grade in enumerate(grades))
-
-
 def _fleet() -> tuple[AssociationPlan, ...]:
     """A middling association, to be multiplied: 84 teams in 12 grades of 2 seasons."""
     seasons = (
@@ -254,6 +176,44 @@ def _fleet() -> tuple[AssociationPlan, ...]:
         SeasonPlan(competition="Junior Competition", starts_in_weeks=-6, grades=_juniors(6, 7, 10)),
     )
     return (AssociationPlan(clubs=12, guests=1, seasons=seasons),)
+
+
+def _seniors(count: int, teams: int, rounds: int) -> tuple[GradePlan, ...]:
+    formats = (Format.ONE_DAY, Format.TWO_DAY, Format.ONE_DAY, Format.T20)
+    return tuple(
+        GradePlan(
+            name=f"{chr(ord('A') + index % 26)}{index // 26 + 1 if index > 25 else ''} Grade",
+            teams=teams,
+            rounds=rounds,
+            game_format=formats[index % len(formats)],
+        )
+        for index in range(count)
+    )
+
+
+def _juniors(count: int, teams: int, rounds: int) -> tuple[GradePlan, ...]:
+    ages = (10, 11, 12, 13, 14, 15, 16, 17)
+    return tuple(
+        GradePlan(
+            name=f"U{ages[index % len(ages)]} Div {index // len(ages) + 1}",
+            teams=teams,
+            rounds=rounds,
+            game_format=Format.T20 if index % 3 == 0 else Format.ONE_DAY,
+            is_junior=True,
+        )
+        for index in range(count)
+    )
+
+
+def _points(game_format: Format) -> tuple[GradePlan, ...]:
+    return (
+        GradePlan(name="Division 1", teams=6, rounds=12, game_format=game_format),
+        GradePlan(name="U12 Div 2", teams=5, rounds=10, game_format=game_format, is_junior=True),
+    )
+
+
+def _numbered(grades: tuple[GradePlan, ...]) -> tuple[GradePlan, ...]:
+    return tuple(replace(grade, name=f"{grade.name} {index + 1:03d}") for index, grade in enumerate(grades))
 
 
 SIZES: Mapping[str, Callable[[], tuple[AssociationPlan, ...]]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from random import Random
 
-from simulator.model import Format, Game, Innings, Round, Score
+from simulator.world.model import Format, Game, Innings, Round, Score
 
 _UPCOMING, _PENDING = "UPCOMING", "PENDING"
 # Undated games get their days this long before they are meant to be played.

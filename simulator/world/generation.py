@@ -1,29 +1,22 @@
-"""From a plan to an association: clubs, grounds, seasons, grades, teams; and a grade's draw on demand."""
+"""From a plan to an association: clubs, grounds, seasons, grades, teams."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from random import Random
-from zoneinfo import ZoneInfo
 
-from simulator import names
-from simulator.draws import draw_rounds
-from simulator.ids import make_id
-from simulator.model import (
+from simulator.world import names
+from simulator.world.ids import make_id
+from simulator.world.model import (
     Association,
     Club,
-    Day,
-    Format,
-    Game,
     Grade,
     Ground,
-    Pool,
-    Round,
     Season,
     Team,
 )
-from simulator.plans import AssociationPlan, GradePlan, SeasonPlan
+from simulator.world.plans import AssociationPlan, GradePlan, SeasonPlan
 
 _STATES = {
     "Australia/Sydney": ("NSW", "Australia", 2000),
@@ -32,11 +25,6 @@ _STATES = {
     "Australia/Brisbane": ("QLD", "Australia", 4000),
     "Pacific/Auckland": ("AUK", "New Zealand", 600),
 }
-# Morning starts in Sydney are Friday evening in UTC.
-_STARTS = (time(9, 0), time(10, 30), time(13, 0))
-_JUNIOR_START = time(8, 30)
-# Games of these grades get a date only when the last round is near.
-_LATE_DRAW_EVERY = 5
 _SIDES_OF_HOST = 2
 
 
@@ -73,49 +61,6 @@ def build_association(
     return association
 
 
-def draw_grade(grade: Grade) -> list[Round]:
-    """The whole draw of a grade, nothing played yet."""
-    season = grade.season
-    seed, index = season.association.seed, season.association.index
-    rounds = [
-        Round(
-            id=make_id(seed, "round", grade.id, number, association=index, serial=grade.serial),
-            number=number,
-            day=season.first_day + timedelta(weeks=(number - 1) * _weeks_a_round(grade.game_format)),
-            is_final=number == grade.rounds_count,
-        )
-        for number in range(1, grade.rounds_count + 1)
-    ]
-    for pool, entrants in _groups(grade):
-        for round_, pairings in zip(rounds, draw_rounds(entrants, grade.rounds_count), strict=True):
-            round_.byes.extend(pairings.byes)
-            for home, away in pairings.pairs:
-                round_.games.append(_game(grade, round_, home, away, pool))
-    return rounds
-
-
-def _groups(grade: Grade) -> list[tuple[Pool | None, list[Team]]]:
-    """The entrants by pool; one group without a name where there are no pools."""
-    count = grade.pools_count
-    if count == 1:
-        return [(None, grade.entrants)]
-    owner = grade.season.association
-    return [
-        (
-            Pool(
-                make_id(owner.seed, "pool", grade.id, number, association=owner.index),
-                f"Pool {chr(ord('A') + number)}",
-            ),
-            grade.entrants[number::count],
-        )
-        for number in range(count)
-    ]
-
-
-def _weeks_a_round(game_format: Format) -> int:
-    return 2 if game_format is Format.TWO_DAY else 1
-
-
 def _grounds(seed: int, index: int, plan: AssociationPlan) -> list[Ground]:
     rng = Random(f"{seed}/grounds/{index}")  # noqa: S311
     state, country, postcode = _STATES[plan.zone]
@@ -147,7 +92,7 @@ def _season(association: Association, season_plan: SeasonPlan, serial: int, firs
     saturday = first_day - timedelta(days=(first_day.weekday() - 5) % 7)
     starts = saturday + timedelta(weeks=season_plan.starts_in_weeks)
     weeks = max(
-        (grade.rounds * _weeks_a_round(grade.game_format) for grade in season_plan.grades),
+        (grade.rounds * grade.game_format.weeks_a_round for grade in season_plan.grades),
         default=season_plan.lasts_weeks,
     )
     seed, index = association.seed, association.index
@@ -231,78 +176,6 @@ def _team(season: Season, grade: Grade | None, club: Club | None, number: int) -
         season=season,
         club=club,
         grade=grade,
-        created_at=_published(season),
+        created_at=season.published_at,
         is_named=serial % 9 != 4,
     )
-
-
-def _published(season: Season) -> datetime:
-    created = datetime.combine(season.first_day - timedelta(days=40), time(2, 0))
-    return created.replace(tzinfo=ZoneInfo("UTC"))
-
-
-def _game(grade: Grade, round_: Round, home: Team, away: Team, pool: Pool | None) -> Game:
-    owner, serial = grade.season.association, len(round_.games)
-    game_id = make_id(
-        owner.seed, "game", grade.id, round_.number, serial, association=owner.index, serial=grade.serial
-    )
-    rng = Random(game_id)  # noqa: S311  (a draw, not a secret)
-    kind = _kind(grade.game_format, round_.number)
-    planned = _days(grade, round_, kind, rng)
-    is_undated = grade.serial % _LATE_DRAW_EVERY == 4 and round_.is_final and serial == 0
-    published = _published(grade.season)
-    return Game(
-        id=game_id,
-        grade=grade,
-        round=round_,
-        home=home,
-        away=away,
-        kind=kind,
-        pool=pool,
-        planned=planned,
-        days=[] if is_undated else planned,
-        created_at=published,
-        updated_at=published,
-        status="PENDING" if is_undated else "UPCOMING",
-        fate=_fate(grade, round_, serial, rng),
-    )
-
-
-def _kind(game_format: Format, round_number: int) -> Format:
-    if game_format is Format.MIXED:
-        return Format.ONE_DAY if round_number % 2 else Format.TWO_DAY
-    return game_format
-
-
-def _days(grade: Grade, round_: Round, kind: Format, rng: Random) -> list[Day]:
-    ground = rng.choice(grade.season.association.grounds)
-    start = _JUNIOR_START if grade.is_junior else _STARTS[grade.serial % len(_STARTS)]
-    zone = ZoneInfo(ground.zone)
-    offsets = [0]
-    if kind is Format.TWO_DAY:
-        # A mixed grade plays the whole weekend, a two-day grade two Saturdays.
-        offsets = [0, 1 if grade.game_format is Format.MIXED else 7]
-    return [
-        Day(
-            datetime.combine(round_.day + timedelta(days=offset), start, zone).astimezone(ZoneInfo("UTC")),
-            ground,
-        )
-        for offset in offsets
-    ]
-
-
-def _fate(grade: Grade, round_: Round, serial: int, rng: Random) -> str | None:
-    """Every fourth grade has a forfeit, an abandoned, a cancelled or an oddly coded game early on."""
-    chance = rng.random()
-    placed = {
-        (0, 2, 0): "forfeit",
-        (1, 1, 1): "abandoned",
-        (2, 2, 0): "cancelled",
-        (3, 1, 0): "unknown outcome",
-        (0, 3, 1): "unknown status",
-    }.get((grade.serial % 4, round_.number, serial))
-    if placed:
-        return placed
-    if chance < 0.01:
-        return "forfeit"
-    return "abandoned" if chance < 0.03 else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,10 @@ class Format(StrEnum):
     @property
     def has_innings(self) -> bool:
         return self not in (Format.AFL, Format.NETBALL)
+
+    @property
+    def weeks_a_round(self) -> int:
+        return 2 if self is Format.TWO_DAY else 1
 
 
 @dataclass(slots=True)
@@ -178,6 +182,11 @@ class Season:
     is_in_club_listings: bool = True
     grades: list[Grade] = field(default_factory=list)
     teams: list[Team] = field(default_factory=list)
+
+    @property
+    def published_at(self) -> datetime:
+        """When its teams and draws were entered."""
+        return datetime.combine(self.first_day - timedelta(days=40), time(2, 0), UTC)
 
     def status(self, today: date) -> str:
         if today < self.first_day:
