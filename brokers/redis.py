@@ -48,7 +48,7 @@ class BrokerFull(BrokerError):
     """Redis has reached maxmemory: the message was not enqueued. Leased ones still settle."""
 
     def __init__(self) -> None:
-        super().__init__(
+        super().__init__(  # type: ignore[no-untyped-call] # dramatiq leaves its errors untyped
             "Redis is at maxmemory; the message was not enqueued. Free memory or raise maxmemory."
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import dramatiq
 import pytest
@@ -12,6 +13,12 @@ from brokers.operations import Operations
 from brokers.redis import PriorityRedisBroker
 
 Working = Callable[..., AbstractContextManager[dramatiq.Worker]]
+
+
+def declare(
+    broker: PriorityRedisBroker, function: Callable[..., Any], *, actor_name: str = "note", **options: Any
+) -> dramatiq.Actor[..., Any]:
+    return dramatiq.actor(actor_name=actor_name, broker=broker, **options)(function)
 
 
 @pytest.fixture

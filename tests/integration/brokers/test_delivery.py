@@ -153,9 +153,9 @@ def test_an_unreadable_message_dies_alone(
     broken = note.send(-1).message_id
     for number in range(20):
         note.send(number)
-    value = broker.client.hget(f"{broker.key}:q:default:values", broken)
-    header = value.partition(b"\n")[0]
-    broker.client.hset(f"{broker.key}:q:default:values", broken, header + b"\n{not json")
+    client: Any = broker.client
+    header = client.hget(f"{broker.key}:q:default:values", broken).partition(b"\n")[0]
+    client.hset(f"{broker.key}:q:default:values", broken, header + b"\n{not json")
     with working(threads=8):
         broker.join("default", timeout=10_000)
     assert sorted(done) == list(range(20))
@@ -208,7 +208,9 @@ def test_results_pipelines_groups_and_callbacks_work(
         finished.append(word)
 
     with working():
-        piped = (add.message(1, 2) | add.message(3) | add.message(4)).run()
+        piped = dramatiq.pipeline(
+            [add.message(1, 2), *(Message("default", "add", (n,), {}, {}) for n in (3, 4))]
+        ).run()
         assert piped.get_result(block=True, timeout=10_000) == 10
         group = dramatiq.group([add.message(n, n) for n in range(10)])
         group.add_completion_callback(finish.message("group"))

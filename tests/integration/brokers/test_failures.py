@@ -17,7 +17,7 @@ from dramatiq.errors import ConnectionClosed
 from brokers.operations import Operations
 from brokers.redis import BrokerFull, PriorityRedisBroker
 from tests.conftest import Eventually
-from tests.integration.brokers.conftest import Working
+from tests.integration.brokers.conftest import Working, declare
 from tests.integration.brokers.proxy import Proxy
 from tests.integration.brokers.server import Server
 
@@ -64,7 +64,7 @@ def test_a_send_whose_answer_was_lost_is_not_doubled(
 ) -> None:
     """Even when the message is done before the send is repeated."""
     done: list[int] = []
-    dramatiq.actor(done.append, actor_name="note", broker=broker)
+    declare(broker, done.append, actor_name="note")
     far.enqueue(note(0))  # the connection is open, the script known
     with working():
         proxy.answers_to_lose = 1
@@ -88,7 +88,7 @@ def test_messages_lent_in_a_lost_answer_come_back(
     far: PriorityRedisBroker, proxy: Proxy, broker: PriorityRedisBroker, working: Working
 ) -> None:
     done: list[int] = []
-    dramatiq.actor(done.append, actor_name="note", broker=far)
+    declare(far, done.append, actor_name="note")
     with working(on=far):
         for number in range(30):
             proxy.answers_to_lose = 1
@@ -111,7 +111,7 @@ def test_reset_connections_lose_nothing(
         time.sleep(0.005)
         done.append(number)
 
-    dramatiq.actor(slow, actor_name="note", broker=far)
+    declare(far, slow, actor_name="note")
     broker.enqueue_many([note(number) for number in range(400)])
     with working(on=far, threads=8):
         for _ in range(5):
@@ -143,7 +143,7 @@ def test_a_retry_that_cannot_be_sent_is_not_lost(
             proxy.cut()
             raise RuntimeError("fails while Redis is away")
 
-    dramatiq.actor(fail_once, actor_name="note", broker=far, min_backoff=50, max_backoff=50)
+    declare(far, fail_once, actor_name="note", min_backoff=50, max_backoff=50)
     with working(on=far):
         broker.enqueue(note(1))
         time.sleep(1)
@@ -174,7 +174,7 @@ def test_the_next_of_a_pipeline_that_cannot_be_sent_is_not_lost(
         seen.append(number)
 
     with working(on=far):
-        dramatiq.pipeline([first.message(1), second.message()], broker=broker).run()
+        dramatiq.pipeline([first.message(1), Message("default", "second", (), {}, {})], broker=broker).run()
         time.sleep(1)
         proxy.answers_to_lose = 0
         broker.join("default", timeout=20_000)
@@ -189,7 +189,7 @@ def test_a_stall_longer_than_every_timeout_loses_and_doubles_nothing(
     operations: Operations,
 ) -> None:
     done: list[int] = []
-    dramatiq.actor(done.append, actor_name="note", broker=far)
+    declare(far, done.append, actor_name="note")
     with working(on=far):
         far.enqueue(note(0))
         proxy.stall()
@@ -206,7 +206,7 @@ def test_a_stall_longer_than_every_timeout_loses_and_doubles_nothing(
 
 def test_scripts_are_loaded_again_after_a_flush(broker: PriorityRedisBroker, working: Working) -> None:
     done: list[int] = []
-    dramatiq.actor(done.append, actor_name="note", broker=broker)
+    declare(broker, done.append, actor_name="note")
     with working():
         broker.enqueue(note(0))
         broker.join("default", timeout=5_000)
@@ -228,7 +228,7 @@ def test_a_killed_redis_comes_back_with_everything(
         time.sleep(0.01)
         done.append(number)
 
-    dramatiq.actor(slow, actor_name="note", broker=lone)
+    declare(lone, slow, actor_name="note")
     lone.enqueue_many([note(number) for number in range(100)])
     lone.enqueue_many([(note(number), 1500) for number in range(100, 120)])
     with working(on=lone):
@@ -260,7 +260,7 @@ def test_a_full_redis_refuses_new_messages_and_settles_old_ones(
         if attempts.count(number) == 1:
             raise RuntimeError("again, please")
 
-    dramatiq.actor(fail_once, actor_name="note", broker=lone, min_backoff=50, max_backoff=50)
+    declare(lone, fail_once, actor_name="note", min_backoff=50, max_backoff=50)
     lone.enqueue_many([note(number) for number in range(50)])
     lone.client.config_set("maxmemory", "1mb")
     with pytest.raises(BrokerFull, match="maxmemory"):
@@ -278,7 +278,7 @@ def test_a_worker_outlives_a_read_only_primary(
 ) -> None:
     """What a failover looks like to clients of the old primary."""
     done: list[int] = []
-    dramatiq.actor(done.append, actor_name="note", broker=lone)
+    declare(lone, done.append, actor_name="note")
     with working(on=lone):
         lone.enqueue(note(0))
         eventually(lambda: done == [0])

@@ -14,7 +14,7 @@ from dramatiq import Message
 from brokers.operations import Operations
 from brokers.redis import PriorityRedisBroker
 from tests.conftest import Eventually
-from tests.integration.brokers.conftest import Working
+from tests.integration.brokers.conftest import Working, declare
 
 
 class Line:
@@ -24,7 +24,7 @@ class Line:
         self.broker = broker
         self.ran: list[str] = []
         for queue in queues or ("default",):
-            dramatiq.actor(self.ran.append, actor_name=f"note-{queue}", queue_name=queue, broker=broker)
+            declare(broker, self.ran.append, actor_name=f"note-{queue}", queue_name=queue)
 
     def message(self, name: str, *, queue: str = "default", **options: Any) -> Message[Any]:
         return Message(queue, f"note-{queue}", (name,), {}, options)
@@ -42,7 +42,7 @@ def busy_slot(broker: PriorityRedisBroker, working: Working) -> Iterator[threadi
         is_held.set()
         may_go.wait(10)
 
-    holder = dramatiq.actor(hold, actor_name="hold", queue_name="default", broker=broker)
+    holder = declare(broker, hold, actor_name="hold", queue_name="default")
     with working(threads=1):
         holder.send()
         assert is_held.wait(10)
@@ -66,7 +66,7 @@ def test_the_most_urgent_message_of_all_queues_runs_next(
 
 def test_an_actors_priority_is_its_messages_default(broker: PriorityRedisBroker, working: Working) -> None:
     line = Line(broker)
-    dramatiq.actor(line.ran.append, actor_name="fast", broker=broker, broker_priority="high")
+    declare(broker, line.ran.append, actor_name="fast", broker_priority="high")
     with busy_slot(broker, working):
         line.send("normal")
         broker.enqueue(Message("default", "fast", ("high",), {}, {}))
@@ -124,8 +124,8 @@ def test_messages_of_one_sender_keep_their_order(broker: PriorityRedisBroker, wo
 
 def test_dramatiqs_own_priority_orders_neighbours(broker: PriorityRedisBroker, working: Working) -> None:
     ran: list[str] = []
-    later = dramatiq.actor(lambda: ran.append("later"), actor_name="later", priority=10, broker=broker)
-    sooner = dramatiq.actor(lambda: ran.append("sooner"), actor_name="sooner", priority=0, broker=broker)
+    later = declare(broker, lambda: ran.append("later"), actor_name="later", priority=10)
+    sooner = declare(broker, lambda: ran.append("sooner"), actor_name="sooner", priority=0)
     with busy_slot(broker, working):
         for _ in range(10):
             later.send()

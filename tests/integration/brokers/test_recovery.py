@@ -13,7 +13,7 @@ from brokers.operations import Operations
 from brokers.process import Process, Settled
 from brokers.redis import PriorityRedisBroker
 from tests.conftest import Eventually
-from tests.integration.brokers.conftest import Working
+from tests.integration.brokers.conftest import Working, declare
 
 
 def a_process(broker: PriorityRedisBroker, *, lease_s: float = 0.05) -> Process:
@@ -51,7 +51,7 @@ def test_any_live_worker_recovers_what_a_dead_one_held(
     broker: PriorityRedisBroker, working: Working, eventually: Eventually
 ) -> None:
     done: list[int] = []
-    dramatiq.actor(done.append, actor_name="note", broker=broker)
+    declare(broker, done.append, actor_name="note")
     broker.enqueue_many([note(number) for number in range(3)])
     dead = a_process(broker, lease_s=1)
     assert len(dead.turn(3, ["default"], ()).lent) == 3
@@ -109,7 +109,7 @@ def test_a_stopping_worker_hands_back_what_it_did_not_finish(
     broker: PriorityRedisBroker, operations: Operations, eventually: Eventually
 ) -> None:
     may_go = threading.Event()
-    dramatiq.actor(lambda number: may_go.wait(10), actor_name="note", broker=broker)
+    declare(broker, lambda number: may_go.wait(10), actor_name="note")
     sent = broker.enqueue_many([note(number) for number in range(5)])
     worker = dramatiq.Worker(broker, worker_timeout=100, worker_threads=2)
     worker.start()
@@ -135,7 +135,7 @@ def test_a_stopping_worker_takes_nothing_new(
         may_go.wait(10)
         done.append(number)
 
-    dramatiq.actor(slow, actor_name="note", broker=broker)
+    declare(broker, slow, actor_name="note")
     broker.enqueue(note(0))
     worker = dramatiq.Worker(broker, worker_timeout=100, worker_threads=1)
     worker.start()

@@ -72,7 +72,7 @@ class BrokerModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.client = redis.Redis.from_url(self.url)
+        self.client: Any = redis.Redis.from_url(self.url)
         self.ns = f"{{model{uuid.uuid4().hex}}}"
         self.link = Link(dialler(self.client, self.ns), self.ns)
         self.now = 1_000_000

@@ -12,7 +12,7 @@ from dramatiq import Message
 from brokers.operations import Operations
 from brokers.redis import PriorityRedisBroker
 from tests.conftest import Eventually
-from tests.integration.brokers.conftest import Working
+from tests.integration.brokers.conftest import Working, declare
 
 
 def ask(run_id: str = "run-1", *, delay: int | None = None, **options: Any) -> Message[Any]:
@@ -78,7 +78,7 @@ def test_a_more_urgent_duplicate_hurries_the_waiting_one(
     broker: PriorityRedisBroker, working: Working
 ) -> None:
     ran: list[str] = []
-    dramatiq.actor(lambda run_id, preset: ran.append(run_id), actor_name="sync", broker=broker)
+    declare(broker, lambda run_id, preset: ran.append(run_id), actor_name="sync")
     broker.enqueue(Message("default", "sync", ("other", "x"), {}, {}))
     broker.enqueue(ask("run-1", broker_priority="low"))
     broker.enqueue(ask("run-2", broker_priority="urgent"))
@@ -91,7 +91,7 @@ def test_a_stronger_duplicate_takes_the_waiting_ones_place_under_its_names(
     broker: PriorityRedisBroker, working: Working, operations: Operations
 ) -> None:
     ran: list[tuple[str, str]] = []
-    dramatiq.actor(lambda run_id, preset: ran.append((run_id, preset)), actor_name="sync", broker=broker)
+    declare(broker, lambda run_id, preset: ran.append((run_id, preset)), actor_name="sync")
     broker.enqueue(ask("run-1", preset="quick", unique_strength=3))
     broker.enqueue(ask("run-2", preset="full", unique_strength=5))
     broker.enqueue(ask("run-3", preset="minimal", unique_strength=1))
