@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from dynaconf import Dynaconf
-from dynaconf.loaders import json_loader, toml_loader, yaml_loader
-from dynaconf.utils.parse_conf import DynaconfFormatError, DynaconfParseError
+from dynaconf.vendor.ruamel.yaml import YAML
 from dynaconf.vendor.ruamel.yaml.error import YAMLError
 
 from settings.problems import Problem
@@ -21,7 +23,7 @@ DEFAULTS = "defaults.toml"
 PREFIX = "CLUBSYNC_"
 CONFIG_VARIABLE = "CLUBSYNC_CONFIG"
 
-# Variables with names of their own; the later one of two for the same key wins.
+# Variables with names of their own; `CLUBSYNC_<SECTION>__<KEY>` for the same key wins.
 PLATFORM_VARIABLES: Mapping[str, str] = {
     "REDIS_URL": "redis.url",
     "DATABASE_URL": "database.url",
@@ -30,12 +32,17 @@ PLATFORM_VARIABLES: Mapping[str, str] = {
     "CLUBSYNC_HOME": "home",
 }
 
-LOADERS = {
-    ".toml": toml_loader,
-    ".yaml": yaml_loader,
-    ".yml": yaml_loader,
-    ".json": json_loader,
+PARSERS: Mapping[str, Callable[[str], Any]] = {
+    ".toml": tomllib.loads,
+    ".yaml": lambda text: YAML(typ="safe").load(text),
+    ".yml": lambda text: YAML(typ="safe").load(text),
+    ".json": json.loads,
 }
+
+# dynaconf acts on texts such as "@read_file /etc/passwd" and "@jinja ...", and on names such as
+# dynaconf_merge. Ours are plain values, some of them set over HTTP, so it must not see these.
+MAGIC = ("@", "dynaconf_")
+SHIELD = "\ue000"  # private use: stands in no setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +68,19 @@ class UnreadableFile(Exception):
 
 def read_file(path: Path, origin: str) -> Layer:
     """Read TOML, YAML or JSON, told apart by the file's ending. Raises UnreadableFile."""
-    loader = LOADERS.get(path.suffix.lower())
-    if loader is None:
+    parse = PARSERS.get(path.suffix.lower())
+    if parse is None:
         raise UnreadableFile(origin, "should end in .toml, .yaml, .yml or .json")
     try:
-        path.read_bytes().decode()  # dynaconf passes over a missing file in silence
-        target = _dynaconf()
-        loader.load(target, filename=str(path), silent=False)
-        return Layer(origin, _tree(target), {})
+        content = parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UnreadableFile(origin, f"cannot be read: {error.strerror}") from error
-    except (ValueError, AttributeError, YAMLError, DynaconfParseError, DynaconfFormatError) as error:
-        reason = " ".join(str(error).replace(f'in "{path}", ', "").split())
+    except (ValueError, RecursionError, YAMLError) as error:
+        reason = " ".join(str(error).split())
         raise UnreadableFile(origin, f"is not valid {path.suffix[1:].upper()}: {reason}") from error
+    if not isinstance(content, Mapping | None):
+        raise UnreadableFile(origin, "should hold sections with settings")
+    return Layer(origin, _lowered(content or {}), {})
 
 
 @cache
@@ -93,23 +100,19 @@ def read_variables(environ: Mapping[str, str]) -> Layer:
     for name in sorted(environ):
         if name.startswith(PREFIX) and name != CONFIG_VARIABLE and name not in PLATFORM_VARIABLES:
             keys[name] = name.removeprefix(PREFIX).lower().replace("__", ".")
-    target = _dynaconf()
-    names: dict[str, str] = {}
-    for name, key in keys.items():
-        if environ.get(name):
-            # Only lists and tables are parsed: a key such as 0123 must stay the text it is.
-            target.set(key, environ[name], tomlfy=container_at(key), loader_identifier=name)
-            names[key] = name
-    return Layer("environment variables", _tree(target), names)
+    given = [(key, name, environ[name]) for name, key in keys.items() if environ.get(name)]
+    target = Layered()
+    for key, _, text in given:
+        target.lay(key, _parsed(key, text))
+    return Layer("environment variables", target.tree(), {key: name for key, name, _ in given})
 
 
 def read_overrides(overrides: Mapping[str, Any]) -> Layer:
-    """Live overrides, dotted keys to values."""
-    target = _dynaconf()
+    """Live overrides, dotted keys to values or, from a command line, to text as in a variable."""
+    target = Layered()
     for key, value in overrides.items():
-        is_text = isinstance(value, str)  # as in a variable, from a command line
-        target.set(key, value, tomlfy=is_text and container_at(key), loader_identifier="config set")
-    return Layer("config set", _tree(target), {})
+        target.lay(key, _parsed(key, value) if isinstance(value, str) else value)
+    return Layer("config set", target.tree(), {})
 
 
 def merge(layers: list[Layer]) -> tuple[Tree, dict[str, str]]:
@@ -117,25 +120,41 @@ def merge(layers: list[Layer]) -> tuple[Tree, dict[str, str]]:
 
     Answers the merged tree and, for each dotted key, the place its value came from.
     """
-    target = _dynaconf()
-    origins: dict[str, str] = {}
-    for layer in layers:
+    lowest, *others = layers
+    target = Layered(lowest.tree)
+    origins = {key: lowest.origin for key, _ in leaves(lowest.tree)}
+    for layer in others:
         for key, value in leaves(layer.tree):
             if value == {} and any(known.startswith(f"{key}.") for known in origins):
                 continue  # an empty table must not unset what an earlier layer put into it
-            target.set(key, value, tomlfy=False, loader_identifier=layer.origin)
+            target.lay(key, value)
             origins[key] = layer.place(key)
-    return _tree(target), origins
+    return target.tree(), origins
 
 
-def _dynaconf() -> Dynaconf:
-    """An empty one that reads nothing by itself: no files, no variables, no .env."""
-    return Dynaconf(loaders=False, core_loaders=[], settings_files=[], load_dotenv=False)
+class Layered:
+    """Values laid over each other by dotted key, in a dynaconf that reads nothing by itself."""
+
+    def __init__(self, lowest: Tree = MappingProxyType({})) -> None:
+        self._values = Dynaconf(loaders=False, core_loaders=[], settings_files=[], load_dotenv=False)
+        self._values.set("root", _shielded(lowest))
+
+    def lay(self, key: str, value: Any) -> None:
+        shielded = ".".join(_shielded(part) for part in key.split("."))
+        self._values.set(f"root.{shielded}", _shielded(value), tomlfy=False)
+
+    def tree(self) -> Tree:
+        return _lowered(_unshielded(self._values.to_dict()["ROOT"]))  # type: ignore[no-any-return]
 
 
-def _tree(target: Dynaconf) -> Tree:
-    # dynaconf keeps the options it was made with among the values.
-    return {name: value for name, value in _lowered(target.to_dict()).items() if name != "load_dotenv"}
+def _parsed(key: str, text: str) -> Any:
+    # Only lists and mappings are parsed: a key such as 0123 must stay the text it is.
+    if not container_at(key):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def _lowered(value: Any, key: str = "") -> Any:
@@ -143,3 +162,21 @@ def _lowered(value: Any, key: str = "") -> Any:
         return value
     names = {str(name).lower(): item for name, item in value.items()}
     return {name: _lowered(item, f"{key}.{name}" if key else name) for name, item in names.items()}
+
+
+def _shielded(value: Any) -> Any:
+    return _each_text(value, lambda text: SHIELD + text if text.strip().lower().startswith(MAGIC) else text)
+
+
+def _unshielded(value: Any) -> Any:
+    return _each_text(value, lambda text: text.removeprefix(SHIELD))
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {_each_text(name, change): _each_text(item, change) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_each_text(item, change) for item in value]
+    return value

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from settings import schema_tree
 from settings.loader import InvalidSettings, load, masked
+from settings.problems import Problem
 from settings.schema import Deployment, Environment, Settings
 
 
@@ -281,3 +286,56 @@ def test_the_entries_of_a_mapping_keep_their_case_and_are_set_one_by_one(config:
         "hundred": "100",
     }
     assert strapi.season_labels == {"UPCOMING": "Upcoming", "ACTIVE": "Now", "COMPLETED": "Completed"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["@read_file /etc/hostname", "@jinja {{ 7 * 7 }}", "@format {env[HOME]}", "@int 7", "@none", " @here"],
+)
+def test_dynaconfs_commands_are_plain_text_in_every_layer(config: Write, text: str) -> None:
+    written = config(json.dumps({"notifications": {"slack": {"channel": text}}}), "a.json")
+    variable = {"CLUBSYNC_NOTIFICATIONS__SLACK__CHANNEL": text}
+    override = {"notifications.slack.channel": text}
+    for loaded in (load(written), load(variable), load({}, overrides=override)):
+        assert loaded.settings.notifications.slack.channel == text
+
+
+@pytest.mark.parametrize("name", ["dynaconf_merge", "dynaconf_include", "load_dotenv", "keys", "to_dict"])
+def test_names_that_mean_something_to_dynaconf_are_unknown_settings(config: Write, name: str) -> None:
+    for text in (f"{name} = 1\n", f"[redis]\n{name} = 1\n"):
+        (line,) = mistakes(config(text))
+        assert f"{name} = " in line
+        assert "unknown setting" in line
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=8)
+    | st.sampled_from(["@int x", "@get x", "dynaconf_merge", "http://[", "redis://u:p@h", "0 1 * * *"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+KEYS = st.sampled_from([known.dotted.replace("*", "abc") for known in schema_tree.known_keys()])
+
+
+@given(values=st.dictionaries(KEYS | st.sampled_from(["redis", "presets", "a.b"]), ANYTHING, max_size=4))
+def test_whatever_is_written_is_loaded_or_refused_in_words(values: dict[str, Any]) -> None:
+    tree: dict[str, Any] = {}
+    for key, value in values.items():
+        *sections, name = key.split(".")
+        place = tree
+        for section in sections:
+            place = place.setdefault(section, {}) if isinstance(place.get(section, {}), dict) else {}
+        place[name] = value
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(tree, file)
+        file.flush()
+        problems: tuple[Problem, ...] = ()
+        try:
+            load({"CLUBSYNC_CONFIG": file.name}, overrides=dict(list(values.items())[:1]))
+        except InvalidSettings as error:
+            problems = error.problems
+    assert all(problem.place and problem.advice for problem in problems)
