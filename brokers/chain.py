@@ -11,12 +11,10 @@ from dataclasses import dataclass
 
 import redis
 from dramatiq.middleware import (
-    AgeLimit,
     Callbacks,
     CurrentMessage,
     Middleware,
     Pipelines,
-    ShutdownNotifications,
     TimeLimit,
 )
 from dramatiq.results import Results
@@ -85,14 +83,12 @@ def open_worker(
         metrics,
         *_audit(parts.audit_log),
         parts.drain,
-        AgeLimit(),
         Callbacks(),
         Pipelines(),
         CurrentMessage(),
         ResultReuse(client, results, namespace=namespace, on_reused=parts.on_reused),
         Results(backend=results),
         ErrorAwareRetries(parts.rules, on_dead=parts.on_dead),
-        ShutdownNotifications(),
         TimeLimit(),
     ]
     return ChainedBroker(client, namespace, metrics, chain)

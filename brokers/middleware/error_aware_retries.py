@@ -94,7 +94,8 @@ class ErrorAwareRetries(Middleware):
         self.on_dead = on_dead
         self._draw = draw
         self._now_s = now_s
-        self._started_s: dict[str, float] = {}
+        self._host = f"{socket.gethostname()}:{os.getpid()}"
+        self._started_s: dict[int, float] = {}
         self._unsettled: dict[str, Resend | Dead] = {}
 
     @property
@@ -102,10 +103,10 @@ class ErrorAwareRetries(Middleware):
         return {"max_retries", "min_backoff", "max_backoff", "retry_when", "throws", "on_retry_exhausted"}
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
-        self._started_s[message.message_id] = self._now_s()
+        self._started_s[id(message)] = self._now_s()
 
     def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
-        self._started_s.pop(message.message_id, None)
+        self._started_s.pop(id(message), None)
 
     def after_process_message(
         self,
@@ -115,10 +116,10 @@ class ErrorAwareRetries(Middleware):
         result: Any = None,
         exception: BaseException | None = None,
     ) -> None:
-        started_s = self._started_s.pop(message.message_id, None)
+        started_s = self._started_s.pop(id(message), None)
         if exception is None:
             return
-        _keep_attempt(message, exception, started_s=started_s, now_s=self._now_s())
+        self._keep_attempt(message, exception, started_s)
         decision = self._decide(broker, message, exception)
         if isinstance(decision, Dead):
             message.options["dead_reason"] = decision.reason
@@ -130,6 +131,8 @@ class ErrorAwareRetries(Middleware):
         self._unsettled[message.message_id] = decision
 
     def before_ack(self, broker: Broker, message: MessageProxy) -> None:
+        if not self._unsettled:
+            return
         decision = self._unsettled.get(message.message_id)
         if isinstance(decision, Resend):
             try:
@@ -146,6 +149,17 @@ class ErrorAwareRetries(Middleware):
             except (TransientError, BrokerConnectionError) as error:
                 raise NotSettled(f"{message.message_id}: its end could not be recorded: {error}") from error
         self._unsettled.pop(message.message_id, None)
+
+    def _keep_attempt(self, message: MessageProxy, error: BaseException, started_s: float | None) -> None:
+        now_s = self._now_s()
+        attempt = {
+            "error": type(error).__name__,
+            "text": str(error)[:KEPT_TEXT],
+            "host": self._host,
+            "at": round(now_s, 3),
+            "duration_s": round(now_s - started_s, 3) if started_s is not None else None,
+        }
+        message.options["attempts"] = [*message.options.get("attempts", ()), attempt][-KEPT_ATTEMPTS:]
 
     def _decide(self, broker: Broker, message: MessageProxy, error: BaseException) -> Resend | Dead:
         options = _options(broker, message)
@@ -208,16 +222,3 @@ def _names(message: MessageProxy) -> dict[str, str]:
 
 def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:KEPT_TEXT]
-
-
-def _keep_attempt(
-    message: MessageProxy, error: BaseException, *, started_s: float | None, now_s: float
-) -> None:
-    attempt = {
-        "error": type(error).__name__,
-        "text": str(error)[:KEPT_TEXT],
-        "host": f"{socket.gethostname()}:{os.getpid()}",
-        "at": round(now_s, 3),
-        "duration_s": round(now_s - started_s, 3) if started_s is not None else None,
-    }
-    message.options["attempts"] = [*message.options.get("attempts", ()), attempt][-KEPT_ATTEMPTS:]

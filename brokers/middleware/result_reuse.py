@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import redis
+from dramatiq.actor import Actor
 from dramatiq.broker import Broker, MessageProxy
 from dramatiq.middleware import Middleware, SkipMessage
 
@@ -35,13 +36,18 @@ class ResultReuse(Middleware):
         self._results = results
         self._prefix = f"{{{namespace}}}:fresh:"
         self._on_reused = on_reused
+        self._fresh_ms: dict[str, int] = {}
 
     @property
     def actor_options(self) -> set[str]:
         return {"result_fresh"}
 
+    def after_declare_actor(self, broker: Broker, actor: Actor[..., Any]) -> None:
+        if fresh_ms := actor.options.get("result_fresh"):
+            self._fresh_ms[actor.actor_name] = fresh_ms
+
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
-        if not _fresh_ms(broker, message):
+        if not self._fresh_ms or message.actor_name not in self._fresh_ms:
             return
         stored = self._client.get(self._prefix + _fingerprint(message))
         if not isinstance(stored, bytes):
@@ -63,15 +69,13 @@ class ResultReuse(Middleware):
         result: Any = None,
         exception: BaseException | None = None,
     ) -> None:
-        fresh_ms = _fresh_ms(broker, message)
-        if exception is None and fresh_ms:
+        if exception is None and self._fresh_ms and message.actor_name in self._fresh_ms:
             stored = Reused(result, message.message_id, round(time.time() * 1000))
-            self._client.set(self._prefix + _fingerprint(message), msgspec.json.encode(stored), px=fresh_ms)
-
-
-def _fresh_ms(broker: Broker, message: MessageProxy) -> int:
-    actor = broker.actors.get(message.actor_name)
-    return int(message.options.get("result_fresh", actor.options.get("result_fresh", 0) if actor else 0))
+            self._client.set(
+                self._prefix + _fingerprint(message),
+                msgspec.json.encode(stored),
+                px=self._fresh_ms[message.actor_name],
+            )
 
 
 def _fingerprint(message: MessageProxy) -> str:

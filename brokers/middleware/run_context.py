@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 from typing import Any
 
 from dramatiq.broker import Broker, MessageProxy
@@ -17,14 +17,14 @@ class RunContext(Middleware):
     """Stands first in the chain, so that the other middleware logs within it."""
 
     def __init__(self) -> None:
-        self._open: dict[str, ExitStack] = {}
+        self._open: dict[int, AbstractContextManager[None]] = {}
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
         kwargs = message.kwargs
         fields = {name: kwargs[name] for name in BOUND_FIELDS if kwargs.get(name) is not None}
         if fields:
-            stack = self._open[message.message_id] = ExitStack()
-            stack.enter_context(bound(actor=message.actor_name, **fields))
+            context = self._open[id(message)] = bound(actor=message.actor_name, **fields)
+            context.__enter__()
 
     def after_process_message(
         self,
@@ -34,8 +34,8 @@ class RunContext(Middleware):
         result: Any = None,
         exception: BaseException | None = None,
     ) -> None:
-        if stack := self._open.pop(message.message_id, None):
-            stack.close()
+        if context := self._open.pop(id(message), None):
+            context.__exit__(None, None, None)
 
     def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
         self.after_process_message(broker, message)
