@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -142,7 +142,7 @@ class Fetcher:
         """What this run has cost so far."""
         return self._requests
 
-    def fetch(
+    def fetch(  # noqa: PLR0913 - one call says everything about a request
         self,
         path: str,
         shape: type[T],
@@ -150,12 +150,14 @@ class Fetcher:
         operation: str,
         params: Params = (),
         attempts: int | None = None,
+        lasts_s: float = 0.0,
     ) -> T:
         """GET a path below the upstream's address and decode it into `shape`.
 
         `operation` names what is fetched and of which record; every error starts with it.
         An answer that is not JSON or not of this shape is asked for again, then refused.
-        That a record does not exist is an answer too, and stored like one.
+        That a record does not exist is an answer too, and stored like one. `lasts_s` is for
+        what costs the provider much: an answer is used for so long, whenever it was stored.
 
         Raises ProviderUnavailable, RateLimited, CredentialsRejected, NotFound and
         UnexpectedResponse.
@@ -164,6 +166,7 @@ class Fetcher:
             url=_address(self._door.upstream, path, params),
             operation=operation,
             attempts=attempts or self._door.settings.attempts,
+            fresh_after=self._fresh_after_unless(lasts_s),
             asker=uuid.uuid4().hex,
         )
         key = self._door.upstream.answer_key(question.url)
@@ -194,11 +197,16 @@ class Fetcher:
             )
         return decoded
 
+    def _fresh_after_unless(self, lasts_s: float) -> datetime:
+        if not lasts_s:
+            return self._fresh_after
+        return min(self._fresh_after, self._timing.now() - timedelta(seconds=lasts_s))
+
     def _look_up(self, key: str, question: _Question) -> Lookup:
         """Read the stored answer, waiting while somebody else is asking for it."""
         wait_s, longest_wait_s = LOOKS_EVERY_S
         while True:
-            lookup = self._door.answers.look_up(key, fresh_after=self._fresh_after, asker=question.asker)
+            lookup = self._door.answers.look_up(key, fresh_after=question.fresh_after, asker=question.asker)
             if lookup.is_fresh or lookup.has_turn:
                 return lookup
             self._timing.sleep(wait_s)
@@ -327,6 +335,7 @@ class _Question:
     url: str
     operation: str
     attempts: int
+    fresh_after: datetime
     asker: str
 
 

@@ -65,8 +65,11 @@ def sync_grade(context: Context, work: StageWork, grade: Grade) -> dict[str, Any
 def listed_ids(fixture: Fixture) -> list[str] | None:
     """The ids of all games of a complete fixture, unreadable and undecided ones too.
 
-    None when an unreadable game has no id: any stored game might be that one.
+    None when absence proves nothing: an unreadable game has no id, so any stored game might
+    be that one, or the provider marks what it deletes.
     """
+    if not fixture.proves_absence:
+        return None
     unreadable = [record.record_id for record in fixture.quarantined]
     known = [record_id for record_id in unreadable if record_id is not None]
     if len(known) < len(unreadable):

@@ -51,12 +51,14 @@ class Fixture:
     """The complete fixture of a grade, with the team names it happened to carry.
 
     Games whose teams are not known yet (finals, mostly) are listed, but cannot be stored.
+    Where a provider marks what it deletes, a game that is not listed proves nothing.
     """
 
     games: Sequence[Game]
     team_names: Mapping[str, str] = field(default_factory=dict)
     quarantined: Sequence[Quarantined] = ()
     undecided_ids: Sequence[str] = ()
+    proves_absence: bool = True
 
 
 class Source(Protocol):

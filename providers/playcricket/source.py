@@ -1,0 +1,138 @@
+"""Play-Cricket as a source of a run: leagues are associations, divisions and cups are grades."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from providers.payload import optional_identifier, text
+from providers.playcricket.client import PlayCricketClient
+from providers.playcricket.identities import Competition, LeagueYear, league_year
+from providers.playcricket.parse import parse_competitions, parse_fixture, parse_tables, parse_teams
+from sync.errors import CredentialsRejected, NotFound
+from sync.model import Grade, Ladder, Organisation, OrganisationKind, Season, Team
+from sync.ports import Fixture, Listing
+from sync.report import RequestCounts
+
+DIVISIONS, CUPS = "divisions", "cups"
+
+
+class PlayCricketSource:
+    """Satisfies `sync.ports.Source`. Friendlies belong to no league and are left out."""
+
+    def __init__(self, client: PlayCricketClient, *, today: date) -> None:
+        self._client = client
+        self._today = today
+
+    @property
+    def requests(self) -> RequestCounts:
+        return self._client.requests
+
+    def fetch_seasons(self, organisation: Organisation) -> Listing[Season]:
+        """Last year's, this year's and next year's seasons, as far as there is anything in them."""
+        years = [str(self._today.year + step) for step in (-1, 0, 1)]
+        if organisation.kind is OrganisationKind.CLUB:
+            found = [pair for year in years for pair in self._leagues_of_club(organisation.id, year)]
+        else:
+            name = self._league_name(organisation.id)
+            found = [
+                (LeagueYear(organisation.id, year), name)
+                for year in years
+                if self._has_competitions(organisation.id, year)
+            ]
+        return Listing([self._season(league, name) for league, name in found])
+
+    def fetch_grades(self, season: Season) -> Listing[Grade]:
+        league = league_year(season.id)
+        return _joined(
+            [parse_competitions(self._competitions(league, kind), season.id) for kind in (DIVISIONS, CUPS)]
+        )
+
+    def fetch_teams(self, season: Season) -> Listing[Team]:
+        """The teams of every division and cup; a request each."""
+        league = league_year(season.id)
+        competitions = [
+            Competition(competition_id, is_cup=kind == CUPS)
+            for kind in (DIVISIONS, CUPS)
+            for competition_id in self._competition_ids(league, kind)
+        ]
+        return _joined(
+            [
+                parse_teams(self._client.fetch_competition_teams(competition.id), competition, season.id)
+                for competition in competitions
+            ]
+        )
+
+    def fetch_fixture(self, grade: Grade) -> Fixture:
+        league = league_year(grade.season_id)
+        competition = self._competition(grade, league)
+        narrowing = ("cup_id" if competition.is_cup else "division_id", grade.id)
+        return parse_fixture(
+            self._client.fetch_matches(league.league_id, league.year, narrowing),
+            self._client.fetch_results(league.league_id, league.year, narrowing),
+            competition,
+        )
+
+    def fetch_ladders(self, grade: Grade) -> Listing[Ladder]:
+        """The table of a division; cups have none."""
+        if self._competition(grade, league_year(grade.season_id)).is_cup:
+            return Listing(())
+        return parse_tables(self._client.fetch_table(grade.id), grade.id)
+
+    def _competition(self, grade: Grade, league: LeagueYear) -> Competition:
+        # The list of cups was fetched with the grades, so this costs no request.
+        return Competition(grade.id, is_cup=grade.id in self._competition_ids(league, CUPS))
+
+    def _competition_ids(self, league: LeagueYear, kind: str) -> list[str]:
+        grades = parse_competitions(self._competitions(league, kind), league.season_id)
+        return [grade.id for grade in grades.records]
+
+    def _competitions(self, league: LeagueYear, kind: str) -> list[Any]:
+        return self._client.fetch_competitions(league.league_id, league.year, kind)
+
+    def _has_competitions(self, league_id: str, year: str) -> bool:
+        return any(self._client.fetch_competitions(league_id, year, kind) for kind in (DIVISIONS, CUPS))
+
+    def _leagues_of_club(self, club_id: str, year: str) -> list[tuple[LeagueYear, str | None]]:
+        """The leagues that a club's matches of a year belong to."""
+        leagues: dict[LeagueYear, str | None] = {}
+        for match in self._client.fetch_matches(club_id, year):
+            if isinstance(match, dict) and (league_id := optional_identifier(match, "league_id")):
+                leagues.setdefault(LeagueYear(league_id, year), text(match, "league_name"))
+        return list(leagues.items())
+
+    def _league_name(self, league_id: str) -> str | None:
+        """A club's token may not list leagues; the name is a nicety."""
+        try:
+            leagues = self._client.fetch_leagues()
+        except (NotFound, CredentialsRejected):
+            return None
+        named = (league for league in leagues if isinstance(league, dict))
+        return next(
+            (
+                text(league, "name")
+                for league in named
+                if optional_identifier(league, "league_id") == league_id
+            ),
+            None,
+        )
+
+    def _season(self, league: LeagueYear, league_name: str | None) -> Season:
+        year = int(league.year)
+        status = "ACTIVE" if year == self._today.year else "COMPLETED"
+        return Season(
+            id=league.season_id,
+            name=league.year,
+            status="UPCOMING" if year > self._today.year else status,
+            competition_id=league.league_id,
+            competition_name=league_name,
+            association_id=league.league_id,
+            association_name=league_name,
+            updated_at=datetime(year, 12, 31, tzinfo=UTC) if year < self._today.year else None,
+        )
+
+
+def _joined(listings: Sequence[Listing[Any]]) -> Listing[Any]:
+    records = {record.id: record for listing in listings for record in listing.records}
+    return Listing(list(records.values()), [entry for listing in listings for entry in listing.quarantined])
