@@ -85,13 +85,13 @@ def _validate(context: Context, work: StageWork, grade: Grade, listings: _Listin
         stored[game_id]
         for game_id in sorted(gone)
         if days_missing.get(game_id, 0) >= context.rules.removal_confirmations
-        and not _is_elsewhere(context, game_id, grade.season_id, listings)
+        and _is_nowhere(context, game_id, grade.season_id, listings)
     ]
     with work.lock:
         context.removable.extend(confirmed)
         context.checked_count += len(stored)
     if unconfirmed := len(gone) - len(confirmed):
-        work.note(f"grade {grade.name} ({grade.id}): {unconfirmed} games missing, not yet on enough days")
+        work.note(f"grade {grade.name} ({grade.id}): {unconfirmed} games missing, not yet confirmed")
 
 
 def _is_gone(context: Context, game: Game, listings: _Listings) -> bool:
@@ -109,10 +109,12 @@ def _is_gone(context: Context, game: Game, listings: _Listings) -> bool:
     return True
 
 
-def _is_elsewhere(context: Context, game_id: str, season_id: str, listings: _Listings) -> bool:
-    """The last look before a removal: through every fixture of the season."""
+def _is_nowhere(context: Context, game_id: str, season_id: str, listings: _Listings) -> bool:
+    """The last look before a removal: every fixture of the season is complete and lacks it."""
     siblings = [grade.id for grade in context.scope.grades.values() if grade.season_id == season_id]
-    return any(game_id in (listings.of(grade_id) or ()) for grade_id in siblings)
+    return all(
+        (listed := listings.of(grade_id)) is not None and game_id not in listed for grade_id in siblings
+    )
 
 
 def _present_grades(context: Context, game: Game) -> set[str]:
