@@ -15,11 +15,13 @@ from brokers.clients import open_client
 from brokers.metrics import read_metrics
 from brokers.operations import Operations
 from brokers.publisher import Publisher
+from brokers.whereabouts import find_message
 from cms.registry import CmsContext, open_cms
 from settings import logs
 from settings.loader import Loaded, load
 from settings.schema import Settings
 from stores.redis.batches import Batches
+from stores.redis.gates import Gates
 from stores.redis.idempotency import Answers
 from stores.redis.progress import Progress
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_process
@@ -98,6 +100,8 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
         progress=Progress(client, namespace),
         publisher=Publisher(broker, runs=stores.runs, presets=settings.presets, clock=clock),
         operations=Operations(broker),
+        find_message=partial(find_message, broker),
+        gates=Gates(client, namespace),
         answers=Answers(client, namespace),
         clock=clock,
         registry=registry,

@@ -120,9 +120,7 @@ def caller_with(role: Role) -> Any:
     ) -> Caller:
         caller: Caller = request.app.state.gate.admit(request)
         if caller.role.level < role.level:
-            raise Problem(
-                HTTPStatus.FORBIDDEN, f"This needs the role {role.value}; yours is {caller.role.value}."
-            )
+            raise role_needed(role, caller)
         return caller
 
     return Depends(admit)
@@ -132,6 +130,11 @@ Reader = Annotated[Caller, caller_with(Role.READ)]
 Sender = Annotated[Caller, caller_with(Role.SEND)]
 Operator = Annotated[Caller, caller_with(Role.OPERATE)]
 Admin = Annotated[Caller, caller_with(Role.ADMIN)]
+
+
+def role_needed(role: Role, caller: Caller) -> Problem:
+    """The refusal of somebody whose role does not suffice."""
+    return Problem(HTTPStatus.FORBIDDEN, f"This needs the role {role.value}; yours is {caller.role.value}.")
 
 
 def _is_loopback(address: str | None) -> bool:

@@ -35,6 +35,8 @@ from web.api.batches import BatchOrder
 from web.api.bodies import schemas
 from web.api.dead import DeadFilter, Retry
 from web.api.orders import SyncOrder
+from web.dashboard import acts, operating, overview, session, subjects
+from web.dashboard.pages import render_problem
 from web.headers import SecurityHeaders
 from web.health import Checkup, Heartbeat
 from web.limits import BodyLimit, RateLimit
@@ -80,6 +82,9 @@ def create_app(services: Services) -> FastAPI:
     for part in API_PARTS:
         api.include_router(part.router)
     app.include_router(api)
+    for pages in (overview, subjects, operating, acts, session):
+        app.include_router(pages.router)
+    app.state.render_problem = render_problem
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     problems.install(app)

@@ -100,10 +100,14 @@ class Checkup:
                 self._asked_at_s = self._now_s()
             return self._report
 
+    @property
+    def required(self) -> list[str]:
+        """The names of the checks that the process cannot do without."""
+        return [check.name for check in self._checks if check.is_required]
+
     async def failed_requirements(self) -> list[str]:
         report = await self.report()
-        required = [check.name for check in self._checks if check.is_required]
-        return [name for name in required if report[name]["status"] == Status.FAIL]
+        return [name for name in self.required if report[name]["status"] == Status.FAIL]
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

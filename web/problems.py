@@ -10,7 +10,7 @@ from typing import Any
 from dramatiq.errors import BrokerError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from redis import RedisError
 from starlette.exceptions import HTTPException
@@ -98,14 +98,23 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _answer_bug)
 
 
-def _answer_problem(request: Request, error: Exception) -> JSONResponse:
+def _answer(request: Request, problem: Problem) -> Response:
+    """As a page to a browser that asked for one, as problem+json to everybody else."""
+    is_for_people = "text/html" in request.headers.get("accept", "")
+    if is_for_people and not request.url.path.startswith(("/api/", "/health", "/metrics", "/static/")):
+        page: Response = request.app.state.render_problem(request, problem)
+        return page
+    return problem_response(problem, request.url.path)
+
+
+def _answer_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101 Starlette's handlers take the base type
-    return problem_response(error, request.url.path)
+    return _answer(request, error)
 
 
-def _answer_validation(request: Request, error: Exception) -> JSONResponse:
+def _answer_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 as above
-    return problem_response(mistakes([mistake_of(item) for item in error.errors()]), request.url.path)
+    return _answer(request, mistakes([mistake_of(item) for item in error.errors()]))
 
 
 def mistake_of(error: Mapping[str, Any]) -> Mistake:
@@ -117,17 +126,17 @@ def mistake_of(error: Mapping[str, Any]) -> Mistake:
     return Mistake(parameter="/".join(path) or where, detail=detail)
 
 
-def _answer_http(request: Request, error: Exception) -> JSONResponse:
+def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 as above
     status = HTTPStatus(error.status_code)
     detail = {
         HTTPStatus.NOT_FOUND: f"There is nothing at {request.url.path}.",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not possible here.",
     }.get(status, str(error.detail))
-    return problem_response(Problem(status, detail, headers=error.headers), request.url.path)
+    return _answer(request, Problem(status, detail, headers=error.headers))
 
 
-def _answer_sync_error(request: Request, error: Exception) -> JSONResponse:
+def _answer_sync_error(request: Request, error: Exception) -> Response:
     if isinstance(error, NotFound):
         problem = Problem(HTTPStatus.NOT_FOUND, str(error))
     elif isinstance(error, InvalidRequest):
@@ -136,10 +145,10 @@ def _answer_sync_error(request: Request, error: Exception) -> JSONResponse:
         problem = Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers={"Retry-After": "5"})
     else:
         problem = Problem(HTTPStatus.CONFLICT, str(error))
-    return problem_response(problem, request.url.path)
+    return _answer(request, problem)
 
 
-def _answer_outage(request: Request, error: Exception) -> JSONResponse:
+def _answer_outage(request: Request, error: Exception) -> Response:
     # What an operator's hands on the broker meet comes in Redis's own words.
     log.warning("redis_did_not_answer", extra={"path": request.url.path, "reason": str(error)})
     return _answer_sync_error(request, StoreUnavailable("Redis did not answer."))
@@ -153,9 +162,8 @@ def _mistake_of_reason(reason: str) -> Mistake:
     return Mistake(detail=reason)
 
 
-def _answer_bug(request: Request, error: Exception) -> JSONResponse:
+def _answer_bug(request: Request, error: Exception) -> Response:
     log.error("request_failed", exc_info=error, extra={"path": request.url.path})
-    return problem_response(
-        Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "A fault of clubsync's; its log has the trace."),
-        request.url.path,
+    return _answer(
+        request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "A fault of clubsync's; its log has the trace.")
     )

@@ -11,9 +11,11 @@ from fastapi import Depends, Request
 
 from brokers.metrics import Series, Totals
 from brokers.operations import Operations
+from brokers.whereabouts import Whereabouts
 from settings.loader import Loaded
 from settings.schema import Settings
 from stores.redis.batches import Batches
+from stores.redis.gates import Gates
 from stores.redis.idempotency import Answers
 from stores.redis.progress import Progress
 from stores.redis.registry import Registry
@@ -30,7 +32,8 @@ from web.ports import Publisher
 class Services:
     """`loaded` answers the settings in force now; `providers` names the installed ones.
 
-    `find_account` asks the CMS. `stopping` is set when the process drains.
+    `find_account` asks the CMS, `find_message` finds the message of a unique key.
+    `stopping` is set when the process drains.
     """
 
     loaded: Callable[[], Loaded]
@@ -41,6 +44,8 @@ class Services:
     progress: Progress
     publisher: Publisher
     operations: Operations
+    find_message: Callable[[str], Whereabouts | None]
+    gates: Gates
     answers: Answers
     checks: Sequence[Check]
     clock: Clock

@@ -84,14 +84,8 @@ class Retry(Body):
 @router.get("", summary="List dead letters")
 def list_dead(_caller: Reader, services: Has, query: Annotated[DeadQuery, Query()]) -> Paged[DeadBody]:
     """Latest first, queue by queue."""
-    letters = _matching(services, DeadFilter.model_construct(**query.model_dump(exclude={"limit", "cursor"})))
-    if query.cursor is not None:
-        (last_id,) = read_cursor(query.cursor, tuple[str])
-        letters = _after(letters, last_id)
-    page: Page[DeadLetter] = cut_page(
-        list(islice(letters, query.limit + 1)), query.limit, lambda letter: (letter.message_id,)
-    )
-    return Paged(items=[dead_body(letter) for letter in page.items], next_cursor=page.next_cursor)
+    page = matching_page(services, query)
+    return Paged(items=list(page.items), next_cursor=page.next_cursor)
 
 
 async def _read_filter(request: Request) -> DeadFilter:
@@ -184,6 +178,16 @@ def delete_one(message_id: MessageId, caller: Operator, services: Has) -> Done:
     services.operations.delete([letter])
     note(services, caller, "delete_dead", f"message:{message_id}", queue=letter.queue)
     return Done(detail=f"{message_id} is deleted.", count=1)
+
+
+def matching_page(services: Services, query: DeadQuery) -> Page[DeadBody]:
+    """A page of what matches. Raises InvalidRequest for a foreign cursor."""
+    letters = _matching(services, DeadFilter.model_construct(**query.model_dump(exclude={"limit", "cursor"})))
+    if query.cursor is not None:
+        (last_id,) = read_cursor(query.cursor, tuple[str])
+        letters = _after(letters, last_id)
+    some = list(islice(letters, query.limit + 1))
+    return cut_page(some, query.limit, lambda letter: (letter.message_id,)).map(dead_body)
 
 
 def find_dead(services: Services, message_id: str) -> DeadLetter:

@@ -23,8 +23,10 @@ from brokers.metrics import read_metrics
 from brokers.operations import Operations
 from brokers.publisher import Publisher
 from brokers.redis import PriorityRedisBroker
+from brokers.whereabouts import find_message
 from settings.loader import load
 from stores.redis.batches import Batches
+from stores.redis.gates import Gates
 from stores.redis.idempotency import Answers
 from stores.redis.progress import Progress
 from stores.redis.registry import Registry
@@ -146,6 +148,8 @@ def site(
         progress=progress,
         publisher=Publisher(broker, runs=stores.runs, presets=loaded.settings.presets, clock=SystemClock()),
         operations=Operations(broker),
+        find_message=partial(find_message, broker),
+        gates=Gates(redis_client, namespace),
         answers=Answers(redis_client, namespace),
         clock=SystemClock(),
         registry=Registry(redis_client, namespace, SystemClock()),

@@ -1,0 +1,219 @@
+"""What people do through the dashboard: each act asks, is audited, and says what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from uuid import uuid4
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import ValidationError
+
+from brokers.queues import Queue
+from stores.redis.batches import Batch
+from stores.redis.schedule import Pause, RunNow
+from stores.sql.tokens import Role
+from sync.errors import InvalidRequest, NotFound
+from web.access import Caller, Reader, role_needed
+from web.api.batches import BatchOrder
+from web.api.dead import MOST_AT_ONCE, find_dead, retry_letter
+from web.api.orders import SyncOrder, kind_mistake, request_for
+from web.api.schedules import require_entry
+from web.api.workers import order_worker
+from web.dashboard.forms import Form
+from web.dashboard.operating import fingerprint
+from web.dashboard.pages import go, render
+from web.services import Has, Services
+
+router = APIRouter(include_in_schema=False)
+
+SOURCE = "dashboard"
+Fields = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What an act came to: a sentence, where to go on, and its audit line."""
+
+    said: str
+    href: str
+    subject: str | None
+    detail: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """`question` is asked first; `is_noted` is False where the broker writes the audit line itself."""
+
+    role: Role
+    question: str
+    do: Callable[[Services, Caller, Fields], Done]
+    is_noted: bool = True
+
+
+def _sync(services: Services, caller: Caller, fields: Fields) -> Done:
+    account_id = int(fields["account_id"])
+    values: dict[str, object] = {"mode": fields["mode"], "id": account_id, "preset": fields["preset"]}
+    values |= {"priority": fields.get("priority") or None, "dry_run": fields.get("dry_run") == "on"}
+    context = {"presets": services.settings().presets, "providers": services.providers}
+    order = SyncOrder.model_validate(values, strict=False, context=context)
+    if mistake := kind_mistake(services.find_account(account_id), order.mode):
+        raise InvalidRequest(mistake)
+    receipt = services.publisher.send(request_for(order), requested_by=f"{SOURCE}:{caller.name}")
+    said = "A sync of this account waits or runs already; this is it." if receipt.is_coalesced else "Queued."
+    return Done(said, f"/runs/{receipt.run_id}", f"account:{account_id}", {})
+
+
+def _batch(services: Services, caller: Caller, fields: Fields) -> Done:
+    values = {"preset": fields["preset"], "spread_s": float(fields.get("spread_min") or 0) * 60}
+    values |= {"types": [fields["type"]] if fields.get("type") else []}
+    values |= {"tags": [fields["tag"]] if fields.get("tag") else []}
+    context = {"presets": services.settings().presets}
+    order = BatchOrder.model_validate(values, strict=False, context=context)
+    batch = Batch(
+        id=uuid4().hex,
+        starts_at=services.clock.now(),
+        requested_by=f"{SOURCE}:{caller.name}",
+        types=tuple(kind.value for kind in order.types),
+        tags=tuple(order.tags),
+        preset=order.preset,
+        spread_s=order.spread_s,
+    )
+    services.batches.ask(batch)
+    return Done(
+        "The scheduler takes it within a second.", f"/batches/{batch.id}", f"batch:{batch.id}", values
+    )
+
+
+def _on_queue(verb: str) -> Callable[[Services, Caller, Fields], Done]:
+    def do(services: Services, _caller: Caller, fields: Fields) -> Done:
+        name = fields["name"]
+        if name not in list(Queue) and name not in services.operations.queue_names():
+            raise NotFound(f"there is no queue {name!r}")
+        detail: dict[str, object] = {}
+        if verb == "purge":
+            detail["count"] = services.operations.purge(name)
+            said = f"{detail['count']} messages of {name} are deleted."
+        elif verb == "pause":
+            services.operations.pause(name)
+            said = f"{name} is paused; what runs goes on."
+        else:
+            services.operations.resume(name)
+            said = f"{name} runs."
+        return Done(said, "/queues", f"queue:{name}", detail)
+
+    return do
+
+
+def _retry_dead(services: Services, _caller: Caller, fields: Fields) -> Done:
+    letter = find_dead(services, fields["id"])
+    count = retry_letter(services, letter)
+    said = "It waits again." if count else "It stays: a newer message does its work, or it cannot be decoded."
+    return Done(said, "/dead", f"message:{letter.message_id}", {"count": count})
+
+
+def _delete_dead(services: Services, _caller: Caller, fields: Fields) -> Done:
+    letter = find_dead(services, fields["id"])
+    services.operations.delete([letter])
+    return Done("It is deleted.", "/dead", f"message:{letter.message_id}", {"queue": letter.queue})
+
+
+def _on_group(verb: str) -> Callable[[Services, Caller, Fields], Done]:
+    def do(services: Services, _caller: Caller, fields: Fields) -> Done:
+        queue, error = fields["queue"], fields["error"]
+        letters = list(
+            islice(
+                (
+                    letter
+                    for letter in services.operations.dead(queue)
+                    if fingerprint(str(letter.reason.get("error", "unknown"))) == error
+                ),
+                MOST_AT_ONCE,
+            )
+        )
+        count = services.operations.retry(letters) if verb == "retry" else services.operations.delete(letters)
+        said = f"{count} wait again." if verb == "retry" else f"{count} are deleted."
+        return Done(said, "/dead", f"queue:{queue}", {"count": count, "error": error})
+
+    return do
+
+
+def _on_worker(order: str) -> Callable[[Services, Caller, Fields], Done]:
+    def do(services: Services, _caller: Caller, fields: Fields) -> Done:
+        process = fields["process"]
+        if not order_worker(services, process, order):
+            raise NotFound(f"there is no worker {process!r}")
+        return Done(f"{process} does so within a heartbeat.", "/workers", f"worker:{process}", {})
+
+    return do
+
+
+def _on_schedule(verb: str) -> Callable[[Services, Caller, Fields], Done]:
+    def do(services: Services, caller: Caller, fields: Fields) -> Done:
+        entry_id, by, now = fields["id"], f"{SOURCE}:{caller.name}", services.clock.now()
+        require_entry(services, entry_id)
+        if verb == "run":
+            services.schedule.ask(
+                RunNow(id=uuid4().hex, entry_id=entry_id, requested_by=by, requested_at=now)
+            )
+            said = f"{entry_id} runs within about a second."
+        elif verb == "pause":
+            services.schedule.pause(entry_id, Pause(by=by, at=now))
+            said = f"{entry_id} is paused."
+        else:
+            services.schedule.resume(entry_id)
+            said = f"{entry_id} is resumed."
+        return Done(said, "/schedules", f"schedule:{entry_id}", {})
+
+    return do
+
+
+ACTS: Mapping[str, Act] = {
+    "sync": Act(Role.SEND, "Sync this account now?", _sync, is_noted=False),
+    "batch": Act(Role.SEND, "Sync all accounts that match?", _batch),
+    "pause_queue": Act(
+        Role.OPERATE, "Pause this queue? Nothing of it starts until it is resumed.", _on_queue("pause")
+    ),
+    "resume_queue": Act(Role.OPERATE, "Resume this queue?", _on_queue("resume")),
+    "purge_queue": Act(
+        Role.ADMIN, "Delete everything that waits in this queue, for good?", _on_queue("purge")
+    ),
+    "retry_dead": Act(Role.OPERATE, "Send this message again?", _retry_dead),
+    "delete_dead": Act(Role.OPERATE, "Delete this message for good?", _delete_dead),
+    "retry_group": Act(Role.OPERATE, "Send all messages of this group again?", _on_group("retry")),
+    "delete_group": Act(Role.OPERATE, "Delete all messages of this group for good?", _on_group("delete")),
+    "quiet_worker": Act(Role.OPERATE, "Let this worker take nothing new?", _on_worker("quiet")),
+    "wake_worker": Act(Role.OPERATE, "Let this worker take messages again?", _on_worker("wake")),
+    "stop_worker": Act(Role.OPERATE, "Let this worker finish and exit?", _on_worker("stop")),
+    "run_schedule": Act(Role.OPERATE, "Run this schedule now?", _on_schedule("run")),
+    "pause_schedule": Act(Role.OPERATE, "Pause this schedule?", _on_schedule("pause")),
+    "resume_schedule": Act(Role.OPERATE, "Resume this schedule?", _on_schedule("resume")),
+}
+
+
+@router.post("/acts/{name}")
+def act(request: Request, caller: Reader, services: Has, form: Form, name: str) -> Response:
+    """Carry out an act that was confirmed; ask first otherwise."""
+    if name not in ACTS:
+        raise NotFound(f"there is no act {name!r}")
+    chosen = ACTS[name]
+    if caller.role.level < chosen.role.level:
+        raise role_needed(chosen.role, caller)
+    if form.pop("confirmed", "") != "yes":
+        return render(request, caller, "confirm.html", question=chosen.question, act_name=name, fields=form)
+    try:
+        done = chosen.do(services, caller, form)
+    except KeyError as error:
+        raise InvalidRequest(f"{error.args[0]}: required") from error
+    except ValidationError as error:
+        raise InvalidRequest("\n".join(str(item["msg"]) for item in error.errors())) from error
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from error
+    if chosen.is_noted:
+        detail = {**done.detail, "address": caller.address}
+        services.stores.audit.record(
+            actor=caller.name, source=SOURCE, action=name, subject=done.subject, detail=detail
+        )
+    return go(done.href, said=done.said)

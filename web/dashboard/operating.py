@@ -1,0 +1,159 @@
+"""The pages about the machinery: queues, dead letters, batches, processes, schedules, settings, audit."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+
+from settings.documents import describe
+from stores.sql.runs import RunFilter
+from web.access import Operator, Reader
+from web.api.batches import batch_body
+from web.api.dead import DeadBody, DeadQuery, dead_body, find_dead, matching_page
+from web.api.paging import ListQuery
+from web.api.plugins import installed_plugins
+from web.api.queues import queue_states
+from web.api.schedules import schedule_bodies
+from web.api.workers import worker_bodies
+from web.dashboard.facts import paused_by
+from web.dashboard.overview import queue_rows
+from web.dashboard.pages import render
+from web.health import Checkup
+from web.services import Has, Services
+
+router = APIRouter(include_in_schema=False)
+
+# Groups are made of the latest letters only: a page must not read a hundred thousand.
+GROUPED_LETTERS = 1000
+LISTED_LETTERS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Dead letters of one queue with the same kind of error."""
+
+    queue: str
+    error: str
+    letters: Sequence[DeadBody]
+
+
+@router.get("/queues")
+def show_queues(request: Request, caller: Reader, services: Has) -> Response:
+    queues = queue_states(services)
+    return render(
+        request,
+        caller,
+        "queues.html",
+        rows=queue_rows(services, queues),
+        paused_by=paused_by(services, queues),
+    )
+
+
+@router.get("/dead")
+def show_dead(
+    request: Request, caller: Reader, services: Has, query: Annotated[DeadQuery, Query()]
+) -> Response:
+    page = matching_page(services, query)
+    total = sum(queue.dead for queue in queue_states(services))
+    return render(
+        request,
+        caller,
+        "dead.html",
+        page=page,
+        groups=_groups(services, query),
+        total=total,
+        grouped=GROUPED_LETTERS,
+        queues=[queue.name for queue in queue_states(services) if queue.dead],
+    )
+
+
+@router.get("/dead/{message_id}")
+def show_dead_letter(request: Request, caller: Reader, services: Has, message_id: str) -> Response:
+    letter = dead_body(find_dead(services, message_id))
+    return render(request, caller, "dead_letter.html", letter=letter)
+
+
+@router.get("/batches")
+def show_batches(request: Request, caller: Reader, services: Has) -> Response:
+    batches = [batch_body(services, batch) for batch in services.batches.list(30)]
+    return render(
+        request, caller, "batches.html", batches=batches, presets=sorted(services.settings().presets)
+    )
+
+
+@router.get("/batches/{batch_id}")
+def show_batch(
+    request: Request, caller: Reader, services: Has, batch_id: str, query: Annotated[ListQuery, Query()]
+) -> Response:
+    batch = batch_body(services, services.batches.find(batch_id))
+    page = services.stores.runs.list(RunFilter(batch_id=batch_id), limit=query.limit, cursor=query.cursor)
+    return render(request, caller, "batch.html", batch=batch, page=page)
+
+
+@router.get("/workers")
+async def show_processes(request: Request, caller: Reader, services: Has) -> Response:
+    checkup: Checkup = request.app.state.checkup
+    report = await checkup.report()
+
+    def read() -> dict[str, Any]:
+        return {
+            "processes": services.registry.list(),
+            "workers": worker_bodies(services),
+            "in_flight": services.operations.in_flight(),
+            "now_s": services.clock.now().timestamp(),
+        }
+
+    return render(request, caller, "workers.html", checks=report, **await run_in_threadpool(read))
+
+
+@router.get("/schedules")
+def show_schedules(request: Request, caller: Reader, services: Has) -> Response:
+    return render(request, caller, "schedules.html", entries=schedule_bodies(services))
+
+
+@router.get("/config")
+def show_config(request: Request, caller: Reader, services: Has) -> Response:
+    loaded = services.loaded()
+    return render(
+        request,
+        caller,
+        "config.html",
+        rows=describe(loaded),
+        version=loaded.fingerprint,
+        plugins=installed_plugins(),
+    )
+
+
+@router.get("/audit")
+def show_audit(
+    request: Request,
+    caller: Operator,
+    services: Has,
+    subject: Annotated[str, Query(max_length=200)] = "",
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+) -> Response:
+    page = services.stores.audit.list(limit=50, cursor=cursor, subject=subject or None)
+    return render(request, caller, "audit.html", page=page, subject=subject)
+
+
+def _groups(services: Services, query: DeadQuery) -> list[Group]:
+    found: defaultdict[tuple[str, str], list[DeadBody]] = defaultdict(list)
+    letters = services.operations.dead(query.queue and query.queue.value, search=query.q)
+    for letter in islice(letters, GROUPED_LETTERS):
+        body = dead_body(letter)
+        found[body.queue, fingerprint(body.error)].append(body)
+    groups = [Group(queue, error, letters) for (queue, error), letters in found.items()]
+    return sorted(groups, key=lambda group: len(group.letters), reverse=True)
+
+
+def fingerprint(error: str) -> str:
+    """An error without what differs from one message to the next: ids and numbers."""
+    words = error.splitlines()[0].split() if error else ["unknown"]
+    return " ".join("…" if any(letter.isdigit() for letter in word) else word for word in words)[:200]

@@ -1,0 +1,125 @@
+"""The first page: one verdict, and what it rests on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+
+from brokers.metrics import BOUNDS_S, Histogram
+from brokers.operations import QueueState
+from stores.sql.runs import RunFilter
+from sync.report import RunState
+from web.access import Reader
+from web.api.queues import queue_states
+from web.dashboard.facts import paused_by, roles_alive, running_syncs
+from web.dashboard.pages import render
+from web.dashboard.verdict import Facts, judge
+from web.health import Checkup
+from web.services import Has, Services
+
+router = APIRouter(include_in_schema=False)
+
+CHART_MINUTES = 60
+FAILURES_SHOWN = 8
+
+
+@router.get("/")
+async def show_overview(request: Request, caller: Reader, services: Has) -> Response:
+    checkup: Checkup = request.app.state.checkup
+    report = await checkup.report()
+    context = await run_in_threadpool(_context, services, report, checkup.required)
+    return render(request, caller, "overview.html", **context)
+
+
+@router.get("/throughput.json")
+def show_throughput(_caller: Reader, services: Has) -> dict[str, list[float]]:
+    """Messages a minute over the last hour, all queues: what the chart draws."""
+    return throughput(services)
+
+
+def throughput(services: Services) -> dict[str, list[float]]:
+    this_minute = int(services.clock.now().timestamp() // 60)
+    series: dict[str, list[float]] = {
+        "at": [60.0 * (this_minute - CHART_MINUTES + 1 + place) for place in range(CHART_MINUTES)]
+    }
+    per_queue = [
+        services.operations.minutes(name, CHART_MINUTES) for name in services.operations.queue_names()
+    ]
+    for what in ("enqueued", "done", "died"):
+        series[what] = [
+            float(sum(minutes[place].get(what, 0) for minutes in per_queue)) for place in range(CHART_MINUTES)
+        ]
+    return series
+
+
+def queue_rows(services: Services, queues: list[QueueState]) -> list[dict[str, Any]]:
+    """Each queue with what it did in the last hour, minute by minute."""
+    return [
+        {
+            "state": queue,
+            "done": [
+                float(minute.get("done", 0))
+                for minute in services.operations.minutes(queue.name, CHART_MINUTES)
+            ],
+        }
+        for queue in queues
+    ]
+
+
+def quantile_s(histogram: Histogram, share: float) -> float | None:
+    """The upper bound of the bucket in which this share of the values lies; None without values."""
+    wanted, seen = share * histogram.count, 0
+    for bound_s, count in zip((*BOUNDS_S, float("inf")), histogram.counts, strict=True):
+        seen += count
+        if count and seen >= wanted:
+            return min(bound_s, BOUNDS_S[-1])
+    return None
+
+
+def _context(services: Services, report: dict[str, dict[str, Any]], required: list[str]) -> dict[str, Any]:
+    queues = queue_states(services)
+    running = running_syncs(services)
+    alive = roles_alive(services)
+    verdict = judge(
+        Facts(
+            checks=report,
+            required=required,
+            queues=queues,
+            worker_count=alive["worker"],
+            running=running,
+            paused_by=paused_by(services, queues),
+        )
+    )
+    failures = services.stores.runs.list(RunFilter(state=RunState.FAILED), limit=FAILURES_SHOWN).items
+    return {
+        "verdict": verdict,
+        "rows": queue_rows(services, queues),
+        "running": [(one, services.progress.read(one.run.id)) for one in running],
+        "alive": alive,
+        "failures": failures,
+        "waits": _waits(services),
+        "totals": {
+            "waiting": sum(queue.depth for queue in queues),
+            "running": sum(queue.leased for queue in queues),
+            "dead": sum(queue.dead for queue in queues),
+            "done_per_minute": sum(queue.done_per_minute for queue in queues),
+            "died_per_minute": sum(queue.died_per_minute for queue in queues),
+        },
+    }
+
+
+def _waits(services: Services) -> dict[str, tuple[float | None, ...]]:
+    """p50, p95 and p99 of waiting and of running, over all syncs ever counted."""
+    waits, runs = Histogram(), Histogram()
+    for series, totals in services.read_metrics().items():
+        if series.actor.startswith(("sync_", "update_", "onboard_")):
+            for whole, part in ((waits, totals.wait), (runs, totals.run)):
+                whole.counts = [a + b for a, b in zip(whole.counts, part.counts, strict=True)]
+    shares = (0.5, 0.95, 0.99)
+    return {
+        "wait": tuple(quantile_s(waits, share) for share in shares),
+        "run": tuple(quantile_s(runs, share) for share in shares),
+    }

@@ -1,0 +1,161 @@
+"""Rendering: templates, what every page gets, and how values read."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlencode
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
+
+from stores.sql.tokens import Role
+from web.access import Caller
+from web.problems import Problem
+
+CSRF_COOKIE = "clubsync_csrf"
+SAID_COOKIE = "clubsync_said"
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
+SPARK_WIDTH, SPARK_HEIGHT = 120, 24
+NOTHING = "\N{EN DASH}"
+
+NAVIGATION = (
+    ("/", "Overview"),
+    ("/queues", "Queues"),
+    ("/dead", "Dead letters"),
+    ("/accounts", "Accounts"),
+    ("/runs", "Runs"),
+    ("/batches", "Batches"),
+    ("/workers", "Processes"),
+    ("/schedules", "Schedules"),
+    ("/config", "Settings"),
+    ("/audit", "Audit"),
+)
+
+
+def render(
+    request: Request, caller: Caller | None, template: str, *, status: int = HTTPStatus.OK, **context: Any
+) -> HTMLResponse:
+    """A page; sets the cookie that its forms must repeat, and shows what was just done, once."""
+    csrf = request.cookies.get(CSRF_COOKIE) or secrets.token_urlsafe(24)
+    text = _environment.get_template(template).render(
+        caller=caller,
+        roles=Role,
+        csrf=csrf,
+        said=unquote(request.cookies.get(SAID_COOKIE, "")),
+        navigation=NAVIGATION,
+        here=request.url.path,
+        address=str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
+        query=dict(request.query_params),
+        now=datetime.now(UTC),
+        **context,
+    )
+    answer = HTMLResponse(text, status_code=status)
+    if CSRF_COOKIE not in request.cookies:
+        answer.set_cookie(CSRF_COOKIE, csrf, httponly=True, samesite="strict", secure=is_https(request))
+    if SAID_COOKIE in request.cookies:
+        answer.delete_cookie(SAID_COOKIE)
+    return answer
+
+
+def render_problem(request: Request, problem: Problem) -> Response:
+    """A refusal as a page; somebody who is not signed in is sent to the door."""
+    if problem.status == HTTPStatus.UNAUTHORIZED and request.method == "GET":
+        return go(f"/login?{urlencode({'next': request.url.path})}")
+    return render(request, None, "problem.html", status=problem.status, problem=problem)
+
+
+def go(address: str, *, said: str | None = None) -> RedirectResponse:
+    """Go on to an address after an act, and say there what it came to."""
+    answer = RedirectResponse(address, status_code=HTTPStatus.SEE_OTHER)
+    if said is not None:
+        answer.set_cookie(SAID_COOKIE, quote(said[:500]), httponly=True, samesite="strict", max_age=60)
+    return answer
+
+
+def is_https(request: Request) -> bool:
+    return request.url.scheme == "https"
+
+
+def duration(seconds: float | None) -> str:
+    """`45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < MINUTE_S:
+        return f"{whole} s"
+    if whole < HOUR_S:
+        return f"{whole // MINUTE_S} min {whole % MINUTE_S} s"
+    if whole < DAY_S:
+        return f"{whole // HOUR_S} h {whole % HOUR_S // MINUTE_S} min"
+    return f"{whole // DAY_S} d {whole % DAY_S // HOUR_S} h"
+
+
+def moment(at: datetime | None) -> Markup:
+    """A time that the reader's browser shows in the reader's zone; without a script, in UTC."""
+    if at is None:
+        return Markup(NOTHING)  # noqa: S704 a constant
+    iso = at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Markup('<time datetime="{}">{} UTC</time>').format(
+        iso, at.astimezone(UTC).strftime("%d %b %H:%M:%S")
+    )
+
+
+def number(value: float | None) -> str:
+    """With thousands apart; at most one decimal."""
+    if value is None:
+        return NOTHING
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+
+
+def sparkline(values: list[float], label: str) -> Markup:
+    """A small picture of the last values, oldest first."""
+    top = max([*values, 1])
+    step = SPARK_WIDTH / max(len(values) - 1, 1)
+    points = " ".join(
+        f"{place * step:.1f},{SPARK_HEIGHT - 2 - value / top * (SPARK_HEIGHT - 4):.1f}"
+        for place, value in enumerate(values)
+    )
+    return Markup(
+        '<svg class="spark" viewBox="0 0 {w} {h}" role="img" aria-label="{label}">'
+        '<polyline points="{points}"/></svg>'
+    ).format(w=SPARK_WIDTH, h=SPARK_HEIGHT, label=label, points=points)
+
+
+def value_text(value: Any) -> Markup:
+    """A field's value in a difference; what is not there is said to be so."""
+    if value is None:
+        return Markup('<span class="none">none</span>')
+    if isinstance(value, Mapping | list):
+        return Markup("<code>{}</code>").format(_json(value))
+    return escape(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str, indent=1)
+
+
+_environment = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=select_autoescape(default=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters |= {
+    "duration": duration,
+    "moment": moment,
+    "number": number,
+    "value_text": value_text,
+    "json": _json,
+}
+_environment.globals["sparkline"] = sparkline

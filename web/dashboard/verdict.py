@@ -1,0 +1,191 @@
+"""One word about the whole service, with its evidence and the next step. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from brokers.operations import QueueState
+from brokers.queues import Priority, Queue
+from sync.report import Run
+
+# How long a message of a queue may wait to start before somebody should know. A nightly
+# batch fills `syncs` and `grades` for hours on purpose; a customer waits for the others.
+PATIENCE_S: Mapping[str, float] = {
+    Queue.ONBOARDING: 120,
+    Queue.UPDATES: 120,
+    Queue.DIRECT: 600,
+    Queue.SYNCS: 6 * 3600,
+    Queue.GRADES: 3600,
+    Queue.NOTIFICATIONS: 600,
+    Queue.HEALTH: 300,
+}
+DEFAULT_PATIENCE_S = 3600.0
+# Backlogs of the service before this one that people wanted to hear of; batches run at low
+# priority and do not count.
+BACKLOG: Mapping[str, int] = {Queue.ONBOARDING: 5, Queue.DIRECT: 15}
+DEFAULT_BACKLOG = 10
+STALLED_AFTER_S = 60.0
+FAILURE_SHARE_LOOK, FAILURE_SHARE_ACT, FAILURE_LEAST = 0.2, 0.5, 10
+RATES_MINUTES = 5
+
+
+class Level(StrEnum):
+    GOOD = "good"
+    LOOK = "look"
+    ACT = "act"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was seen, why it matters, and where to go next."""
+
+    level: Level
+    what: str
+    step: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A running sync, and how long its account's syncs usually take at most (None: unknown)."""
+
+    run: Run
+    elapsed: timedelta
+    usual: timedelta | None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Judged by the account's own history: a big association may take long every night."""
+        if self.usual is None:
+            return self.elapsed > timedelta(minutes=30)
+        return self.elapsed > max(timedelta(minutes=10), 3 * self.usual)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """`checks` is the health report; `paused_by` tells who paused a queue, where it is known."""
+
+    checks: Mapping[str, Mapping[str, Any]]
+    required: Sequence[str]
+    queues: Sequence[QueueState]
+    worker_count: int
+    running: Sequence[Running]
+    paused_by: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    level: Level
+    headline: str
+    evidence: Sequence[Evidence]
+
+
+HEADLINES = {
+    Level.GOOD: "All is well",
+    Level.LOOK: "Have a look when you can",
+    Level.ACT: "Somebody should act now",
+}
+
+
+def judge(facts: Facts) -> Verdict:
+    """The worst of everything that was found, worst first."""
+    found = [*_checks(facts), *_queues(facts), *_stuck(facts)]
+    ordered = sorted(found, key=lambda one: list(Level).index(one.level), reverse=True)
+    level = ordered[0].level if ordered else Level.GOOD
+    return Verdict(level=level, headline=HEADLINES[level], evidence=ordered)
+
+
+def _checks(facts: Facts) -> Iterator[Evidence]:
+    for name, check in facts.checks.items():
+        if check["status"] == "pass":
+            continue
+        is_urgent = check["status"] == "fail" and name in facts.required
+        hint = str(check.get("output", "It does not answer."))
+        yield Evidence(
+            level=Level.ACT if is_urgent else Level.LOOK,
+            what=f"{name}: {hint}",
+            step="See all checks",
+            href="/workers#checks",
+        )
+
+
+def _queues(facts: Facts) -> Iterator[Evidence]:
+    for queue in facts.queues:
+        yield from _flow(queue, facts)
+        yield from _failures(queue)
+        if queue.dead:
+            yield Evidence(
+                level=Level.LOOK,
+                what=f"{queue.dead:,} dead letters in {queue.name}.",
+                step="See why, then retry or delete them",
+                href=f"/dead?queue={queue.name}",
+            )
+        if not queue.ledger.is_balanced:
+            yield Evidence(
+                level=Level.ACT,
+                what=f"The ledger of {queue.name} does not balance: messages are unaccounted for.",
+                step="Compare the ledger's columns and keep Redis's data",
+                href="/queues",
+            )
+
+
+def _flow(queue: QueueState, facts: Facts) -> Iterator[Evidence]:
+    age_s = queue.oldest_age_s or 0.0
+    waiting = f"{queue.depth:,} wait in {queue.name}, the oldest for {round(age_s / 60)} min"
+    if queue.is_paused:
+        by = facts.paused_by.get(queue.name)
+        what = f"{queue.name} is paused{f' by {by}' if by else ''}"
+        level = Level.LOOK if queue.depth == 0 or age_s < STALLED_AFTER_S else Level.ACT
+        yield Evidence(level=level, what=f"{what}; {queue.depth:,} wait.", step="Resume it", href="/queues")
+    elif queue.depth and age_s > STALLED_AFTER_S and queue.leased == 0 and queue.done_per_minute == 0:
+        why = "no worker lives" if facts.worker_count == 0 else "nothing of it has started for five minutes"
+        yield Evidence(
+            level=Level.ACT, what=f"{waiting}, and {why}.", step="Look at the workers", href="/workers"
+        )
+    elif age_s > (patience_s := PATIENCE_S.get(queue.name, DEFAULT_PATIENCE_S)):
+        level = Level.ACT if age_s > 2 * patience_s else Level.LOOK
+        yield Evidence(
+            level=level, what=f"{waiting}.", step="Start more workers, or see what runs", href="/workers"
+        )
+    elif (pressing := _pressing(queue)) > (limit := BACKLOG.get(queue.name, DEFAULT_BACKLOG)):
+        level = Level.ACT if pressing > 2 * limit and age_s > STALLED_AFTER_S else Level.LOOK
+        yield Evidence(
+            level=level,
+            what=f"{pressing:,} wait in {queue.name} above low priority; usual are up to {limit}.",
+            step="See who sends them",
+            href="/runs?state=queued",
+        )
+
+
+def _pressing(queue: QueueState) -> int:
+    return sum(count for priority, count in queue.waiting.items() if priority is not Priority.LOW)
+
+
+def _failures(queue: QueueState) -> Iterator[Evidence]:
+    done, died = queue.done_per_minute * RATES_MINUTES, queue.died_per_minute * RATES_MINUTES
+    total = done + died
+    if total < FAILURE_LEAST or died / total <= FAILURE_SHARE_LOOK:
+        return
+    yield Evidence(
+        level=Level.ACT if died / total > FAILURE_SHARE_ACT else Level.LOOK,
+        what=f"{died:.0f} of the last {total:.0f} messages of {queue.name} died.",
+        step="See their errors",
+        href=f"/dead?queue={queue.name}",
+    )
+
+
+def _stuck(facts: Facts) -> Iterator[Evidence]:
+    for one in facts.running:
+        if one.is_stuck:
+            minutes = round(one.elapsed.total_seconds() / 60)
+            of = f"account {one.run.account_id}" if one.run.account_id else str(one.run.organisation_id)
+            yield Evidence(
+                level=Level.LOOK,
+                what=f"The sync of {of} has run for {minutes} min, far longer than it usually does.",
+                step="See where it is",
+                href=f"/runs/{one.run.id}",
+            )

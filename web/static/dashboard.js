@@ -1,0 +1,115 @@
+// What the pages gain with a script: local times, live content, questions before acts, the chart.
+"use strict";
+
+const formats = new Intl.DateTimeFormat(undefined, {
+  day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+});
+
+function showLocalTimes() {
+  for (const time of document.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    time.textContent = formats.format(at);
+    time.title = at.toString();
+  }
+}
+
+// -- questions before acts: without a script the server asks on a page of its own
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.dataset.ask) return;
+  event.preventDefault();
+  const dialog = document.getElementById("ask");
+  document.getElementById("question").textContent = form.dataset.ask;
+  dialog.returnValue = "no";
+  dialog.onclose = () => {
+    if (dialog.returnValue !== "yes") return;
+    const confirmed = document.createElement("input");
+    confirmed.type = "hidden";
+    confirmed.name = "confirmed";
+    confirmed.value = "yes";
+    form.append(confirmed);
+    delete form.dataset.ask;
+    form.submit();
+  };
+  dialog.showModal();
+});
+
+// -- live content: the page's own address again, merged into what is shown
+
+let timer = 0;
+let isLoading = false;
+
+function isBusy() {
+  const inside = document.activeElement?.closest("#live input, #live select, #live button");
+  return document.hidden || isLoading || inside || document.getElementById("ask").open;
+}
+
+async function refresh() {
+  const live = document.getElementById("live");
+  if (!("live" in live.dataset) || isBusy()) return;
+  isLoading = true;
+  try {
+    await htmx.ajax("GET", live.dataset.address, { target: "#live", select: "#live", swap: "outerMorph" });
+    showLocalTimes();
+    await drawThroughput();
+  } finally {
+    isLoading = false;
+  }
+}
+
+function keepRefreshing() {
+  const choice = document.getElementById("refresh");
+  if (!choice) return;
+  choice.value = localStorage.getItem("refresh_s") ?? "1";
+  const start = () => {
+    clearInterval(timer);
+    if (choice.value !== "0") timer = setInterval(refresh, 1000 * Number(choice.value));
+  };
+  choice.addEventListener("change", () => {
+    localStorage.setItem("refresh_s", choice.value);
+    start();
+  });
+  start();
+}
+
+// -- the chart
+
+let chart = null;
+
+function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+async function drawThroughput() {
+  const place = document.getElementById("throughput");
+  if (!place) return;
+  const answer = await fetch(place.dataset.source);
+  if (!answer.ok) return;
+  const series = await answer.json();
+  const data = [series.at, series.enqueued, series.done, series.died];
+  if (chart) {
+    chart.setData(data);
+    return;
+  }
+  const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+  const line = (label, name, dash) => ({ label, stroke: colour(name), width: 2, dash, points: { show: false } });
+  const options = {
+    width: place.clientWidth - 16,
+    height: 200,
+    axes: [{ ...axis }, { ...axis, size: 50 }],
+    scales: { y: { range: (_, low, high) => [0, Math.max(high, 1)] } },
+    series: [
+      { value: "{HH}:{mm}" },
+      line("sent", "--chart-sent", [6, 4]),
+      line("done", "--chart-done"),
+      line("died", "--chart-died", [2, 3]),
+    ],
+  };
+  chart = new uPlot(options, data, place);
+  addEventListener("resize", () => chart.setSize({ width: place.clientWidth - 16, height: 200 }));
+}
+
+showLocalTimes();
+keepRefreshing();
+drawThroughput();
