@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, TypeVar
 
-from simulator import shapes, truth
+from simulator import truth
+from simulator.differences import clubs_that_see, differences, take_snapshot
 from simulator.world import playing
 from simulator.world.ids import make_id
 from simulator.world.model import Association, Club, Day, Game, Grade, Season, Team
@@ -16,7 +17,6 @@ from simulator.world.world import World
 T = TypeVar("T")
 R = TypeVar("R", Grade, Team, Game)
 
-_Snapshot = Mapping[tuple[str, str], shapes.Shape]
 # Steps through the candidates, so that the same change twice meets two records.
 _STRIDE = 7
 
@@ -69,16 +69,16 @@ class Changes:
         if kind not in self._kinds:
             raise NothingToChangeError(f"unknown kind {kind!r}; there is {', '.join(self._kinds)}")
         scope = self._scope(record_id, organisation_id)
-        before = {season.id: self._snapshot(season) for season in scope.association.seasons}
+        before = {season.id: take_snapshot(self._world, season) for season in scope.association.seasons}
         season = self._kinds[kind](scope)
         self._count += 1
         self._world.touch(scope.association.index)
-        found = list(_differences(before[season.id], self._snapshot(season)))
+        found = list(differences(before[season.id], take_snapshot(self._world, season)))
         return {
             "kind": kind,
             "changes": found,
             "associations": [season.association.id],
-            "clubs": self._clubs_that_see(season, found),
+            "clubs": clubs_that_see(self._world, season, found),
         }
 
     def _scope(self, record_id: str | None, organisation_id: str | None) -> _Scope:
@@ -271,56 +271,6 @@ class Changes:
             raise NothingToChangeError(f"there is no {what} to change")
         return candidates[self._count * _STRIDE % len(candidates)]
 
-    def _snapshot(self, season: Season) -> _Snapshot:
-        """Everything of a season in the shape of an export."""
-        world = self._world
-        grades = truth.grades_in_scope(season, None)
-        games = [game for grade in grades for game in world.games(grade)]
-        taken: dict[tuple[str, str], shapes.Shape] = {
-            ("season", season.id): truth.shape_of_season(world, season, grades)
-        }
-        taken |= {("grade", grade.id): shapes.grade(grade) for grade in grades}
-        taken |= {("team", team.id): shapes.team(team, is_name_known=True) for team in season.teams}
-        taken |= {("game", game.id): shapes.game(game) for game in games}
-        for grade in grades:
-            for table in world.ladders(grade):
-                pool_id = table.pool.id if table.pool else ""
-                taken["ladder", f"{grade.id}:{table.kind}:{pool_id}"] = shapes.ladder(grade, table)
-        return taken
-
-    def _clubs_that_see(self, season: Season, found: list[dict[str, Any]]) -> list[str]:
-        """Clubs with a side in a changed game, or with a team in a changed grade or in its ladder."""
-        clubs: dict[str, None] = {}
-        for change in found:
-            for club in season.association.clubs:
-                if self._sees(club, season, change["record"], change["id"]):
-                    clubs[club.id] = None
-        return list(clubs)
-
-    def _sees(self, club: Club, season: Season, record: str, record_id: str) -> bool:
-        own = [team for team in season.teams if team.club is club]
-        if record == "season":
-            return bool(own)
-        if record == "game":
-            own_ids = {team.id for team in own}
-            return any(
-                game.id == record_id and own_ids & {game.home.id, game.away.id}
-                for grade in season.grades
-                for round_ in self._world.rounds(grade)
-                for game in round_.games
-            )
-        if record == "team":
-            # Those who share a grade with the team, where it is drawn or placed now.
-            shared = {
-                grade.id
-                for grade in season.grades
-                for team in season.teams
-                if team.id == record_id and (team in grade.entrants or team.grade is grade)
-            }
-            return any(team.id == record_id or (team.grade and team.grade.id in shared) for team in own)
-        grade_id = record_id.partition(":")[0]
-        return any(team.grade and team.grade.id == grade_id for team in own)
-
 
 def _is_quiet(team: Team, grade: Grade) -> bool:
     """Whether the team's club keeps another side in the old grade and has one in the new."""
@@ -336,16 +286,3 @@ def _later(day: Day, *, days: int) -> Day:
 
 def _named(records: list[R], record_id: str | None) -> list[R]:
     return records if record_id is None else [record for record in records if record.id == record_id]
-
-
-def _differences(before: _Snapshot, after: _Snapshot) -> Iterator[dict[str, Any]]:
-    for key in sorted(before.keys() | after.keys()):
-        old, new = before.get(key, {}), after.get(key, {})
-        fields = {
-            name: [old.get(name), new.get(name)]
-            for name in sorted(old.keys() | new.keys())
-            if old.get(name) != new.get(name)
-        }
-        if fields:
-            action = "updated" if old and new else "created" if new else "removed"
-            yield {"record": key[0], "id": key[1], "action": action, "fields": fields}

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from simulator import shapes
-from simulator.world.model import Association, Club, Game, Grade, Season, Team
+from simulator.world.model import Club, Game, Grade, Season, Team
 from simulator.world.world import World
 
 LOOK_BACK_DAYS = 14
@@ -105,15 +105,6 @@ def is_name_known(world: World, team: Team, grades: list[Grade]) -> bool:
         for game in world.games(grade)
         for side in (game.home, game.away)
     )
-
-
-def clubs_of(association: Association, grade: Grade) -> list[Club]:
-    """The clubs that have a team in the grade."""
-    return [
-        club
-        for club in association.clubs
-        if any(team.club is club and team.grade is grade for team in grade.season.teams)
-    ]
 
 
 def _teams(world: World, season: Season, club: Club | None, grades: list[Grade]) -> list[Team]:

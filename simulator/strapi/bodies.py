@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from simulator.strapi.errors import StrapiError
-from simulator.strapi.queries import Rules
+from simulator.strapi.reading import Rules
 from simulator.strapi.schema import Collection, Kind, Relation
 from simulator.strapi.tables import Entry, Tables
 

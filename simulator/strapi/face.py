@@ -6,10 +6,12 @@ from typing import Any
 
 from simulator.answers import json_answer
 from simulator.server import Answer, Request
-from simulator.strapi import queries
 from simulator.strapi.bodies import Body, apply_wishes, read_body
 from simulator.strapi.errors import StrapiError
-from simulator.strapi.queries import Reader, Rules
+from simulator.strapi.filters import matches
+from simulator.strapi.pages import checked_fields, checked_populate, paged, sorted_entries
+from simulator.strapi.query_text import parse_query, values_of
+from simulator.strapi.reading import Reader, Rules
 from simulator.strapi.schema import GAMES, Collection
 from simulator.strapi.tables import Entry, Tables
 
@@ -58,21 +60,21 @@ class Strapi:
         return self._delete(request, collection, reference) if request.method == "DELETE" else _not_allowed()
 
     def _list(self, request: Request, collection: Collection) -> Answer:
-        query = queries.parse_query(request.pairs)
+        query = parse_query(request.pairs)
         reader = self._reader(query)
         filters = query.get("filters", {})
         found = [
             entry
             for entry in self.tables.entries(collection.name)
-            if self._is_shown(entry, query, reader) and queries.matches(entry, filters, reader)
+            if self._is_shown(entry, query, reader) and matches(entry, filters, reader)
         ]
-        ordered = queries.sorted_entries(found, query.get("sort"), reader, turn=self._turn)
-        page, meta = queries.paged(ordered, query.get("pagination"))
+        ordered = sorted_entries(found, query.get("sort"), reader, turn=self._turn)
+        page, meta = paged(ordered, query.get("pagination"))
         shown = [self._shape(entry, query, reader, request) for entry in page]
         return json_answer({"data": shown, "meta": {"pagination": meta}})
 
     def _show(self, request: Request, entry: Entry) -> Answer:
-        query = queries.parse_query(request.pairs)
+        query = parse_query(request.pairs)
         return json_answer({"data": self._shape(entry, query, self._reader(query), request), "meta": {}})
 
     def _create(self, request: Request, collection: Collection) -> Answer:
@@ -116,7 +118,7 @@ class Strapi:
     def _find(self, request: Request, collection: Collection, reference: str) -> Entry:
         if self._rules.is_v5:
             entry = self.tables.find(collection.name, reference)
-            query = queries.parse_query(request.pairs)
+            query = parse_query(request.pairs)
             # A draft is found by id only when drafts are asked for; a write may publish it.
             if entry and request.method == "GET" and not self._is_shown(entry, query, self._reader(query)):
                 entry = None
@@ -144,13 +146,13 @@ class Strapi:
     def _shape(self, entry: Entry, query: dict[str, Any], reader: Reader, request: Request) -> dict[str, Any]:
         """The entry in the version's own form, or a v5 entry in v4's when the header asks for it."""
         collection = entry.collection
-        fields = queries.checked_fields(collection, query.get("fields"), self._rules)
+        fields = checked_fields(collection, query.get("fields"), self._rules)
         names = [*collection.fields, "createdAt", "updatedAt"]
         if self._rules.is_v5 or self.has_drafts:
             names.append("publishedAt")
         attributes = {name: reader.value(entry, name) for name in names if fields is None or name in fields}
         is_wrapped = not self._rules.is_v5 or request.headers.get("strapi-response-format") == "v4"
-        populate = queries.checked_populate(collection, query.get("populate"), self._rules)
+        populate = checked_populate(collection, query.get("populate"), self._rules)
         for name, options in populate.items():
             relation = collection.relations[name]
             others = [
@@ -166,8 +168,8 @@ class Strapi:
 
     def _validation(self, request: Request) -> Answer:
         """The light list of stored games of teams in a window; a route of this CMS's own."""
-        query = queries.parse_query(request.pairs)
-        wanted = set(queries.values_of(query.get("teamIds")))
+        query = parse_query(request.pairs)
+        wanted = set(values_of(query.get("teamIds")))
         first, last = str(query.get("fromDate", ""))[:10], str(query.get("toDate", "9"))[:10]
         games = [
             entry
@@ -177,7 +179,7 @@ class Strapi:
             and wanted & {str(team.number) for team in self._teams(entry)}
         ]
         games.sort(key=lambda entry: entry.number)
-        page, meta = queries.paged(games, query, max_size=_VALIDATION_PAGE_SIZE)
+        page, meta = paged(games, query, max_size=_VALIDATION_PAGE_SIZE)
         shown = [
             {
                 "id": entry.number,

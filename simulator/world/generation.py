@@ -26,6 +26,7 @@ _STATES = {
     "Pacific/Auckland": ("AUK", "New Zealand", 600),
 }
 _SIDES_OF_HOST = 2
+_SPORTS = {"cricket": "Cricket", "afl": "Football"}
 
 
 def build_clubs(seed: int, index: int, plan: AssociationPlan) -> list[Club]:
@@ -48,7 +49,7 @@ def build_association(
         seed=seed,
         index=index,
         id=make_id(seed, "association", index, association=index),
-        name=f"{names.place(index * 5 + 2)} District {plan.sport.title()} Association",
+        name=f"{names.place(index * 5 + 2)} District {_SPORTS[plan.sport]} Association",
         tenant=plan.tenant,
         sport=plan.sport,
         zone=plan.zone,

@@ -1,4 +1,8 @@
-"""The invented world's records. Unlike the service's own they change in place: this is the upstream."""
+"""The invented world's records.
+
+Unlike the service's own they change in place, because this is the upstream; and two
+are the same only if they are one object.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +31,14 @@ class Format(StrEnum):
         return 2 if self is Format.TWO_DAY else 1
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Club:
     id: str
     name: str
     home_association: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Ground:
     """A playing surface and its venue. `is_text` venues send their numbers as text."""
 
@@ -53,7 +57,7 @@ class Ground:
     is_text: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Team:
     id: str
     name: str
@@ -97,13 +101,13 @@ class Score:
     total: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Pool:
     id: str
     name: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Game:
     id: str
     grade: Grade
@@ -135,7 +139,7 @@ class Game:
         return self.home if self.home.id == team_id else self.away
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Round:
     id: str
     number: int
@@ -149,7 +153,7 @@ class Round:
         return f"Round {self.number}"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Grade:
     id: str
     serial: int
@@ -168,7 +172,7 @@ class Grade:
         return not self.is_junior
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Season:
     id: str
     name: str
@@ -194,7 +198,7 @@ class Season:
         return "COMPLETED" if today > self.last_day + timedelta(days=3) else "ACTIVE"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Association:
     seed: int
     index: int
