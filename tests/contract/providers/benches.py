@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from providers.fetcher import Outbound
+from providers.playcricket.plugin import open_source as open_playcricket
 from providers.playhq.plugin import open_source as open_playhq
 from settings.schema import Settings
 from sync.model import Grade, Organisation, OrganisationKind, Season
 from sync.ports import Fixture, Listing, Source
 from tests.provider_server import ProviderServer, Reply
+from tests.unit.providers.playcricket import builders as playcricket
 from tests.unit.providers.playhq import builders as playhq
 
 # Quick retries; a test that waits for a pause sets its own patience.
@@ -35,6 +37,8 @@ class Bench(Protocol):
 
     association: Organisation
     questions: Mapping[str, Question]
+    # Whether a short Retry-After is honoured as such; some providers ask for a minute always.
+    waits_out_short_throttling: bool
 
     def serve(self, server: ProviderServer) -> None:
         """Script a healthy world."""
@@ -44,6 +48,7 @@ class Bench(Protocol):
 
 
 class PlayHQBench:
+    waits_out_short_throttling = True
     association = Organisation(id=playhq.ASSOCIATION_ID, kind=OrganisationKind.ASSOCIATION, provider="playhq")
     season = Season(
         id=playhq.SEASON_ID,
@@ -100,3 +105,103 @@ class PlayHQBench:
 def page(*items: Any, cursor: str | None = None) -> dict[str, Any]:
     """A PlayHQ page; with a cursor more follow."""
     return {"data": list(items), "metadata": {"hasMore": cursor is not None, "nextCursor": cursor}}
+
+
+class PlayCricketBench:
+    waits_out_short_throttling = False
+    year = datetime.now(UTC).year
+    association = Organisation(id="900", kind=OrganisationKind.ASSOCIATION, provider="playcricket")
+    club = Organisation(id="11", kind=OrganisationKind.CLUB, provider="playcricket")
+    season = Season(
+        id=f"900-{year}",
+        name=str(year),
+        status="ACTIVE",
+        competition_id="900",
+        competition_name=None,
+        association_id="900",
+    )
+    division = Grade(id="81000", name="Division 2", season_id=season.id)
+    cup = Grade(id="500", name="Cup", season_id=season.id)
+
+    def __init__(self) -> None:
+        self.questions: Mapping[str, Question] = {
+            "seasons": Question(
+                lambda source: source.fetch_seasons(self.association),
+                self.competitions(self.year, "divisions"),
+            ),
+            "seasons of a club": Question(
+                lambda source: source.fetch_seasons(self.club), self.matches(f"site_id=11&season={self.year}")
+            ),
+            "grades": Question(
+                lambda source: source.fetch_grades(self.season), self.competitions(self.year, "cups")
+            ),
+            "teams": Question(
+                lambda source: source.fetch_teams(self.season), target("competition_teams", "id=81000")
+            ),
+            "fixture": Question(lambda source: source.fetch_fixture(self.division), self.results(2)),
+            "ladders": Question(
+                lambda source: source.fetch_ladders(self.division),
+                target("league_table", "division_id=81000"),
+            ),
+        }
+
+    def competitions(self, year: int, kind: str) -> str:
+        return target("competitions", f"league_id=900&season={year}&competition_type={kind}")
+
+    def matches(self, query: str, page_number: int = 1) -> str:
+        return target("matches", f"{query}&page={page_number}")
+
+    def results(self, page_number: int) -> str:
+        query = f"site_id=900&season={self.year}&division_id=81000&page={page_number}"
+        return target("result_summary", query)
+
+    def serve(self, server: ProviderServer) -> None:
+        nothing = Reply({"competitions": []})
+        server.script(
+            target("league_sites", ""), Reply({"leagues": [{"league_id": 900, "name": "Weald League"}]})
+        )
+        for year in (self.year - 1, self.year, self.year + 1):
+            for kind in ("divisions", "cups"):
+                server.script(self.competitions(year, kind), nothing)
+            server.script(self.matches(f"site_id=11&season={year}"), Reply(pages()))
+        division, cup = {"id": 81000, "name": "Division 2"}, {"id": 500, "name": "Cup"}
+        server.script(self.competitions(self.year, "divisions"), Reply({"competitions": [division]}))
+        server.script(self.competitions(self.year, "cups"), Reply({"competitions": [cup]}))
+        server.script(self.matches(f"site_id=11&season={self.year}"), Reply(pages(playcricket.match())))
+        for competition_id in (81000, 500):
+            entered = [playcricket.competition_team(), playcricket.competition_team(team_id=122)]
+            server.script(
+                target("competition_teams", f"id={competition_id}"), Reply({"competition_teams": entered})
+            )
+        of_division = f"site_id=900&season={self.year}&division_id=81000"
+        of_cup = f"site_id=900&season={self.year}&cup_id=500"
+        server.script(self.matches(of_division), Reply(pages(playcricket.match(), has_next_page=True)))
+        server.script(self.matches(of_division, 2), Reply(pages(playcricket.match(id=2))))
+        server.script(self.results(1), Reply(pages(playcricket.result(), has_next_page="true")))
+        server.script(self.results(2), Reply(pages(playcricket.result(id=3), has_next_page="false")))
+        server.script(self.matches(of_cup), Reply(pages(playcricket.match(id=4))))
+        server.script(target("result_summary", f"{of_cup}&page=1"), Reply(pages()))
+        server.script(
+            target("league_table", "division_id=81000"), Reply({"league_table": [playcricket.table()]})
+        )
+
+    def open(self, server: ProviderServer, outbound: Outbound, *, fresh_after: datetime) -> Source:
+        settings = Settings.model_validate(
+            {
+                "http": HTTP,
+                "providers": {
+                    "playcricket": {"base_url": server.url, "api_token": SECRET, "requests_per_s": 1000}
+                },
+            }
+        )
+        return open_playcricket(settings, outbound, fresh_after=fresh_after, is_urgent=False)
+
+
+def target(endpoint: str, query: str) -> str:
+    """An address of Play-Cricket; its token comes last."""
+    return f"/{endpoint}.json?{query}{'&' if query else ''}api_token={SECRET}"
+
+
+def pages(*items: Any, has_next_page: bool | str = False) -> dict[str, Any]:
+    """A Play-Cricket page."""
+    return {"has_next_page": has_next_page, "data": list(items)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -12,18 +13,24 @@ import pytest
 from providers.fetcher import Outbound
 from sync.errors import CredentialsRejected, NotFound, ProviderUnavailable, RateLimited, UnexpectedResponse
 from sync.ports import Fixture
-from tests.contract.providers.benches import SECRET, Bench, PlayHQBench, Question
+from tests.contract.providers.benches import SECRET, Bench, PlayCricketBench, PlayHQBench, Question
 from tests.provider_server import ProviderServer, Reply
 
-BENCHES: list[Bench] = [PlayHQBench()]
-CASES = [
-    pytest.param(bench, question, id=f"{bench.association.provider}-{name}")
-    for bench in BENCHES
-    for name, question in bench.questions.items()
-]
+BENCHES: list[Bench] = [PlayHQBench(), PlayCricketBench()]
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
-anything = pytest.mark.parametrize(("bench", "question"), CASES)
+
+def cases(benches: Iterable[Bench]) -> pytest.MarkDecorator:
+    """Every question to each of the providers."""
+    values = [
+        pytest.param(bench, question, id=f"{bench.association.provider}-{name}")
+        for bench in benches
+        for name, question in bench.questions.items()
+    ]
+    return pytest.mark.parametrize(("bench", "question"), values)
+
+
+anything = cases(BENCHES)
 
 
 def ask(bench: Bench, question: Question, server: ProviderServer, outbound: Outbound) -> Any:
@@ -73,7 +80,7 @@ def test_answer_that_fails_twice_then_succeeds_changes_nothing(
     assert ask(bench, question, server, outbound) == undisturbed
 
 
-@anything
+@cases(bench for bench in BENCHES if bench.waits_out_short_throttling)
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_short_throttling_changes_nothing(
     bench: Bench, question: Question, server: ProviderServer, outbound: Outbound, form: str
