@@ -29,6 +29,7 @@ from simulator.world.world import World
 @click.option("--etag/--no-etag", default=True, show_default=True)
 @click.option("--latency-ms", default=0.0, show_default=True, help="What every answer takes at least.")
 @click.option("--jitter-ms", default=0.0, show_default=True, help="A random part on top of it.")
+@click.option("--keep-alive-s", type=float, help="Close connections that idle so long; Strapi takes 5.")
 def main(  # noqa: PLR0913  (one parameter an option)
     *,
     host: str,
@@ -42,6 +43,7 @@ def main(  # noqa: PLR0913  (one parameter an option)
     etag: bool,
     latency_ms: float,
     jitter_ms: float,
+    keep_alive_s: float | None,
 ) -> None:
     """Serve invented data in the providers' own wire formats until SIGTERM."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
@@ -50,13 +52,12 @@ def main(  # noqa: PLR0913  (one parameter an option)
     faults = Faults(latency_s=latency_ms / 1000, jitter_s=jitter_ms / 1000)
     simulator = Simulator(world, api_keys=api_keys, sends_etags=etag, faults=faults)
     try:
-        asyncio.run(_serve(simulator, host, port))
+        asyncio.run(_serve(Listener(simulator.handle, simulator.done, keep_alive_s=keep_alive_s), host, port))
     except OSError as error:
         sys.exit(f"simulator: can't listen on {host}:{port}: {error.strerror}; choose another --port, or 0")
 
 
-async def _serve(simulator: Simulator, host: str, port: int) -> None:
-    listener = Listener(simulator.handle, simulator.done)
+async def _serve(listener: Listener, host: str, port: int) -> None:
     bound_host, bound_port = await listener.listen(host, port)
     click.echo(f"simulator listens on http://{bound_host}:{bound_port}")
     stop = asyncio.Event()

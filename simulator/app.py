@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from hashlib import blake2b
 
 from simulator.callbacks import Callbacks, is_callback
 from simulator.chat import POST_MESSAGE, WEBHOOK, Chat
@@ -16,21 +14,12 @@ from simulator.control import PREFIX, Control
 from simulator.faults import Fault, Faults
 from simulator.mishaps import befall
 from simulator.play_cricket import face as play_cricket
+from simulator.playhq.etags import ConditionalPlayHQ
 from simulator.playhq.face import PlayHQ, endpoint_of
 from simulator.quota import Quota
 from simulator.server import Answer, Request
 from simulator.stats import Entry, Stats, masked, without_token
 from simulator.world.world import World
-
-# Encoded answers kept in memory; the oldest are made again.
-_KEPT_BYTES = 128 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    version: int
-    answer: Answer
-    etag: str
 
 
 class Simulator:
@@ -50,7 +39,7 @@ class Simulator:
         self.callbacks = Callbacks()
         self.faults = faults or Faults()
         self.quota = Quota()
-        self._playhq = PlayHQ(world, api_keys)
+        self._playhq = ConditionalPlayHQ(PlayHQ(world, api_keys), sends_etags=sends_etags)
         self._play_cricket = play_cricket.PlayCricket(world)
         self._cms = Cms(world)
         self._control = Control(
@@ -63,9 +52,6 @@ class Simulator:
             faults=self.faults,
             quota=self.quota,
         )
-        self._sends_etags = sends_etags
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._kept_bytes = 0
 
     def handle(self, request: Request) -> Answer:
         if request.path.startswith(PREFIX):
@@ -124,33 +110,7 @@ class Simulator:
         version = version_of(path)
         if version:
             return self._cms.answer(version, request)
-        return self._playhq.refuse(request) or self._conditional(request)
-
-    def _conditional(self, request: Request) -> Answer:
-        """The answer from memory if nothing changed, 304 if the client has it already."""
-        kept = self._keep(request)
-        if not self._sends_etags or kept.answer.status != 200:
-            return kept.answer
-        headers = (("ETag", kept.etag),)
-        if request.headers.get("if-none-match") == kept.etag:
-            return Answer(304, headers=headers)
-        return replace(kept.answer, headers=headers)
-
-    def _keep(self, request: Request) -> _Kept:
-        name = f"{request.headers['x-phq-tenant']} {request.target}"
-        version = self._playhq.version(request)
-        kept = self._kept.get(name)
-        if kept and kept.version == version:
-            self._kept.move_to_end(name)
-            return kept
-        answer = self._playhq.answer(request)
-        fresh = _Kept(version, answer, f'"{blake2b(answer.body, digest_size=8).hexdigest()}"')
-        self._kept[name] = fresh
-        self._kept_bytes += len(answer.body) - (len(kept.answer.body) if kept else 0)
-        while self._kept_bytes > _KEPT_BYTES:
-            _, dropped = self._kept.popitem(last=False)
-            self._kept_bytes -= len(dropped.answer.body)
-        return fresh
+        return self._playhq.answer(request)
 
 
 def _key(request: Request) -> str:

@@ -14,7 +14,7 @@ _START_TIMEOUT_S = 10.0
 
 
 @contextmanager
-def running(simulator: Simulator) -> Iterator[str]:
+def running(simulator: Simulator, *, keep_alive_s: float | None = None) -> Iterator[str]:
     """Serve on a free loopback port until the block ends; gives the address, without a slash.
 
     The simulator's records belong to the thread meanwhile: change them over HTTP.
@@ -25,7 +25,7 @@ def running(simulator: Simulator) -> Iterator[str]:
     stop = asyncio.Event()
 
     async def serve() -> None:
-        listener = Listener(simulator.handle, simulator.done)
+        listener = Listener(simulator.handle, simulator.done, keep_alive_s=keep_alive_s)
         host, port = await listener.listen("127.0.0.1", 0)
         address.append(f"http://{host}:{port}")
         is_listening.set()

@@ -76,11 +76,15 @@ OnDone = Callable[[Request, Answer, float], None]
 
 
 class Listener:
-    """A listening server and the connections it has."""
+    """A listening server and the connections it has.
 
-    def __init__(self, handler: Handler, on_done: OnDone) -> None:
+    `keep_alive_s` is how long an idle connection stays open; None: until the client ends it.
+    """
+
+    def __init__(self, handler: Handler, on_done: OnDone, *, keep_alive_s: float | None = None) -> None:
         self._handler = handler
         self._on_done = on_done
+        self._keep_alive_s = keep_alive_s
         self._connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
 
@@ -90,7 +94,7 @@ class Listener:
         Raises OSError when the address can't be had.
         """
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: _Connection(self._handler, self._on_done, self._connections),
+            lambda: _Connection(self._handler, self._on_done, self._connections, self._keep_alive_s),
             host,
             port,
             backlog=2048,
@@ -110,10 +114,18 @@ class Listener:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, handler: Handler, on_done: OnDone, connections: set[_Connection]) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        on_done: OnDone,
+        connections: set[_Connection],
+        keep_alive_s: float | None,
+    ) -> None:
         self._handler = handler
         self._on_done = on_done
         self._connections = connections
+        self._keep_alive_s = keep_alive_s
+        self._idle: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._buffer = bytearray()
         self._is_busy = False
@@ -127,6 +139,8 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._transport = None
         self._connections.discard(self)
+        if self._idle:
+            self._idle.cancel()
 
     def abort(self) -> None:
         if self._transport is not None:
@@ -164,6 +178,8 @@ class _Connection(asyncio.Protocol):
 
     def _answer(self, request: Request) -> None:
         self._is_busy = True
+        if self._idle:
+            self._idle.cancel()
         started = self._loop.time()
         try:
             answer = self._handler(request)
@@ -210,8 +226,10 @@ class _Connection(asyncio.Protocol):
             return
         if request.headers.get("connection", "").lower() == "close":
             self._transport.close()
-        else:
-            self._next()
+            return
+        if self._keep_alive_s is not None:
+            self._idle = self._loop.call_later(self._keep_alive_s, self._transport.close)
+        self._next()
 
     def _reset(self) -> None:
         transport = self._transport

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from simulator.app import Simulator
+from simulator.running import running
 
 
 @pytest.fixture
@@ -56,6 +57,15 @@ def test_slow_answers_drip_and_arrive(http: httpx.Client, listing: str) -> None:
     started = time.monotonic()
     assert http.get(listing).content == whole
     assert time.monotonic() - started >= 0.2
+
+
+def test_idle_connections_are_closed_when_asked(simulator: Simulator, listing: str) -> None:
+    request = f"GET {listing} HTTP/1.1\r\nHost: x\r\nx-api-key: a\r\nx-phq-tenant: ca\r\n\r\n".encode()
+    with running(simulator, keep_alive_s=0.05) as address:
+        url = httpx.URL(address)
+        with socket.create_connection((url.host, url.port or 80), timeout=5) as raw:
+            raw.sendall(request)
+            assert b"".join(iter(lambda: raw.recv(65536), b"")).startswith(b"HTTP/1.1 200 OK")
 
 
 def test_the_log_has_every_request_with_its_time(http: httpx.Client, listing: str) -> None:
