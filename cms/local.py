@@ -98,6 +98,12 @@ class Absences(Protocol):
     def count(self, *, missing: Collection[str], day: date) -> Mapping[str, int]: ...
 
 
+class CmsRefs(Protocol):
+    def find(self, collection: str, key: str) -> str | None: ...
+
+    def save(self, collection: str, key: str, ref: str) -> None: ...
+
+
 class LocalStores(Protocol):
     @property
     def accounts(self) -> Accounts: ...
@@ -113,3 +119,6 @@ class LocalStores(Protocol):
 
     @property
     def absences(self) -> Absences: ...
+
+    @property
+    def cms_refs(self) -> CmsRefs: ...

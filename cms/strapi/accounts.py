@@ -12,7 +12,7 @@ from typing import Any
 
 from cms.local import LocalStores
 from cms.strapi.client import StrapiClient, address_end
-from cms.strapi.entries import Entry
+from cms.strapi.entries import Entry, Version
 from cms.strapi.formats import short_code
 from sync.errors import InvalidRequest, NotFound
 from sync.model import Account, Organisation, OrganisationKind
@@ -36,7 +36,7 @@ class Accounts:
         Raises NotFound, and InvalidRequest for an account whose organisation is not clear.
         """
         try:
-            entry = self._client.find_by_id(_COLLECTION, account_id, [*_RELATIONS.values(), _TYPE])
+            entry = self._find(account_id, [*_RELATIONS.values(), _TYPE])
         except NotFound:
             return self._stores.accounts.find(account_id)
         kind, organisation = _organisation_of(entry, account_id)
@@ -52,7 +52,7 @@ class Accounts:
         """Raises NotFound."""
         flags = {"isSetup": is_setup, "isUpdating": is_updating}
         try:
-            entry = self._client.find_by_id(_COLLECTION, account_id)
+            entry = self._find(account_id)
         except NotFound:
             self._stores.accounts.set_flags(account_id, is_setup=is_setup, is_updating=is_updating)
             return
@@ -63,6 +63,16 @@ class Accounts:
         }
         if wanted:
             self._client.update(_COLLECTION, entry.ref, wanted)
+
+    def _find(self, account_id: int, relations: Sequence[str] = ()) -> Entry:
+        # With drafts, v5 gives a row a new number at each write: the first one is what people know.
+        known = self._stores.cms_refs.find(_COLLECTION, str(account_id))
+        if known is not None:
+            return self._client.find_by_ref(_COLLECTION, known, relations)
+        entry = self._client.find_by_id(_COLLECTION, account_id, relations)
+        if entry.version is Version.V5:
+            self._stores.cms_refs.save(_COLLECTION, str(account_id), entry.ref)
+        return entry
 
     def _identify(self, kind: OrganisationKind, entry: Entry, account_id: int) -> Organisation:
         code = _code(entry)

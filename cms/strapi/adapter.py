@@ -57,6 +57,10 @@ class StrapiCms:
         self._club_links = ClubLinks(client)
         self._sports: dict[str, str | None] = {}
 
+    def close(self) -> None:
+        """Close the connections to the CMS."""
+        self._client.close()
+
     def find_account(self, account_id: int) -> Account:
         return self._accounts.find(account_id)
 
@@ -261,6 +265,6 @@ def _action(change: Change, result: Result) -> Action:
     """What was done in the CMS: a row that was there before is updated, whoever made it."""
     if result is Done.CREATED and change.action is Action.UPDATED:
         return Action.CREATED
-    if result is Done.UPDATED and change.action is Action.CREATED:
+    if result is Done.UPDATED and change.action is Action.CREATED and change.kind is not RecordKind.LADDER:
         return Action.UPDATED
     return change.action

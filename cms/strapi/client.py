@@ -51,6 +51,9 @@ class StrapiClient:
         self._http = http
         self.version = version
 
+    def close(self) -> None:
+        self._http.close()
+
     def find_by_id(self, collection: str, number: int, relations: Sequence[str] = ()) -> Entry:
         """By the number that people know; in v5 the path takes only documentIds. Raises NotFound."""
         query = [("filters[id][$eq]", str(number)), *populated(relations)]
@@ -58,6 +61,11 @@ class StrapiClient:
         if not found:
             raise NotFound(f"the CMS has no {collection} {number}")
         return found[0]
+
+    def find_by_ref(self, collection: str, ref: str, relations: Sequence[str] = ()) -> Entry:
+        """By the reference that the version's addresses take. Raises NotFound."""
+        answer = self._send("GET", f"{collection}/{ref}", query=populated(relations))
+        return self._entry(answer, f"find {collection}", relations)
 
     def find_by_keys(
         self, collection: str, field: str, keys: Sequence[str], relations: Sequence[str] = ()
@@ -140,11 +148,11 @@ class StrapiClient:
                 break
         raise UnexpectedResponse(f"the CMS's pages of {collection} do not add up to its total")
 
-    def _entry(self, answer: httpx.Response, operation: str) -> Entry:
+    def _entry(self, answer: httpx.Response, operation: str, relations: Sequence[str] = ()) -> Entry:
         content = self._json(answer)
         if not isinstance(content, Mapping):
             raise UnexpectedResponse(f"{operation}: the CMS answered no entry")
-        entry = read_entry(content.get("data"))
+        entry = read_entry(content.get("data"), relations)
         self._learn(entry)
         return entry
 

@@ -11,6 +11,7 @@ from stores.sql.accounts import Accounts
 from stores.sql.audit import AuditLog
 from stores.sql.batches import Batches
 from stores.sql.changes import Changes
+from stores.sql.cms_refs import CmsRefs
 from stores.sql.deliveries import Deliveries
 from stores.sql.export import Exports
 from stores.sql.mirror import Mirror
@@ -32,6 +33,7 @@ class SqlStores:
     deliveries: Deliveries
     audit: AuditLog
     exports: Exports
+    cms_refs: CmsRefs
 
 
 def open_stores(engine: Engine, clock: Clock) -> SqlStores:
@@ -48,4 +50,5 @@ def open_stores(engine: Engine, clock: Clock) -> SqlStores:
         deliveries=Deliveries(engine, clock),
         audit=AuditLog(engine, clock),
         exports=Exports(engine),
+        cms_refs=CmsRefs(engine),
     )

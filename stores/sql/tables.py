@@ -299,3 +299,11 @@ tokens = Table(
     Column("revoked_at", Utc),
     Index(None, "parent_id"),
 )
+
+cms_refs = Table(
+    "cms_refs",
+    metadata,
+    Column("collection", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    _required("ref", Text),
+)

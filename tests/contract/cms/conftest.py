@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from cms.embedded.plugin import open_cms
-from cms.registry import CmsContext
-from settings.schema import CmsSettings
+from cms.registry import CmsContext, open_cms
+from cms.strapi.adapter import StrapiCms
+from settings.schema import CmsSettings, StrapiSettings
+from simulator.strapi.face import Strapi
 from stores.sql.accounts import NewAccount
 from stores.sql.stores import open_stores
 from sync.model import Account, Organisation, OrganisationKind
 from sync.ports import Cms
 from tests.fakes import FakeCms
+from tests.strapi_server import TOKEN, StrapiServer, serving
 
 NOW = datetime(2031, 10, 20, 9, 30, tzinfo=UTC)
 CLUB = Organisation(
@@ -31,21 +36,47 @@ class FixedClock:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A CMS to be tested; `add_account` makes an account of a club as its owners do."""
+    """A CMS to be tested; `add_account` makes an account of a club as its owners do.
+
+    `many` records need several of its statements or requests.
+    """
 
     cms: Cms
     add_account: Callable[[], int]
+    many: int = 2500
+
+
+# Each bench gets a copy.
+STRAPIS = {
+    "strapi_v4": Strapi(4),
+    "strapi_v4_lenient": Strapi(4, is_lenient=True),
+    "strapi_v5": Strapi(5),
+    "strapi_v5_with_drafts": Strapi(5, has_drafts=True),
+}
 
 
 @pytest.fixture(
-    params=["embedded_on_sqlite", pytest.param("embedded_on_postgres", marks=pytest.mark.postgres), "fake"]
+    params=[
+        "embedded_on_sqlite",
+        pytest.param("embedded_on_postgres", marks=pytest.mark.postgres),
+        "fake",
+        *STRAPIS,
+    ]
 )
-def bench(request: pytest.FixtureRequest) -> Bench:
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """Each CMS, empty."""
     name: str = request.param
     if name == "fake":
-        return _fake()
-    return _embedded(request.getfixturevalue(name.replace("embedded_on_", "") + "_engine"))
+        yield _fake()
+    elif name in STRAPIS:
+        face = copy.deepcopy(STRAPIS[name])
+        with serving(face) as strapi:
+            bench = _strapi(strapi, request.getfixturevalue("sqlite_engine"))
+            assert isinstance(bench.cms, StrapiCms)
+            with closing(bench.cms):
+                yield bench
+    else:
+        yield _embedded(request.getfixturevalue(name.replace("embedded_on_", "") + "_engine"))
 
 
 @pytest.fixture
@@ -65,6 +96,20 @@ def _embedded(engine: Engine) -> Bench:
     )
     cms = open_cms(CmsContext(settings=CmsSettings(), stores=stores, clock=clock))
     return Bench(cms, lambda: stores.accounts.add(club).id)
+
+
+def _strapi(strapi: StrapiServer, engine: Engine) -> Bench:
+    clock = FixedClock()
+    stores = open_stores(engine, clock)
+    # Strapi knows short codes only.
+    stores.organisations.save(CLUB)
+    strapi.add("associations", Name="Harbour", href="https://example.test/org/association-1", Sport="Cricket")
+    club = strapi.add("clubs", Name="Hawks", PlayHQID=CLUB.id, Sport="Cricket")
+    settings = CmsSettings(
+        kind="strapi", strapi=StrapiSettings(base_url=strapi.base_url, token=SecretStr(TOKEN))
+    )
+    cms = open_cms(CmsContext(settings=settings, stores=stores, clock=clock))
+    return Bench(cms, lambda: strapi.add("accounts", FirstName="Hawks", clubs=[club]).number, many=120)
 
 
 def _fake() -> Bench:

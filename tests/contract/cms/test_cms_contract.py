@@ -248,8 +248,8 @@ def test_listing_that_lacks_nothing_answers_nothing(cms: Cms) -> None:
     assert not cms.record_absences("grade-1", missing=[], present=["game-1"], day=DAY)
 
 
-def test_big_grade_is_written_and_read_whole(filled: Cms) -> None:
-    games = {f"g{number}": game(f"g{number}") for number in range(2500)}
+def test_big_grade_is_written_and_read_whole(bench: Bench, filled: Cms) -> None:
+    games = {f"g{number}": game(f"g{number}") for number in range(bench.many)}
     apply(filled, *map(created, games.values()))
 
     assert filled.find_games(games) == games
