@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 
 from brokers import embedded
 from brokers.chain import open_sender
@@ -20,21 +23,27 @@ from scheduler.service import Chore, Service
 from scheduler.ticker import Ticker
 from settings import logs
 from settings.loader import load
+from settings.reload import Reloader
 from settings.schema import Settings
 from stores.redis.batches import Batches as BatchStore
 from stores.redis.leadership import Leadership
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_process
 from stores.redis.schedule import Schedule
+from stores.redis.versions import open_reloader
 from stores.sql.accounts import AccountFilter
 from stores.sql.engine import open_engine
 from stores.sql.stores import open_stores
 from sync.clock import SystemClock
-from sync.errors import ConfigurationError, SyncError
+from sync.errors import ConfigurationError, StoreUnavailable, SyncError
 
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
 # A dead worker's messages run again within seconds even where no other worker lives.
 RECOVER_EVERY_S = 2.0
+RETRY_EVERY_S = 1.0
+LOOK_EVERY_S = 0.5
+
+log = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -62,13 +71,20 @@ def main() -> int:
 
 def _serve(settings: Settings, redis_url: str) -> None:
     clock, namespace = SystemClock(), settings.redis.namespace
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stopping.set())
+    client = open_client(redis_url, max_connections=settings.redis.max_connections)
+    process = describe_process("scheduler", clock)
+    reloader = _wait_for_redis(lambda: open_reloader(client, namespace, process.id, clock.now), stopping)
+    if reloader is None:
+        return
+    settings = reloader.in_force.loaded.settings
     engine = open_engine(settings.database_url, busy_timeout_s=settings.database.busy_timeout_s)
     stores = open_stores(engine, clock)
-    client = open_client(redis_url, max_connections=settings.redis.max_connections)
     broker = open_sender(redis_url, namespace=namespace, audit_log=stores.audit)
     publisher = Publisher(broker, runs=stores.runs, presets=settings.presets.keys(), clock=clock)
     schedule, batch_store = Schedule(client, namespace), BatchStore(client, namespace)
-    process = describe_process("scheduler", clock)
     leader = Leader(
         Leadership(client, namespace),
         process.id,
@@ -88,23 +104,48 @@ def _serve(settings: Settings, redis_url: str) -> None:
     # Not a chore of whoever leads: several may read, and an entry then starts within milliseconds.
     inbox = Inbox(broker, publisher, runs=stores.runs)
     reader = threading.Thread(target=inbox.run, name="inbox", daemon=True)
-    heartbeat = Heartbeat(Registry(client, namespace, clock), lambda: process, every_s=BEAT_EVERY_S)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stopping.set())
+    heartbeat = Heartbeat(
+        Registry(client, namespace, clock),
+        lambda: replace(process, config_version=reloader.in_force.number),
+        every_s=BEAT_EVERY_S,
+    )
+    _follow(reloader, service)
+    reloading = threading.Thread(target=reloader.run, args=[stopping], name="reloader", daemon=True)
     heartbeat.start()
     service.start(settings.scheduler)
     reader.start()
+    reloading.start()
     try:
-        stopping.wait()
+        # A signal that comes just before a wait does not end it, so no wait is for ever.
+        while not stopping.wait(LOOK_EVERY_S):
+            pass
     finally:
         inbox.stop()
         service.stop()
         reader.join()
+        reloading.join()
         heartbeat.stop()
         broker.close()
         client.close()
         engine.dispose()
+
+
+def _follow(reloader: Reloader, service: Service) -> None:
+    reloader.subscribe("logging", apply=logs.set_up)
+    reloader.subscribe("scheduler.entries", apply=lambda settings: service.apply(settings.scheduler))
+    reloader.subscribe("providers", "cms", "sync", "http", "notifications", "worker", "web", apply=None)
+    signal.signal(signal.SIGHUP, lambda _number, _frame: reloader.ask())
+
+
+def _wait_for_redis(open_it: Callable[[], Reloader], stopping: threading.Event) -> Reloader | None:
+    """Try until Redis answers; None when the process is to stop before that."""
+    while not stopping.is_set():
+        try:
+            return open_it()
+        except StoreUnavailable as error:
+            log.warning("waiting_for_redis", extra={"reason": str(error)})
+            stopping.wait(RETRY_EVERY_S)
+    return None
 
 
 if __name__ == "__main__":

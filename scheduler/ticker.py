@@ -55,6 +55,7 @@ class _Position:
     definition: str
     cursor: datetime
     pending: datetime | None
+    foretold: datetime | None = None  # the cursor whose next tick was told last
 
 
 class Ticker:
@@ -121,6 +122,10 @@ class Ticker:
             claim = self._claim(entry, tick, position)
             if claim is Claim.TAKEN and not self._carry_out(entry, tick, position):
                 return
+        if position.foretold != position.cursor:
+            following = entry.next_tick(position.cursor)
+            self._schedule.foretell(entry.id, following.due_at if following else None)
+            position.foretold = position.cursor
 
     def _claim(self, entry: Entry, tick: Tick, position: _Position) -> Claim:
         claim = self._schedule.claim(entry.id, entry.definition, tick.at, owner=self._leader.owner)

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from settings import schema_tree
 from settings.loader import InvalidSettings, Loaded
 from settings.schema import Settings
-from settings.versions import History, Load, Version
+from settings.versions import History, Version
 from sync.errors import SyncError
 
 log = logging.getLogger(__name__)
@@ -50,12 +50,6 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Somebody who takes over new settings while running.
-
-    `prefixes` are sections or keys, as `logging` or `scheduler.entries`. `apply` gets the new
-    settings when one of them changed; None for what this process does not use at all.
-    """
-
     prefixes: tuple[str, ...]
     apply: Callable[[Settings], None] | None
 
@@ -72,36 +66,36 @@ class InForce:
     overrides: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Who reloads: the process by its name in the registry, its settings file, who takes over what."""
-
-    process: str
-    file: Path | None
-    subscriptions: tuple[Subscription, ...]
-
-
 class Reloader:
-    """Holds what is in force in this process."""
+    """Holds what is in force in this process, which the registry knows as `process`."""
 
     def __init__(
-        self, load: Load, history: History, store: Store, part: Part, now: Callable[[], datetime]
+        self, history: History, store: Store, process: str, file: Path | None, now: Callable[[], datetime]
     ) -> None:
         """Loads for the first time. Raises InvalidSettings and StoreUnavailable."""
-        self._load = load
         self._history = history
         self._store = store
-        self._part = part
+        self._process = process
+        self._file = file
         self._now = now
         self._asked = threading.Event()
-        self._seen_file = _file_state(part.file)
+        self._subscriptions: list[Subscription] = []
+        self._seen_file = _file_state(file)
         newest = store.newest()
         overrides = newest.overrides if newest else {}
-        loaded = load(overrides)
-        version = history.enrol(loaded, overrides, author=part.process, reason="started with these settings")
+        loaded = history.load(overrides)
+        version = history.enrol(loaded, overrides, author=process, reason="started with these settings")
         self.in_force = InForce(loaded, version.number, overrides)
         self._seen_number = max(version.number, newest.number if newest else 0)
         self._acknowledge(version.number)
+
+    def subscribe(self, *prefixes: str, apply: Callable[[Settings], None] | None) -> None:
+        """Call `apply` with the new settings whenever one below the prefixes changed.
+
+        Prefixes are sections or keys, as `logging` or `scheduler.entries`. None says that this
+        process does not use them. Changes that nobody subscribed to need a restart.
+        """
+        self._subscriptions.append(Subscription(prefixes, apply))
 
     def ask(self) -> None:
         """Reload at the next look, whatever changed; safe in a signal handler."""
@@ -112,7 +106,7 @@ class Reloader:
 
         Raises StoreUnavailable; then the next look tries again.
         """
-        file, number = _file_state(self._part.file), self._store.newest_number()
+        file, number = _file_state(self._file), self._store.newest_number()
         if (file, number) == (self._seen_file, self._seen_number) and not self._asked.is_set():
             return
         self._asked.clear()
@@ -134,26 +128,24 @@ class Reloader:
         number = newest.number if newest else 0
         before = self.in_force
         try:
-            loaded = self._load(overrides)
+            loaded = self._history.load(overrides)
         except InvalidSettings as error:
             log.error("settings_refused", extra={"reason": str(error)})  # noqa: TRY400  the text says it all
             self._acknowledge(number, reason=str(error))
             return
         if overrides == before.overrides:
             reason = "its file changed" if loaded.fingerprint != before.loaded.fingerprint else "reloaded"
-            number = self._history.enrol(loaded, overrides, author=self._part.process, reason=reason).number
+            number = self._history.enrol(loaded, overrides, author=self._process, reason=reason).number
         changed = _changed_keys(before.loaded, loaded)
         self.in_force = InForce(loaded, number, overrides)
         failures = self._apply(changed)
-        restart_for = tuple(
-            key for key in changed if not any(one.covers(key) for one in self._part.subscriptions)
-        )
+        restart_for = tuple(key for key in changed if not any(one.covers(key) for one in self._subscriptions))
         log.info("settings_reloaded", extra={"version": number, "changed": list(changed)})
         self._acknowledge(number, reason="; ".join(failures) or None, restart_for=restart_for)
 
     def _apply(self, changed: Collection[str]) -> list[str]:
         failures = []
-        for subscription in self._part.subscriptions:
+        for subscription in self._subscriptions:
             if subscription.apply is None or not any(subscription.covers(key) for key in changed):
                 continue
             try:
@@ -169,7 +161,7 @@ class Reloader:
     ) -> None:
         self._store.acknowledge(
             Acknowledgement(
-                process=self._part.process,
+                process=self._process,
                 version=number,
                 is_accepted=reason is None,
                 at=self._now(),

@@ -81,7 +81,7 @@ class History:
 
     def __init__(self, versions: Versions, load: Load, now: Callable[[], datetime]) -> None:
         self._versions = versions
-        self._load = load
+        self.load = load
         self._now = now
 
     def enrol(self, loaded: Loaded, overrides: Mapping[str, Any], *, author: str, reason: str) -> Version:
@@ -150,7 +150,7 @@ class History:
         return newest
 
     def _overrides_for(self, wanted: Version) -> dict[str, Any]:
-        beneath = version_values(self._load({}).settings)
+        beneath = version_values(self.load({}).settings)
         return {
             key: value
             for key, value in wanted.values.items()
@@ -160,7 +160,7 @@ class History:
     def _validated(
         self, newest: Version | None, overrides: Mapping[str, Any], *, author: str, reason: str
     ) -> Version:
-        loaded = self._load(overrides)
+        loaded = self.load(overrides)
         # As they were validated: text from a command line has become numbers and lists.
         values = version_values(loaded.settings)
         plain = {key: values.get(key, value) for key, value in overrides.items()}

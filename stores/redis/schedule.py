@@ -89,8 +89,12 @@ class TickResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EntryState(msgspec.Struct, frozen=True, kw_only=True):
-    """`definition` is that of the trigger under which `cursor_at`, the last claimed tick, was computed."""
+    """`definition` is that of the trigger under which `cursor_at`, the last claimed tick, was computed.
 
+    `next_at` is when the tick after it is due, None when there is none.
+    """
+
+    next_at: datetime | None = None
     cursor_at: datetime | None = None
     definition: str = ""
     pending_at: datetime | None = None
@@ -124,6 +128,7 @@ class Schedule:
         self._results = prefix + "results"
         self._failures = prefix + "failures"
         self._asked = prefix + "asked"
+        self._next = prefix + "next"
         self._claim = client.register_script(_CLAIM)
         self._settle = client.register_script(_SETTLE)
         self._begin = client.register_script(_BEGIN)
@@ -131,12 +136,14 @@ class Schedule:
     def states(self) -> Mapping[str, EntryState]:
         """What is known of each entry that ever had a tick or a pause."""
         with answering(), self._client.pipeline(transaction=False) as pipeline:
-            for key in (self._cursors, self._pending, self._paused, self._failures, self._results):
+            keys = (self._cursors, self._pending, self._paused, self._failures, self._results, self._next)
+            for key in keys:
                 pipeline.hgetall(key)
             tables: list[dict[bytes, bytes]] = pipeline.execute()
-        cursors, pending, paused, failures, results = tables
+        cursors, pending, paused, failures, results, following = tables
         return {
             entry.decode(): EntryState(
+                next_at=_time(following[entry]) if entry in following else None,
                 cursor_at=_read_cursor(cursors[entry])[0] if entry in cursors else None,
                 definition=_read_cursor(cursors[entry])[1] if entry in cursors else "",
                 pending_at=_time(pending[entry]) if entry in pending else None,
@@ -184,6 +191,14 @@ class Schedule:
         with answering():
             keys = [self._leader, self._cursors, self._pending]
             self._begin(keys=keys, args=[owner, entry_id, _milliseconds(at), definition])
+
+    def foretell(self, entry_id: str, at: datetime | None) -> None:
+        """Say when the entry's next tick is due, for people to read."""
+        with answering():
+            if at is None:
+                self._client.hdel(self._next, entry_id)
+            else:
+                self._client.hset(self._next, entry_id, str(_milliseconds(at)))
 
     def claim(self, entry_id: str, definition: str, at: datetime, *, owner: str) -> Claim:
         """Take the tick for sending; earlier ones of the entry can no longer be claimed."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import redis
 
-from settings.reload import Acknowledgement
-from settings.versions import Version, VersionConflict
+from settings.layers import CONFIG_VARIABLE
+from settings.loader import load
+from settings.reload import Acknowledgement, Reloader
+from settings.versions import History, Version, VersionConflict
 from stores.redis.errors import answering
 from sync.errors import NotFound
 
@@ -27,6 +31,21 @@ return 1
 
 # What a process said that has not spoken since is no news of a living one.
 ACKNOWLEDGEMENT_LIFETIME = timedelta(days=1)
+
+
+def open_reloader(client: redis.Redis, namespace: str, process: str, now: Callable[[], datetime]) -> Reloader:
+    """What keeps the settings of a process up to date; it has loaded them under their version.
+
+    Raises InvalidSettings and StoreUnavailable.
+    """
+    versions = RedisVersions(client, namespace)
+    path = os.environ.get(CONFIG_VARIABLE)
+    return Reloader(open_history(versions, now), versions, process, Path(path) if path else None, now)
+
+
+def open_history(versions: RedisVersions, now: Callable[[], datetime]) -> History:
+    """The versions beside the layers that this process loads."""
+    return History(versions, lambda overrides: load(overrides=overrides), now)
 
 
 class RedisVersions:

@@ -73,7 +73,9 @@ def minutes(recorder: Recorder) -> list[int]:
     return [at.minute for at in recorder.sent]
 
 
-def test_a_new_entry_begins_with_its_next_tick(start: Start, recorder: Recorder, clock: FakeClock) -> None:
+def test_a_new_entry_begins_with_its_next_tick(
+    start: Start, recorder: Recorder, clock: FakeClock, schedule: Schedule
+) -> None:
     _, ticker = start("a", recorder)
     ticker.sweep(entry())
     assert minutes(recorder) == [1]  # sent ahead, as it is due within two leases
@@ -82,6 +84,7 @@ def test_a_new_entry_begins_with_its_next_tick(start: Start, recorder: Recorder,
         ticker.sweep(entry())
         ticker.sweep(entry())
     assert minutes(recorder) == [1, 2, 3, 4]
+    assert schedule.states()["checks"].next_at == datetime(2026, 11, 23, 12, 5, tzinfo=UTC)
 
 
 def test_only_the_leader_sends(start: Start, recorder: Recorder) -> None:

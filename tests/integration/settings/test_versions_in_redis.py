@@ -8,8 +8,12 @@ import redis
 
 from settings.loader import load
 from settings.reload import Acknowledgement
-from settings.versions import History, Version, VersionConflict
-from stores.redis.versions import ACKNOWLEDGEMENT_LIFETIME, RedisVersions
+from settings.versions import Version, VersionConflict
+from stores.redis.versions import (
+    ACKNOWLEDGEMENT_LIFETIME,
+    RedisVersions,
+    open_history,
+)
 from sync.errors import NotFound
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -53,8 +57,8 @@ def test_a_number_is_given_once_and_none_is_left_out(versions: RedisVersions) ->
 
 def test_processes_that_start_together_agree_on_one_version(versions: RedisVersions) -> None:
     def start(name: int) -> int:
-        history = History(versions, lambda overrides: load({}, overrides=overrides), lambda: AT)
-        return history.enrol(load({}), {}, author=str(name), reason="started").number
+        history = open_history(versions, lambda: AT)
+        return history.enrol(load(), {}, author=str(name), reason="started").number
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(start, range(8))) == {1}

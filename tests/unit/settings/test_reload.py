@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from settings.loader import load
-from settings.reload import Part, Reloader, Subscription
+from settings.reload import Reloader
 from settings.schema import Settings
 from settings.versions import History
 from tests.unit.settings.fakes import FakeVersions
@@ -23,17 +23,9 @@ class Process:
         self.applied: list[Settings] = []
         self.fault: Exception | None = None
         self.history = History(versions, lambda overrides: load(environ, overrides=overrides), lambda: AT)
-        subscriptions = (
-            Subscription(("logging", "sync"), self.take_over),
-            Subscription(("scheduler",), None),
-        )
-        self.reloader = Reloader(
-            lambda overrides: load(environ, overrides=overrides),
-            self.history,
-            versions,
-            Part(name, file, subscriptions),
-            lambda: AT,
-        )
+        self.reloader = Reloader(self.history, versions, name, file, lambda: AT)
+        self.reloader.subscribe("logging", "sync", apply=self.take_over)
+        self.reloader.subscribe("scheduler", apply=None)
 
     def take_over(self, settings: Settings) -> None:
         if self.fault:
