@@ -104,7 +104,7 @@ class QueueConsumer(Consumer):
 
     def _start(self) -> None:
         if self._heartbeat is None:
-            self._heartbeat = Heartbeat(self._process, lambda: {"queues": self._queue})
+            self._heartbeat = Heartbeat(self._process)
             self._heartbeat.start()
         self._heartbeat.loop_is_alive()
         if self._must_resync:

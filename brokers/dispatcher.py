@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from dramatiq.errors import ActorNotFound, DecodeError
 from dramatiq.logging import get_logger
 
-from brokers.connection import REDIS_ERRORS, Argument
+from brokers.connection import REDIS_ERRORS
 from brokers.delivery import Delivery
 from brokers.heartbeat import Heartbeat
 from brokers.process import LONGEST_DOZE_S, Lent, Process, Settled
@@ -118,7 +118,7 @@ class Dispatcher:
         self._broker = broker
         self._worker = worker
         self._process = process
-        self.heartbeat = Heartbeat(process, self._record, hung_after_s=hung_after_s)
+        self.heartbeat = Heartbeat(process, hung_after_s=hung_after_s)
         self._queues: tuple[str, ...] = ()
         # By id and fetch: a retry without delay may be here before its first delivery is settled.
         self._held: dict[tuple[str, int], Delivery] = {}
@@ -300,21 +300,13 @@ class Dispatcher:
             self._exchange(0)
 
     def _drop_if_lost(self) -> None:
-        """After the lease was lost, others run what was held here: do not start it as well."""
+        """After the lease was over for a while, others may run what was held here: start none of it."""
         if self.heartbeat.lost_leases == self._losses:
             return
         self._losses = self.heartbeat.lost_leases
-        while True:
-            try:
+        with suppress(queue.Empty):
+            while True:
                 delivery = self.slots.get_nowait()
-            except queue.Empty:
-                break
-            self._held.pop(delivery.key, None)
-            self.slots.task_done()
-
-    def _record(self) -> dict[str, Argument]:
-        return {
-            "queues": " ".join(self._queues),
-            "threads": self._worker.worker_threads,
-            "running": len(self._held),
-        }
+                self._held.pop(delivery.key, None)
+                self.slots.task_done()
+        self._must_resync = True  # hands back what nobody took over

@@ -7,10 +7,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from brokers.connection import REDIS_ERRORS, Argument
+from brokers.connection import REDIS_ERRORS
 from brokers.process import Process
 
 BEAT_S = 2.0
@@ -19,21 +19,12 @@ HUNG_AFTER_S = 120.0
 
 
 class Heartbeat:
-    """Beats until closed, or until the process's loop hangs.
-
-    `record` is asked before each beat for what the process says of itself.
-    """
+    """Beats until closed, or until the process's loop hangs; recovers what dead processes held."""
 
     def __init__(
-        self,
-        process: Process,
-        record: Callable[[], Mapping[str, Argument]],
-        *,
-        beat_s: float = BEAT_S,
-        hung_after_s: float = HUNG_AFTER_S,
+        self, process: Process, *, beat_s: float = BEAT_S, hung_after_s: float = HUNG_AFTER_S
     ) -> None:
         self._process = process
-        self._record = record
         self._beat_s = beat_s
         self.hung_after_s = hung_after_s
         self._alive_at = time.monotonic()
@@ -65,7 +56,8 @@ class Heartbeat:
 
     def _beat_once(self) -> None:
         try:
-            orders = self._process.beat(self._record())
+            orders = self._process.beat()
+            self._process.recover_others()
         except REDIS_ERRORS:
             return  # the next beat may find Redis again; until then the lease runs on
         self.is_quiet = orders.is_quiet

@@ -107,13 +107,16 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """A worker process; its lease ends in `lease_left_s` unless it beats."""
+    """A worker process; its lease ends in `lease_left_s` unless it beats.
+
+    `record`: host, pid, threads, started_at_s.
+    """
 
     process: str
     lease_left_s: float
     is_quiet: bool
     is_stopping: bool
-    record: Mapping[str, str] = field(default_factory=dict)
+    record: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Operations:
@@ -267,20 +270,18 @@ class Operations:
         return sorted(running, key=lambda one: one.since_s)
 
     def workers(self) -> list[WorkerState]:
-        now_ms = self._clock() * 1000
+        """Every worker process whose lease lasts, or is over but not yet noticed."""
+        names = sorted(_text(name) for name in self._client.smembers(f"{self._key}:processes"))
+        with self._client.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.get(f"{self._key}:process:{name}")
+                pipe.pttl(f"{self._key}:process:{name}")
+            found = pipe.execute()
         workers = []
-        for name, ends_ms in self._client.zrange(f"{self._key}:processes", 0, -1, withscores=True):
-            record = self._client.hgetall(f"{self._key}:process:{_text(name)}")
-            texts = {_text(key): _text(value) for key, value in record.items()}
-            workers.append(
-                WorkerState(
-                    process=_text(name),
-                    lease_left_s=(ends_ms - now_ms) / 1000,
-                    is_quiet=texts.pop("quiet", "") == "1",
-                    is_stopping=texts.pop("stop", "") == "1",
-                    record=texts,
-                )
-            )
+        for name, record, left_ms in zip(names, found[::2], found[1::2], strict=True):
+            facts = json.loads(record) if record else {"quiet": False, "stop": False}
+            is_quiet, is_stopping = facts.pop("quiet"), facts.pop("stop")
+            workers.append(WorkerState(name, max(left_ms, 0) / 1000, is_quiet, is_stopping, facts))
         return workers
 
     def quiet(self, process: str, *, is_quiet: bool = True) -> bool:
@@ -357,10 +358,14 @@ class Operations:
         return letters
 
     def _order(self, process: str, order: str, *, is_set: bool) -> bool:
-        if self._client.zscore(f"{self._key}:processes", process) is None:
+        name = f"{self._key}:process:{process}"
+        record = self._client.get(name)
+        if record is None:
             return False
-        self._client.hset(f"{self._key}:process:{process}", order, "1" if is_set else "0")
-        return True
+        # The process itself only extends the lease, so nothing is overwritten.
+        return bool(
+            self._client.set(name, json.dumps({**json.loads(record), order: is_set}), keepttl=True, xx=True)
+        )
 
     def _wake(self, name: str) -> None:
         self._client.zadd(f"{self._key}:wake:{name}", {"": 0})

@@ -8,6 +8,7 @@ process's next call of lua/work.lua. Keys and places: lua/layout.lua.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,7 +36,7 @@ from brokers.dispatcher import Dispatcher
 from brokers.envelope import ETA_OPTION, LEASE_OPTION, MOST_BIAS, level_of, read_text
 from brokers.heartbeat import HUNG_AFTER_S
 from brokers.process import LEASE_S, Lent, Process, Settled
-from brokers.scripts import BEAT, ENQUEUE, PURGE, SEND_AGAIN, Script
+from brokers.scripts import ENQUEUE, PURGE, RECOVER, SEND_AGAIN, Script
 from brokers.sender import Senders
 
 # A chunk of enqueue_many keeps the server busy for a few milliseconds, not longer.
@@ -90,6 +91,7 @@ class PriorityRedisBroker(Broker):
         self.dial = dialler(self.client, self.key)
         self._senders = Senders(self.dial, self.key)
         self._dispatchers: dict[Worker, Dispatcher] = {}
+        self._suspects: list[bytes] = []
         self._settling = local()
 
     # -- declaring
@@ -238,10 +240,22 @@ class PriorityRedisBroker(Broker):
         for worker, dispatcher in self._dispatchers.items():
             if worker.consumers.get(queue_name) is current_thread():
                 return WorkerConsumer(dispatcher, queue_name, timeout)
-        return QueueConsumer(self, self._new_process(), queue_name, prefetch, timeout)
+        process = self._new_process(threads=0)
+        return QueueConsumer(self, process, queue_name, prefetch, timeout)
 
-    def _new_process(self) -> Process:
-        return Process(self.dial, self.key, lease_s=self.lease_s, most_deaths=self.max_deaths)
+    def _new_process(self, *, threads: int) -> Process:
+        return Process(
+            self.dial,
+            self.key,
+            lease_s=self.lease_s,
+            most_deaths=self.max_deaths,
+            record={
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "threads": threads,
+                "started_at_s": time.time(),
+            },
+        )
 
     def open_delivery(self, lent: Lent) -> Delivery:
         """The message that was lent, with its lease. Raises DecodeError."""
@@ -341,7 +355,9 @@ class PriorityRedisBroker(Broker):
         return self._dispatchers[worker]
 
     def _attach(self, worker: Worker) -> None:
-        dispatcher = Dispatcher(self, worker, self._new_process(), hung_after_s=self.hung_after_s)
+        dispatcher = Dispatcher(
+            self, worker, self._new_process(threads=worker.worker_threads), hung_after_s=self.hung_after_s
+        )
         worker.work_queue = dispatcher.slots  # type: ignore[assignment]
         self._dispatchers[worker] = dispatcher
         dispatcher.start()
@@ -349,8 +365,12 @@ class PriorityRedisBroker(Broker):
     # -- operating
 
     def recover(self) -> int:
-        """Give back the messages of dead worker processes; how many. Workers do it by themselves."""
-        return int(self.ask(BEAT, ("", 0, self.max_deaths))[3])
+        """Give back the messages of worker processes found silent twice, by two calls; how many.
+
+        Workers do it by themselves; this is for when there may be none.
+        """
+        recovered, self._suspects = self.ask(RECOVER, (self.max_deaths, *self._suspects))
+        return int(recovered)
 
     def set_queue_limit(self, queue_name: str, limit: int | None) -> None:
         """At most `limit` messages of the queue run at once, over all workers; None: no limit."""

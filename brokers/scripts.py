@@ -32,7 +32,7 @@ ENQUEUE = _compose("enqueue", works_when_full=False)
 # A leased message that is sent again takes no new room, and must not be lost for lack of it.
 SEND_AGAIN = _compose("enqueue", works_when_full=True)
 WORK = _compose("settle", "work", works_when_full=True)
-BEAT = _compose("settle", "beat", works_when_full=True)
+RECOVER = _compose("settle", "recover", works_when_full=True)
 RETURN = _compose("settle", "return", works_when_full=True)
 PURGE = _compose("purge", works_when_full=True)
 DELETE = _compose("delete", works_when_full=True)

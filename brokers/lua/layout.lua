@@ -19,8 +19,10 @@
 --   {ns}:due                    ZSET  queue by the due time of its first delayed message
 --   {ns}:wake:<queue>           ZSET  one member when an idle process should fetch (BZPOPMIN)
 --   {ns}:unique                 HASH  unique key -> "<queue> <strength> <run> <id>"
---   {ns}:processes              ZSET  worker process by the end of its lease (ms)
---   {ns}:process:<process>      HASH  what the process says of itself; quiet, stop: its orders
+--   {ns}:processes              SET   worker processes
+--   {ns}:process:<process>      STRING JSON: what it says of itself, and its orders; while its
+--                                     lease lasts, which each heartbeat extends
+--   {ns}:untold                 LIST  ids that died with their workers, for a worker to tell of
 --   {ns}:fetches                number of the last fetch; tells one lease of a message from the next
 --   {ns}:sent:<sender>          number of the last call of a sender, to know a repeated call
 --
@@ -159,10 +161,13 @@ local function wait_last(queue, id, level, bias, fair)
     wait_at(queue, id, level, next_turn(queue, level, fair) + bias)
 end
 
+local first_due = {}
+
 local function delay(queue, id, due)
-    local delayed = key(queue, "delayed")
-    redis.call("ZADD", delayed, due, id)
-    if redis.call("ZRANK", delayed, id) == 0 then
+    redis.call("ZADD", key(queue, "delayed"), due, id)
+    first_due[queue] = first_due[queue] or tonumber(redis.call("ZSCORE", ns .. ":due", queue) or math.huge)
+    if due < first_due[queue] then
+        first_due[queue] = due
         redis.call("ZADD", ns .. ":due", due, queue)
         wake(queue) -- an idle process blocks until the first due time it knew of
     end

@@ -12,26 +12,14 @@ for i = 5, #ARGV do
     held[ARGV[i]] = true
 end
 local returned = 0
-for _, queue in ipairs(redis.call("SMEMBERS", ns .. ":queues")) do
-    local leased = redis.call("HGETALL", key(queue, "leased"))
-    for i = 1, #leased, 2 do
-        local id = leased[i]
-        local owner, fetch = string.match(leased[i + 1], "^(%S+) (%S+)")
-        if owner == process and not held[id] then
-            hand_back(queue, id, process, fetch)
-            returned = returned + 1
-        end
+for _, lease in ipairs(leases_of(process)) do
+    if not held[lease.id] then
+        hand_back(lease.queue, lease.id, process, lease.fetch)
+        returned = returned + 1
     end
 end
 if ARGV[4] == "leave" then
-    redis.call("ZREM", ns .. ":processes", process)
-    redis.call("DEL", ns .. ":process:" .. process)
-    -- It may have been woken for a message that it did not fetch any more.
-    for level = 0, 3 do
-        for _, queue in ipairs(redis.call("ZRANGE", ns .. ":ready:" .. level, 0, -1)) do
-            wake(queue)
-        end
-    end
+    forget_process(process)
 end
 save()
 return returned

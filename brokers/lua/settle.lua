@@ -27,4 +27,29 @@ local function hand_back(queue, id, process, fetch)
     end
 end
 
+local function leases_of(process)
+    local leases = {}
+    for _, queue in ipairs(redis.call("SMEMBERS", ns .. ":queues")) do
+        local leased = redis.call("HGETALL", key(queue, "leased"))
+        for i = 1, #leased, 2 do
+            local owner, fetch = string.match(leased[i + 1], "^(%S+) (%S+)")
+            if owner == process then
+                leases[#leases + 1] = { queue = queue, id = leased[i], fetch = fetch }
+            end
+        end
+    end
+    return leases
+end
+
+local function forget_process(process)
+    redis.call("SREM", ns .. ":processes", process)
+    redis.call("DEL", ns .. ":process:" .. process)
+    -- It may have been woken for a message that it did not fetch any more.
+    for level = 0, 3 do
+        for _, queue in ipairs(redis.call("ZRANGE", ns .. ":ready:" .. level, 0, -1)) do
+            wake(queue)
+        end
+    end
+end
+
 local settle = { ack = ack, nack = nack, back = hand_back }

@@ -124,9 +124,13 @@ end
 
 local passed = {}
 local function fetch()
+    local ready = ns .. ":ready:"
+    if redis.call("EXISTS", ready .. 0, ready .. 1, ready .. 2, ready .. 3) == 0 then
+        return 0 -- an idle process costs few commands
+    end
     local has = {}
     for level = 0, 3 do
-        has[level] = redis.call("EXISTS", ns .. ":ready:" .. level) == 1
+        has[level] = redis.call("EXISTS", ready .. level) == 1
     end
     local counts = redis.call("HMGET", ns .. ":passed", 1, 2, 3)
     for level = 1, 3 do

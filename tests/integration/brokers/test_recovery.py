@@ -19,7 +19,7 @@ from tests.integration.brokers.conftest import Working, declare
 def a_process(broker: PriorityRedisBroker, *, lease_s: float = 0.05) -> Process:
     """A worker process as Redis sees it, that beats once."""
     process = Process(broker.dial, broker.key, lease_s=lease_s)
-    process.beat({})
+    process.beat()
     process.end_beats()
     return process
 

@@ -18,7 +18,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from brokers.connection import Link, dialler
-from brokers.scripts import BEAT, DELETE, ENQUEUE, PURGE, RETURN, WORK, Script
+from brokers.scripts import DELETE, ENQUEUE, PURGE, RECOVER, RETURN, WORK, Script
 
 LEASE_MS = 10_000
 MOST_DEATHS = 3
@@ -81,6 +81,7 @@ class BrokerModel(RuleBasedStateMachine):
         self.counts = {"one": Counts(), "two": Counts()}
         self.leases: list[Lease] = []
         self.beats: dict[str, int] = {}
+        self.suspects: set[str] = set()
         self.paused: set[str] = set()
         self.limits: dict[str, int] = {}
         self.last: Call | None = None
@@ -248,14 +249,25 @@ class BrokerModel(RuleBasedStateMachine):
 
     @rule(process=processes)
     def beat(self, process: str) -> None:
-        self.run(BEAT, process, LEASE_MS, MOST_DEATHS)
         self.beats[process] = self.now + LEASE_MS
-        for lost in [name for name, ends in self.beats.items() if ends < self.now]:
+        self.client.sadd(f"{self.ns}:processes", process)
+        self.client.set(f"{self.ns}:process:{process}", "{}")
+
+    @rule()
+    def recover(self) -> None:
+        """Leases end by a key's expiry; here the model's clock lets the keys go."""
+        silent = {name for name, ends in self.beats.items() if ends < self.now}
+        for process in silent:
+            self.client.delete(f"{self.ns}:process:{process}")
+        found = self.run(RECOVER, MOST_DEATHS, *self.suspects)[1]
+        for lost in silent & self.suspects:
             del self.beats[lost]
             for entry in self.entries.values():
                 if entry.place == "leased" and entry.lease[0] == lost:
                     entry.deaths += 1
                     entry.place = "dead" if entry.deaths >= MOST_DEATHS else "waiting"
+        assert {name.decode() for name in found} == silent - self.suspects
+        self.suspects = silent - self.suspects
 
     @rule(ms=st.sampled_from([1, 99, 3_000, 12_000]))
     def time_passes(self, ms: int) -> None:
@@ -273,8 +285,7 @@ class BrokerModel(RuleBasedStateMachine):
         if leaves and not any(e.place == "leased" and e.lease[0] == process for e in self.entries.values()):
             del self.beats[process]
         elif leaves:  # it went without handing back what it held: keep the model simple
-            self.run(BEAT, process, LEASE_MS, MOST_DEATHS)
-            self.beats[process] = self.now + LEASE_MS
+            self.beat(process)
 
     @rule(queue=queues, places=st.sets(st.sampled_from(["waiting", "delayed", "leased", "dead"])))
     def purge(self, queue: str, places: set[str]) -> None:
