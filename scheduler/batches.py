@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 
 # Messages of one round trip; small enough that a lost lead is noticed soon.
 CHUNK = 500
-# A batch that is older than this hangs; it does not keep the next one from starting.
-MAX_BATCH_AGE_S = 24 * 3600.0
+# A batch that is older than this hangs. Less than a day: one lost run must not cost the next night.
+MAX_BATCH_AGE_S = 12 * 3600.0
 
 
 class Accounts(Protocol):

@@ -22,6 +22,13 @@ overrides (`clubsync config set`). A variable is `CLUBSYNC_<SECTION>__<KEY>`, so
 
 `clubsync config check` reports every mistake at once, `clubsync config show --origin` where each value
 came from. Unknown settings are mistakes. Secrets are never shown.
+
+A running process takes over a changed file, and what `clubsync config set` changes, within about a
+second; SIGHUP makes it look at once. What is refused changes nothing, and the process says why. Settings
+that it reads only when it starts are named. Every accepted set of settings is a numbered version with
+author, time, reason and difference, and can be restored as a new one. Secrets, and what differs from
+process to process (`home`, `redis.url`, `database.url`, `web.host`, `web.port`), are no part of a version
+and are not set live.
 """
 
 

@@ -190,10 +190,8 @@ def test_an_entry_is_busy_until_its_last_batch_is_done(outside: FakeOutside, clo
     assert not batch.is_busy("nightly", besides="x")
 
 
-def test_a_batch_that_hangs_for_a_day_does_not_stop_the_next_night(
-    outside: FakeOutside, clock: FakeClock
-) -> None:
+def test_a_batch_that_hangs_does_not_stop_the_next_night(outside: FakeOutside, clock: FakeClock) -> None:
     batch = batches(outside, clock, [account(1)])
     batch.start(order(entry_id="nightly"), raise_if_not_leading=lead)
-    clock.advance(24 * 3600 + 1)
+    clock.advance(24 * 3600 - 10)  # the next tick is sent a little ahead
     assert not batch.is_busy("nightly", besides="x")
