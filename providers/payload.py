@@ -53,7 +53,8 @@ def text(item: JsonObject, key: str) -> str | None:
     """A text, trimmed; numbers are taken for their digits, anything else for missing."""
     value = item.get(key)
     if isinstance(value, str):
-        return value.strip() or None
+        # Databases refuse NUL in texts.
+        return value.replace("\0", "").strip() or None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return str(value) if is_number else None
 
