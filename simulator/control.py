@@ -89,7 +89,7 @@ class Control:
             )
         )
 
-    def _show_stats(self, request: Request) -> Answer:  # noqa: ARG002  (every route takes the request)
+    def _show_stats(self, _request: Request) -> Answer:
         return json_answer(self._stats.summary())
 
     def _reset_stats(self, request: Request) -> Answer:
@@ -109,14 +109,14 @@ class Control:
         self._chat.messages.clear()
         return self._show_chat(request)
 
-    def _show_callbacks(self, request: Request) -> Answer:  # noqa: ARG002
+    def _show_callbacks(self, _request: Request) -> Answer:
         return json_answer(self._callbacks.calls)
 
     def _clear_callbacks(self, request: Request) -> Answer:
         self._callbacks.calls.clear()
         return self._show_callbacks(request)
 
-    def _show_clock(self, request: Request) -> Answer:  # noqa: ARG002
+    def _show_clock(self, _request: Request) -> Answer:
         return json_answer({"today": self._world.today.isoformat()})
 
     def _advance_clock(self, request: Request) -> Answer:
@@ -147,7 +147,7 @@ class Control:
         ]
         return json_answer(applied if isinstance(options, list) else applied[0])
 
-    def _show_faults(self, request: Request) -> Answer:  # noqa: ARG002
+    def _show_faults(self, _request: Request) -> Answer:
         return json_answer(self._faults.shapes())
 
     def _add_faults(self, request: Request) -> Answer:
@@ -161,7 +161,7 @@ class Control:
         self._faults.remove(int(rule_id) if rule_id else None)
         return self._show_faults(request)
 
-    def _show_quota(self, request: Request) -> Answer:  # noqa: ARG002
+    def _show_quota(self, _request: Request) -> Answer:
         return json_answer(self._quota.shape())
 
     def _set_quota(self, request: Request) -> Answer:
@@ -172,7 +172,7 @@ class Control:
         self._quota.configure()
         return self._show_quota(request)
 
-    def _show_cms(self, request: Request) -> Answer:  # noqa: ARG002
+    def _show_cms(self, _request: Request) -> Answer:
         return json_answer(self._cms.shape())
 
     def _reset_cms(self, request: Request) -> Answer:

@@ -9,8 +9,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from random import Random
 from typing import Any
+
+from simulator.world.dice import dice
 
 
 class Fault(StrEnum):
@@ -82,8 +83,7 @@ class Rule:
         self.matched += 1
         if self.matched <= self.after or (self.count is not None and self.happened >= self.count):
             return False
-        draw = Random(f"{self.seed}/{self.matched}").random()  # noqa: S311  (a test's dice)
-        if draw >= self.probability:
+        if dice(self.seed, self.matched).random() >= self.probability:
             return False
         self.happened += 1
         return True
@@ -116,7 +116,7 @@ class RandomSchedule:
             return None
         self.seen += 1
         self.asked[target] += 1
-        rng = Random(f"{self.seed}/{method}/{target}/{self.asked[target]}")  # noqa: S311
+        rng = dice(self.seed, method, target, self.asked[target])
         if rng.random() >= self.probability:
             return None
         return Rule(
@@ -137,7 +137,7 @@ class Faults:
         self._next_id = 1
         self._latency_s = latency_s
         self._jitter_s = jitter_s
-        self._dice = Random(0)  # noqa: S311
+        self._dice = dice("latency")
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
         """Put a rule, or for kind "random" a schedule, in force; answers it as it stands.

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from random import Random
 
 from simulator.answers import encode, error_answer, html_answer
 from simulator.faults import Fault, Rule
 from simulator.server import Answer, Delivery, Request
+from simulator.world.dice import dice
 
 _CLOUDFRONT = (
     "<!DOCTYPE HTML><HTML><HEAD><TITLE>ERROR: The request could not be satisfied</TITLE></HEAD>"
@@ -51,7 +51,7 @@ def befall(rule: Rule, request: Request, serve: Serve) -> Answer:
 
 def delay_s(rule: Rule) -> float:
     """The seconds that a latency rule adds, the same for the same rule and turn."""
-    spread = Random(f"{rule.seed}/{rule.happened}").uniform(-1, 1)  # noqa: S311  (a test's dice)
+    spread = dice(rule.seed, rule.happened).uniform(-1, 1)
     return max(0.0, rule.latency_s + rule.jitter_s * spread)
 
 

@@ -79,14 +79,14 @@ class PlayCricket:
         ]
         return leagues + clubs
 
-    def _counties(self, query: dict[str, str]) -> Any:  # noqa: ARG002
+    def _counties(self, _query: dict[str, str]) -> Any:
         return {"CCBs": [{"id": 1, "name": "Invented County", "county_id": 1, "status": "New"}]}
 
-    def _clubs(self, query: dict[str, str]) -> Any:  # noqa: ARG002
+    def _clubs(self, _query: dict[str, str]) -> Any:
         clubs = {club.id: club for home in self._leagues() for club in home.clubs}
         return {"clubs": [records.club(club, 1) for club in clubs.values()]}
 
-    def _league_sites(self, query: dict[str, str]) -> Any:  # noqa: ARG002
+    def _league_sites(self, _query: dict[str, str]) -> Any:
         return {"leagues": [records.league(home) for home in self._leagues()]}
 
     def _site(self, site_id: int, what: str) -> Any:

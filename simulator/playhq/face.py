@@ -197,7 +197,7 @@ class PlayHQ:
             return None
         return {"data": flat.flat_game(game, has_grade=True)}
 
-    def _statistics(self, record_id: str, tenant: str) -> dict[str, Any] | None:  # noqa: ARG002
+    def _statistics(self, record_id: str, _tenant: str) -> dict[str, Any] | None:
         """People are never invented: the listing is always empty."""
         if self._world.find_grade(record_id) is None:
             return None

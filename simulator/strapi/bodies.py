@@ -158,7 +158,14 @@ def _wish(name: str, value: Any, relation: Relation, tables: Tables, rules: Rule
 
     def find(items: Any, *, is_optional: bool = False) -> list[Entry]:
         listed = items if isinstance(items, list) else [] if items is None else [items]
-        found = [_reference(name, item, relation, tables, rules, is_optional=is_optional) for item in listed]
+        found = [_find_reference(item, relation, tables, rules) for item in listed]
+        if None in found and not is_optional:
+            raise StrapiError(
+                "ValidationError",
+                f"{found.count(None)} relation(s) of type {relation.target} associated with this entity "
+                "do not exist",
+                name,
+            )
         return [entry for entry in found if entry is not None]
 
     is_partial = isinstance(value, dict) and value.keys() & {"connect", "disconnect", "set"}
@@ -175,21 +182,13 @@ def _wish(name: str, value: Any, relation: Relation, tables: Tables, rules: Rule
     )
 
 
-def _reference(  # noqa: PLR0913
-    name: str, item: Any, relation: Relation, tables: Tables, rules: Rules, *, is_optional: bool
-) -> Entry | None:
+def _find_reference(item: Any, relation: Relation, tables: Tables, rules: Rules) -> Entry | None:
+    """By number, or in v5 by document id, bare or in an object."""
     key = item.get("documentId", item.get("id")) if isinstance(item, dict) else item
     if isinstance(key, str) and key.isdigit():
         key = int(key)
-    found: Entry | None = None
     if isinstance(key, int):
-        found = tables.find_number(relation.target, key)
-    elif isinstance(key, str) and rules.is_v5:
-        found = tables.find(relation.target, key)
-    if found is None and not is_optional:
-        raise StrapiError(
-            "ValidationError",
-            f"1 relation(s) of type {relation.target} associated with this entity do not exist",
-            name,
-        )
-    return found
+        return tables.find_number(relation.target, key)
+    if isinstance(key, str) and rules.is_v5:
+        return tables.find(relation.target, key)
+    return None

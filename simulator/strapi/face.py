@@ -16,7 +16,7 @@ from simulator.strapi.schema import GAMES, Collection
 from simulator.strapi.tables import Entry, Tables
 
 _WRONG_TOKEN = "wrong"  # noqa: S105  (the one token that is refused)
-_READ_ONLY_TOKEN = "read-only"  # noqa: S105
+_READ_ONLY_TOKEN = "read-only"  # noqa: S105  (it may read and not write)
 _READING = ("GET", "HEAD")
 _VALIDATION_PAGE_SIZE = 1000
 

@@ -5,6 +5,7 @@ Without a sort the order of rows differs from request to request, as PostgreSQL'
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from simulator.strapi.errors import StrapiError
@@ -30,7 +31,7 @@ def sorted_entries(entries: list[Entry], sort: Any, reader: Reader, *, turn: int
             continue
         ordered = sorted(
             ordered,
-            key=lambda entry, name=name: _sortable(reader.value(entry, name)),  # type: ignore[misc]
+            key=_by(name, reader),
             reverse=direction.lower() == "desc",
         )
     return ordered
@@ -88,6 +89,10 @@ def checked_populate(collection: Collection, node: Any, rules: Rules) -> dict[st
         rules.unknown(name, is_always_dropped_in_v4=True)
         del wanted[name]
     return wanted
+
+
+def _by(name: str, reader: Reader) -> Callable[[Entry], tuple[bool, Any]]:
+    return lambda entry: _sortable(reader.value(entry, name))
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:

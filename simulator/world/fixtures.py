@@ -6,6 +6,7 @@ from datetime import datetime, time, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
+from simulator.world.dice import dice
 from simulator.world.draws import draw_rounds
 from simulator.world.ids import make_id
 from simulator.world.model import Day, Format, Game, Grade, Pool, Round, Team
@@ -61,7 +62,7 @@ def _game(grade: Grade, round_: Round, home: Team, away: Team, pool: Pool | None
     game_id = make_id(
         owner.seed, "game", grade.id, round_.number, serial, association=owner.index, serial=grade.serial
     )
-    rng = Random(game_id)  # noqa: S311  (a draw, not a secret)
+    rng = dice(game_id)
     kind = _kind(grade.game_format, round_.number)
     planned = _days(grade, round_, kind, rng)
     is_undated = grade.serial % _LATE_DRAW_EVERY == 4 and round_.is_final and serial == 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from random import Random
 
 from simulator.world import names
+from simulator.world.dice import dice
 from simulator.world.ids import make_id
 from simulator.world.model import (
     Association,
@@ -63,7 +63,7 @@ def build_association(
 
 
 def _grounds(seed: int, index: int, plan: AssociationPlan) -> list[Ground]:
-    rng = Random(f"{seed}/grounds/{index}")  # noqa: S311
+    rng = dice(seed, "grounds", index)
     state, country, postcode = _STATES[plan.zone]
     grounds = []
     for serial in range(max(4, plan.clubs)):

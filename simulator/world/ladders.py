@@ -47,6 +47,21 @@ class _Tally:
         self.counts[key] = self.counts.get(key, 0) + number
 
 
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """Which games a ladder counts: of one pool, of one kind, or all."""
+
+    label: str
+    pool: Pool | None = None
+    kind: Format | None = None
+
+    def has_pool(self, game: Game) -> bool:
+        return self.pool is None or game.pool is self.pool
+
+    def has_kind(self, game: Game) -> bool:
+        return self.kind is None or game.kind is self.kind
+
+
 def compute_ladders(grade: Grade, rounds: list[Round], today: date) -> list[Table]:
     """The ladders that a grade shows: none for juniors, one a pool, one a game type if it mixes them."""
     if not grade.has_ladder:
@@ -56,47 +71,37 @@ def compute_ladders(grade: Grade, rounds: list[Round], today: date) -> list[Tabl
         if game.pool and game.pool not in pools:
             pools.append(game.pool)
     if pools:
-        return [_table(grade, rounds, today, "overall", pool=pool) for pool in pools]
-    tables = [_table(grade, rounds, today, "overall")]
+        return [_table(grade, rounds, today, _Selection("overall", pool=pool)) for pool in pools]
+    selections = [_Selection("overall")]
     if grade.game_format is Format.MIXED:
-        tables += [
-            _table(grade, rounds, today, kind.value, kind=kind) for kind in (Format.TWO_DAY, Format.ONE_DAY)
-        ]
-    return tables
+        selections += [_Selection(kind.value, kind=kind) for kind in (Format.TWO_DAY, Format.ONE_DAY)]
+    return [_table(grade, rounds, today, selection) for selection in selections]
 
 
 def _games(rounds: list[Round]) -> Iterable[Game]:
     return (game for round_ in rounds for game in round_.games if not game.is_hidden)
 
 
-def _table(  # noqa: PLR0913
-    grade: Grade,
-    rounds: list[Round],
-    today: date,
-    label: str,
-    *,
-    pool: Pool | None = None,
-    kind: Format | None = None,
-) -> Table:
+def _table(grade: Grade, rounds: list[Round], today: date, selection: _Selection) -> Table:
     entrants = {
         team.id: team
         for game in _games(rounds)
-        if pool is None or game.pool is pool
+        if selection.has_pool(game)
         for team in (game.home, game.away)
     }
     tallies = {team_id: _Tally() for team_id in entrants}
     for game in _games(rounds):
-        if (pool is None or game.pool is pool) and (kind is None or game.kind is kind):
+        if selection.has_pool(game) and selection.has_kind(game):
             _count(game, tallies)
-    if kind is None:
-        for round_ in rounds:
-            for team in round_.byes:
-                if team.id in tallies and round_.day < today:
-                    tallies[team.id].add("byes")
+    # A bye belongs to no kind of game.
+    for round_ in rounds if selection.kind is None else []:
+        for team in round_.byes:
+            if team.id in tallies and round_.day < today:
+                tallies[team.id].add("byes")
     columns = _CRICKET if grade.game_format.has_innings else _POINTS
     rows = [Row(entrants[team_id], _values(tally, columns)) for team_id, tally in tallies.items()]
     rows.sort(key=lambda row: (-row.values["competitionPoints"], -_quality(row), row.team.id))
-    return Table(label, pool, columns, rows)
+    return Table(selection.label, selection.pool, columns, rows)
 
 
 def _quality(row: Row) -> Value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from random import Random
 
+from simulator.world.dice import dice
 from simulator.world.model import Format, Game, Innings, Round, Score
 
 _UPCOMING, _PENDING = "UPCOMING", "PENDING"
@@ -27,7 +28,7 @@ def settle(rounds: list[Round], today: date) -> None:
 
 def play(game: Game) -> None:
     """Play a game once; a second call changes nothing about how it ends."""
-    rng = Random(f"play/{game.id}")  # noqa: S311  (a result, not a secret)
+    rng = dice("play", game.id)
     if game.days:
         game.updated_at = game.days[-1].start + timedelta(hours=8)
     if game.fate and _meet_fate(game, rng):
