@@ -11,7 +11,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-
 _NOT_FORWARDED = ("content-length", "transfer-encoding", "connection", "server", "date")
 
 
