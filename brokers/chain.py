@@ -26,6 +26,7 @@ from brokers.middleware.error_aware_retries import ErrorAwareRetries, OnDead, Re
 from brokers.middleware.metrics import Metrics
 from brokers.middleware.result_reuse import OnReused, ResultReuse
 from brokers.middleware.run_context import RunContext
+from brokers.middleware.tell_poisoned import TellPoisoned
 from brokers.redis import PriorityRedisBroker
 from brokers.results import ResultStore
 
@@ -91,6 +92,8 @@ def open_worker(
         ErrorAwareRetries(parts.rules, on_dead=parts.on_dead),
         TimeLimit(),
     ]
+    if parts.on_dead:
+        chain.append(TellPoisoned(client, namespace=namespace, on_dead=parts.on_dead))
     return ChainedBroker(client, namespace, metrics, chain)
 
 

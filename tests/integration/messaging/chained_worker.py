@@ -7,6 +7,7 @@ of the namespace.
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 import dramatiq
@@ -52,6 +53,12 @@ def page_through(number: int, pages: int) -> None:
         drain.raise_if_stopping()
         time.sleep(0.05)
     note("done", str(number))
+
+
+@dramatiq.actor(broker=broker)
+def kill_worker() -> None:
+    note("started", "deadly")
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @dramatiq.actor(broker=broker)

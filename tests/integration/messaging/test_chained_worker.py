@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,6 +44,9 @@ class Bench:
     def noted(self, name: str) -> list[str]:
         noted: Any = self.client.lrange(f"{self.namespace}-{name}", 0, -1)
         return list(noted)
+
+    def has_started(self, count: int) -> bool:
+        return len(self.noted("started")) == count
 
     def count(self, place: str) -> int:
         key = f"{{{self.namespace}}}:q:default:{place}"
@@ -122,6 +126,16 @@ def test_long_work_is_handed_over_to_the_next_worker(bench: Bench, eventually: E
     with bench.worker():
         eventually(lambda: bench.noted("done") == ["1"], deadline_s=20)
     assert bench.noted("dead") == []
+
+
+def test_end_of_a_message_that_kills_its_workers_is_told(bench: Bench, eventually: Eventually) -> None:
+    deadly = bench.send("kill_worker")
+    for deaths in (1, 2, 3):
+        with bench.worker():
+            eventually(partial(bench.has_started, deaths), deadline_s=30)
+    with bench.worker():
+        eventually(lambda: bench.noted("dead") == [deadly.message_id], deadline_s=30)
+    assert bench.count("dead") == 1
 
 
 def test_failures_while_redis_is_down_lose_no_message(
