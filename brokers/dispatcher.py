@@ -129,6 +129,7 @@ class Dispatcher:
         self._is_fetching = True
         self._must_resync = False
         self._losses = 0
+        self._told = ""
         self._closed = Event()
         self._closing = Event()
         self.slots = Slots()
@@ -217,6 +218,7 @@ class Dispatcher:
 
     def _turn(self) -> None:
         self._drop_if_lost()
+        self._tell_of_trouble()
         if self._must_resync:
             held = [message_id for message_id, _ in list(self._held)]
             self._process.give_back_unknown([*held, *(one.message_id for one in list(self._settled))])
@@ -298,6 +300,12 @@ class Dispatcher:
     def _flush(self) -> None:
         if self._settled:
             self._exchange(0)
+
+    def _tell_of_trouble(self) -> None:
+        if self.heartbeat.trouble != self._told:
+            self._told = self.heartbeat.trouble
+            if self._told:
+                self.logger.warning("The heartbeat does not reach Redis: %s", self._told)
 
     def _drop_if_lost(self) -> None:
         """After the lease was over for a while, others may run what was held here: start none of it."""

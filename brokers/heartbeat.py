@@ -31,6 +31,7 @@ class Heartbeat:
         self._bell, self._ring = os.pipe()
         self.is_quiet = False
         self.lost_leases = 0
+        self.trouble = ""
 
     def start(self) -> None:
         """Beat once, so that the leases are known before the first message is lent, then go on."""
@@ -58,8 +59,12 @@ class Heartbeat:
         try:
             orders = self._process.beat()
             self._process.recover_others()
-        except REDIS_ERRORS:
-            return  # the next beat may find Redis again; until then the lease runs on
+        except REDIS_ERRORS as error:
+            # The next beat may find Redis again; until then the lease runs on. Logging is left to
+            # the loop: its locks are gevent's, this thread is not.
+            self.trouble = str(error)
+            return
+        self.trouble = ""
         self.is_quiet = orders.is_quiet
         if orders.is_new:
             self.lost_leases += 1
