@@ -128,6 +128,7 @@ def test_long_work_is_handed_over_to_the_next_worker(bench: Bench, eventually: E
     assert bench.noted("dead") == []
 
 
+@pytest.mark.slow
 def test_end_of_a_message_that_kills_its_workers_is_told(bench: Bench, eventually: Eventually) -> None:
     deadly = bench.send("kill_worker")
     for deaths in (1, 2, 3):
@@ -138,6 +139,7 @@ def test_end_of_a_message_that_kills_its_workers_is_told(bench: Bench, eventuall
     assert bench.count("dead") == 1
 
 
+@pytest.mark.slow
 def test_failures_while_redis_is_down_lose_no_message(
     command: str, tmp_path: Path, namespace: str, eventually: Eventually
 ) -> None:
