@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
@@ -43,7 +43,7 @@ class WorkerBody(BaseModel):
     lease_left_s: float
     is_quiet: bool
     is_stopping: bool
-    record: dict[str, str] = Field(description="what it says of itself to the broker")
+    record: dict[str, Any] = Field(description="what it says of itself to the broker")
     running: int = Field(description="messages it holds")
 
 

@@ -16,7 +16,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
+from stores.sql.records import to_document
 from stores.sql.tokens import Role
+from sync.changes import Change
+from sync.model import Game, Ladder
 from web.access import Caller
 from web.problems import Problem
 
@@ -131,6 +134,14 @@ def sparkline(values: list[float], label: str) -> Markup:
     ).format(w=SPARK_WIDTH, h=SPARK_HEIGHT, label=label, points=points)
 
 
+def commands(text: str) -> Markup:
+    """A sentence with its `commands` set apart."""
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(text.split("`"))
+    )
+
+
 def value_text(value: Any) -> Markup:
     """A field's value in a difference; what is not there is said to be so."""
     if value is None:
@@ -138,6 +149,16 @@ def value_text(value: Any) -> Markup:
     if isinstance(value, Mapping | list):
         return Markup("<code>{}</code>").format(_json(value))
     return escape(value)
+
+
+def record_title(change: Change) -> str:
+    """What people call the record: its name, or of a game its round and day."""
+    record = change.after or change.before
+    if isinstance(record, Game):
+        return ", ".join(str(part) for part in (record.round, record.first_day, record.status) if part)
+    if isinstance(record, Ladder):
+        return record.type or "overall"
+    return (record.name if record is not None else None) or ""
 
 
 def _json(value: Any) -> str:
@@ -157,5 +178,8 @@ _environment.filters |= {
     "number": number,
     "value_text": value_text,
     "json": _json,
+    "commands": commands,
+    "record": to_document,
+    "record_title": record_title,
 }
 _environment.globals["sparkline"] = sparkline

@@ -77,6 +77,10 @@ function keepRefreshing() {
 
 let chart = null;
 
+function showClock(at_s) {
+  return new Date(1000 * at_s).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+}
+
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -97,10 +101,11 @@ async function drawThroughput() {
   const options = {
     width: place.clientWidth - 16,
     height: 200,
-    axes: [{ ...axis }, { ...axis, size: 50 }],
+    legend: { live: false },
+    axes: [{ ...axis, values: (_, moments) => moments.map(showClock) }, { ...axis, size: 50 }],
     scales: { y: { range: (_, low, high) => [0, Math.max(high, 1)] } },
     series: [
-      { value: "{HH}:{mm}" },
+      {},
       line("sent", "--chart-sent", [6, 4]),
       line("done", "--chart-done"),
       line("died", "--chart-died", [2, 3]),
@@ -110,6 +115,7 @@ async function drawThroughput() {
   addEventListener("resize", () => chart.setSize({ width: place.clientWidth - 16, height: 200 }));
 }
 
+document.querySelector("nav a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 showLocalTimes();
 keepRefreshing();
 drawThroughput();

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from brokers.process import Process
+from tests.conftest import Eventually
 from tests.integration.web.conftest import Site
 
 QUEUES = "/api/v1/queues"
@@ -123,23 +124,26 @@ class TestDeadLetters:
 
 class TestWorkers:
     @pytest.fixture
-    def process(self, site: Site) -> Process:
-        process = site.broker._new_process()
-        process.beat({"host": "here"})
-        return process
+    def worker(self, site: Site, client: httpx.Client, eventually: Eventually) -> Iterator[str]:
+        """The name of a process that beats."""
+        consumer = site.broker.consume("health", timeout=10)
+        assert next(consumer) is None
+        eventually(lambda: site.operations.workers())
+        yield site.operations.workers()[0].process
+        consumer.close()
 
-    def test_a_worker_is_quieted_woken_and_stopped(self, client: httpx.Client, process: Process) -> None:
+    def test_a_worker_is_quieted_woken_and_stopped(self, client: httpx.Client, worker: str) -> None:
         def shown() -> dict[str, Any]:
-            (worker,) = client.get(WORKERS).json()["workers"]
-            assert isinstance(worker, dict)
-            return worker
+            (found,) = client.get(WORKERS).json()["workers"]
+            assert isinstance(found, dict)
+            return found
 
-        assert (shown()["process"], shown()["is_quiet"]) == (process.name, False)
-        client.post(f"{WORKERS}/{process.name}/quiet")
+        assert (shown()["process"], shown()["is_quiet"]) == (worker, False)
+        client.post(f"{WORKERS}/{worker}/quiet")
         assert shown()["is_quiet"]
-        client.post(f"{WORKERS}/{process.name}/wake")
+        client.post(f"{WORKERS}/{worker}/wake")
         assert not shown()["is_quiet"]
-        client.post(f"{WORKERS}/{process.name}/stop")
+        client.post(f"{WORKERS}/{worker}/stop")
         assert shown()["is_stopping"]
 
     @pytest.mark.parametrize("act", ["quiet", "wake", "stop"])
