@@ -26,7 +26,7 @@ from cms.registry import CmsContext, open_cms
 from notifications.announcer import Announcer
 from notifications.delivery import Delivery
 from notifications.registry import open_channels
-from providers.fetcher import Outbound
+from providers.outbound import Outbound
 from providers.registry import InstalledSources, load_plugins
 from settings import logs
 from settings.loader import load

@@ -8,13 +8,11 @@ fetch ─▶ stored and fresh? ─▶ our turn to ask? ─▶ breaker ─▶ quo
 
 from __future__ import annotations
 
-import random
 import re
-import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -22,12 +20,10 @@ from urllib.parse import urlencode
 import httpx
 import msgspec
 
-from providers.ports import Answer, Answers, Breaker, Breakers, Ledger, Ledgers, Lookup, Validators
-from providers.transport import open_client
-from providers.turnstile import Turnstile
+from providers.door import Door, Timing
+from providers.ports import Answer, Lookup, Validators
 from providers.upstream import Upstream
 from providers.verdicts import Faulty, NotModified, Received, Throttled, judge
-from settings.schema import HttpSettings
 from sync.errors import NotFound, ProviderUnavailable, RateLimited, SyncError, UnexpectedResponse
 from sync.report import RequestCounts
 
@@ -40,96 +36,10 @@ LOOKS_EVERY_S = (0.02, 0.25)
 MAX_PAUSE_S = 3600.0
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """Clock, sleep and chance; `random_share` is between 0 and 1."""
-
-    now: Callable[[], datetime] = _utc_now
-    sleep: Callable[[float], None] = time.sleep
-    random_share: Callable[[], float] = random.random
-
-
-@dataclass(frozen=True, slots=True)
-class _Door:
-    """What all runs of a process share for one upstream."""
-
-    upstream: Upstream
-    settings: HttpSettings
-    http: httpx.Client
-    ledger: Ledger
-    turnstile: Turnstile
-    breaker: Breaker
-    answers: Answers
-
-
-class Outbound:
-    """Opens fetchers; keeps the connections of each upstream for the life of the process."""
-
-    def __init__(
-        self,
-        *,
-        ledgers: Ledgers,
-        answers: Answers,
-        breakers: Breakers,
-        timing: Timing | None = None,
-    ) -> None:
-        self._ledgers = ledgers
-        self._answers = answers
-        self._breakers = breakers
-        self._timing = timing or Timing()
-        self._doors: dict[tuple[Upstream, HttpSettings], _Door] = {}
-        self._lock = Lock()
-
-    def open(
-        self, upstream: Upstream, settings: HttpSettings, *, fresh_after: datetime, is_urgent: bool
-    ) -> Fetcher:
-        """A fetcher for one run; answers stored since `fresh_after` are used unasked."""
-        return Fetcher(
-            self._door(upstream, settings),
-            fresh_after=fresh_after,
-            is_urgent=is_urgent,
-            timing=self._timing,
-        )
-
-    def close(self) -> None:
-        """Close all connections."""
-        with self._lock:
-            for door in self._doors.values():
-                door.http.close()
-            self._doors.clear()
-
-    def _door(self, upstream: Upstream, settings: HttpSettings) -> _Door:
-        with self._lock:
-            door = self._doors.get((upstream, settings))
-            if door is None:
-                ledger = self._ledgers.ledger(
-                    upstream.quota_name,
-                    requests_per_s=upstream.requests_per_s,
-                    concurrency=upstream.concurrency,
-                )
-                door = _Door(
-                    upstream=upstream,
-                    settings=settings,
-                    http=open_client(settings, concurrency=upstream.concurrency),
-                    ledger=ledger,
-                    turnstile=Turnstile(
-                        ledger, max_pause_s=settings.max_throttle_wait_s, sleep=self._timing.sleep
-                    ),
-                    breaker=self._breakers.breaker(upstream.host),
-                    answers=self._answers,
-                )
-                self._doors[upstream, settings] = door
-            return door
-
-
 class Fetcher:
     """One run's way to one upstream; greenlets of the run may share it."""
 
-    def __init__(self, door: _Door, *, fresh_after: datetime, is_urgent: bool, timing: Timing) -> None:
+    def __init__(self, door: Door, *, fresh_after: datetime, is_urgent: bool, timing: Timing) -> None:
         self._door = door
         self._fresh_after = fresh_after
         self._is_urgent = is_urgent

@@ -8,7 +8,7 @@ from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
-from providers.fetcher import Outbound
+from providers.outbound import Outbound
 from settings.schema import Settings
 from sync.errors import InvalidRequest
 from sync.ports import Source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from providers.fetcher import Outbound
+from providers.outbound import Outbound
 from providers.playcricket.client import PlayCricketClient
 from providers.playcricket.source import PlayCricketSource
 from providers.upstream import Upstream

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from providers.fetcher import Outbound
+from providers.outbound import Outbound
 from providers.playhq.client import PlayHQClient
 from providers.playhq.source import PlayHQSource
 from providers.upstream import Upstream

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from providers.fetcher import Outbound
+from providers.outbound import Outbound
 from providers.playcricket.plugin import open_source as open_playcricket
 from providers.playhq.plugin import open_source as open_playhq
 from settings.schema import Settings

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from providers.fetcher import Outbound, Timing
+from providers.door import Timing
+from providers.outbound import Outbound
 from providers.ports import Answers, Breakers, Ledgers
 from stores.redis.answers import RedisAnswers
 from stores.redis.breakers import RedisBreakers

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from providers.fetcher import Outbound
+from providers.outbound import Outbound
 from sync.errors import NotFound, ProviderUnavailable, SyncError, UnexpectedResponse
 from sync.model import Innings, Organisation, OrganisationKind, Points
 from sync.ports import Source

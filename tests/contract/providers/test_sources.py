@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from providers.fetcher import Outbound
+from providers.outbound import Outbound
 from sync.errors import CredentialsRejected, NotFound, ProviderUnavailable, RateLimited, UnexpectedResponse
 from sync.ports import Fixture
 from tests.contract.providers.benches import SECRET, Bench, PlayCricketBench, PlayHQBench, Question

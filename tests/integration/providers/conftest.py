@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import redis
 
-from providers.fetcher import Fetcher, Outbound, Timing
+from providers.door import Timing
+from providers.fetcher import Fetcher
+from providers.outbound import Outbound
 from providers.upstream import Upstream
 from settings.schema import HttpSettings
 from stores.redis.answers import RedisAnswers

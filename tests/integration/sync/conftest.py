@@ -15,7 +15,7 @@ import redis
 
 from cms.embedded.plugin import open_cms
 from cms.registry import CmsContext
-from providers.fetcher import Outbound
+from providers.outbound import Outbound
 from providers.registry import InstalledSources, load_plugins
 from settings.schema import CmsSettings, Settings
 from simulator.app import Simulator

@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from providers.fetcher import Outbound
+from providers.outbound import Outbound
 from providers.registry import GROUP, InstalledSources, load_plugins
 from settings.schema import Settings
 from sync.errors import InvalidRequest

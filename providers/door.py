@@ -1,0 +1,42 @@
+"""What all runs of a process share for one upstream, and the clock they go by."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import httpx
+
+from providers.ports import Answers, Breaker, Ledger
+from providers.turnstile import Turnstile
+from providers.upstream import Upstream
+from settings.schema import HttpSettings
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Clock, sleep and chance; `random_share` is between 0 and 1."""
+
+    now: Callable[[], datetime] = _utc_now
+    sleep: Callable[[float], None] = time.sleep
+    random_share: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The way through to one upstream, with everything that guards it."""
+
+    upstream: Upstream
+    settings: HttpSettings
+    http: httpx.Client
+    ledger: Ledger
+    turnstile: Turnstile
+    breaker: Breaker
+    answers: Answers

@@ -1,0 +1,74 @@
+"""Opens the way out: a door to each upstream, a fetcher for each run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from threading import Lock
+
+from providers.door import Door, Timing
+from providers.fetcher import Fetcher
+from providers.ports import Answers, Breakers, Ledgers
+from providers.transport import open_client
+from providers.turnstile import Turnstile
+from providers.upstream import Upstream
+from settings.schema import HttpSettings
+
+
+class Outbound:
+    """Opens fetchers; keeps the connections of each upstream for the life of the process."""
+
+    def __init__(
+        self,
+        *,
+        ledgers: Ledgers,
+        answers: Answers,
+        breakers: Breakers,
+        timing: Timing | None = None,
+    ) -> None:
+        self._ledgers = ledgers
+        self._answers = answers
+        self._breakers = breakers
+        self._timing = timing or Timing()
+        self._doors: dict[tuple[Upstream, HttpSettings], Door] = {}
+        self._lock = Lock()
+
+    def open(
+        self, upstream: Upstream, settings: HttpSettings, *, fresh_after: datetime, is_urgent: bool
+    ) -> Fetcher:
+        """A fetcher for one run; answers stored since `fresh_after` are used unasked."""
+        return Fetcher(
+            self._door(upstream, settings),
+            fresh_after=fresh_after,
+            is_urgent=is_urgent,
+            timing=self._timing,
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            for door in self._doors.values():
+                door.http.close()
+            self._doors.clear()
+
+    def _door(self, upstream: Upstream, settings: HttpSettings) -> Door:
+        with self._lock:
+            door = self._doors.get((upstream, settings))
+            if door is None:
+                ledger = self._ledgers.ledger(
+                    upstream.quota_name,
+                    requests_per_s=upstream.requests_per_s,
+                    concurrency=upstream.concurrency,
+                )
+                door = Door(
+                    upstream=upstream,
+                    settings=settings,
+                    http=open_client(settings, concurrency=upstream.concurrency),
+                    ledger=ledger,
+                    turnstile=Turnstile(
+                        ledger, max_pause_s=settings.max_throttle_wait_s, sleep=self._timing.sleep
+                    ),
+                    breaker=self._breakers.breaker(upstream.host),
+                    answers=self._answers,
+                )
+                self._doors[upstream, settings] = door
+            return door
