@@ -93,7 +93,8 @@ def start(home: Path, *, outlives_starter: bool = False) -> EmbeddedRedis:
     """Start the server of `home`, or answer the one that already runs there.
 
     Unless `outlives_starter`, a server started here ends even when the starter is
-    killed (on Linux). Raises ConfigurationError when no server program is installed, the
+    killed (on Linux, where the kernel counts the thread that called: call it from the main one).
+    Raises ConfigurationError when no server program is installed, the
     folder cannot be written, or the server does not come up.
     """
     folder = home / "redis"
@@ -198,6 +199,15 @@ def _launch(folder: Path, lock: int, *, outlives_starter: bool) -> EmbeddedRedis
 
 
 def _comes_up(process: subprocess.Popen[bytes], address: Address) -> bool:
+    try:
+        return _answers_in_time(process, address)
+    except BaseException:  # Ctrl-C while it starts leaves nothing behind
+        process.kill()
+        process.wait()
+        raise
+
+
+def _answers_in_time(process: subprocess.Popen[bytes], address: Address) -> bool:
     with redis.Redis.from_url(address.url, socket_timeout=1.0) as client:
 
         def is_settled() -> bool:

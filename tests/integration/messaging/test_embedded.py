@@ -117,6 +117,21 @@ def test_half_finished_earlier_start_is_overcome(home: Path) -> None:
     server.stop()
 
 
+def test_interrupt_while_it_starts_leaves_no_server_behind(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(client: redis.Redis) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(embedded, "_answers", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            embedded.start(home)
+    assert embedded.discover(home) is None
+    with (home / "redis" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def test_stale_address_of_a_port_now_taken_by_a_stranger_is_replaced(home: Path) -> None:
     first = embedded.start(home)
     first.stop()
