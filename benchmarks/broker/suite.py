@@ -92,7 +92,8 @@ def _run(measurements: dict[str, Callable[[], list[Row]]], names: Sequence[str])
         for row in measurements[name]():
             ratio = f"  {row.ratio:.2f} x stock" if row.ratio else ""
             figures = ", ".join(f"{figure.label} {figure}" for figure in row.figures)
-            print(f"{row.what} [{row.unit}]: {figures}{ratio}  (must {row.must})", flush=True)
+            must = f"  (must {row.must})" if row.must else ""
+            print(f"{row.what} [{row.unit}]: {figures}{ratio}{must}", flush=True)
             rows.append(row)
     return rows
 
