@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import redis
-
-from brokers import embedded
 from settings.loader import load
 from settings.schema import Settings
+from stores.sql.changes import ChangeEntry
 from stores.sql.engine import open_engine
-from stores.sql.migrate import pending, upgrade
+from stores.sql.migrate import is_current, pending, upgrade
 from stores.sql.stores import SqlStores, open_stores
 from sync.clock import SystemClock
 from sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from redis import Redis
+
     from brokers.publisher import Publisher
     from brokers.redis import PriorityRedisBroker
 
@@ -39,8 +39,8 @@ class Backend:
         """
         settings = self.settings
         engine = open_engine(settings.database_url, busy_timeout_s=settings.database.busy_timeout_s)
-        if missing := pending(engine):
-            if settings.database.url is not None:
+        if not is_current(engine):
+            if settings.database.url is not None and (missing := pending(engine)):
                 raise ConfigurationError(
                     f"the database lacks {len(missing)} migration(s), from {missing[0]}: run clubsync migrate"
                 )
@@ -54,6 +54,8 @@ class Backend:
             return self._redis_url
         if self.settings.redis.url is not None:
             return self.settings.redis.url.get_secret_value()
+        from brokers import embedded  # redis-py takes longer to import than most commands to run
+
         found = embedded.discover(self.settings.home)
         if found is None:
             raise ConfigurationError(
@@ -62,8 +64,10 @@ class Backend:
         return found
 
     @cached_property
-    def redis(self) -> redis.Redis:
-        return redis.Redis.from_url(self.redis_url, socket_timeout=10.0)
+    def redis(self) -> Redis:
+        from redis import Redis
+
+        return Redis.from_url(self.redis_url, socket_timeout=10.0)
 
     @cached_property
     def broker(self) -> PriorityRedisBroker:
@@ -79,6 +83,16 @@ class Backend:
         return Publisher(
             self.broker, runs=self.stores.runs, presets=self.settings.presets.keys(), clock=self.clock
         )
+
+    def changes_of(self, run_id: str) -> Iterator[ChangeEntry]:
+        """Everything that the run wrote (or, dry, would write), in order."""
+        cursor: str | None = None
+        while True:
+            page = self.stores.changes.of_run(run_id, limit=500, cursor=cursor)
+            yield from page.items
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
 
     def audit(self, action: str, subject: str | None, detail: Mapping[str, Any]) -> None:
         """Note what the person at this terminal did."""

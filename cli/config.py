@@ -1,9 +1,10 @@
-"""`clubsync config`: what is configured, and whether it can be."""
+"""`clubsync config`: what is configured, whether it can be, and how it changes."""
 
 from __future__ import annotations
 
 import click
 
+from cli import versions
 from cli.output import as_json, print_json, print_table
 from settings.documents import describe
 from settings.loader import load, masked
@@ -11,7 +12,11 @@ from settings.loader import load, masked
 
 @click.group()
 def config() -> None:
-    """Check and show the settings."""
+    """Check, show and change the settings."""
+
+
+for command in (versions.history, versions.show_difference, versions.change, versions.rollback):
+    config.add_command(command)
 
 
 @config.command()

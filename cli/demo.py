@@ -29,7 +29,6 @@ from cli.processes import scheduler_argv, web_argv, worker_argv
 from cli.simulation import start_simulator
 from cli.sockets import free_port, is_listening
 from cli.supervisor import POLL_S, STOP_MARGIN_S, Supervisor, stop_on_signals
-from cli.waiting import changes_of
 from settings.loader import load
 from settings.schema import Settings
 from stores.redis.batches import Batches, BatchState, progress
@@ -264,7 +263,7 @@ def _sync_one(
     stage.wait(lambda: runs.find(run_id).state in FINAL, what="the sync after the changes")
     document = {**run_document(runs.find(run_id)), "phase": "changed"}
     show.document["runs"].append(document)
-    return document, [change_document(entry) for entry in changes_of(backend, run_id)]
+    return document, [change_document(entry) for entry in backend.changes_of(run_id)]
 
 
 def _keep_running(stage: DemoStage, show: Show, should_stop: Callable[[], bool]) -> None:

@@ -16,7 +16,6 @@ from cli.output import (
     print_json,
     print_table,
 )
-from cli.waiting import changes_of
 from stores.sql.documents import change_document, run_document
 from stores.sql.runs import RunFilter
 from sync.report import Run, RunState, StageReport
@@ -57,7 +56,7 @@ def show(run_id: str, is_json: bool) -> None:
     """Show run ID with everything that it wrote, field by field."""
     backend = Backend()
     run = backend.stores.runs.find(run_id)
-    changes = [change_document(entry) for entry in changes_of(backend, run_id)]
+    changes = [change_document(entry) for entry in backend.changes_of(run_id)]
     if is_json:
         print_json({**run_document(run), "changes": changes})
         return

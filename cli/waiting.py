@@ -17,7 +17,6 @@ from cli.processes import worker_argv
 from cli.simulation import needs_simulator, start_simulator
 from cli.supervisor import STOP_MARGIN_S, Supervisor
 from stores.redis.registry import Registry
-from stores.sql.changes import ChangeEntry
 from stores.sql.documents import change_document, run_document
 from sync.errors import NotFound
 from sync.report import Outcome, Run, RunState
@@ -39,7 +38,7 @@ def follow(backend: Backend, run_id: str, waiting: Waiting) -> bool:
         click.echo(f"{waiting.note} {run_id}", err=True)
     run = _await_verdict(backend, run_id, waiting)
     document = run_document(run)
-    changes = list(changes_of(backend, run.id)) if run.dry_run else []
+    changes = list(backend.changes_of(run.id)) if run.dry_run else []
     if waiting.is_json:
         print_json(
             {**document, "changes": [change_document(entry) for entry in changes]} if changes else document
@@ -101,17 +100,6 @@ def _progress_line(run: Run) -> str:
         return f"  deferred: {run.message}"
     done = [stage.value for stage in run.stages]
     return f"  {run.state.value}{': ' + ', '.join(done) + ' done' if done else ''}"
-
-
-def changes_of(backend: Backend, run_id: str) -> Iterator[ChangeEntry]:
-    """Everything that the run wrote (or, dry, would write), in order."""
-    cursor: str | None = None
-    while True:
-        page = backend.stores.changes.of_run(run_id, limit=500, cursor=cursor)
-        yield from page.items
-        if page.next_cursor is None:
-            return
-        cursor = page.next_cursor
 
 
 def _say(name: str, line: str) -> None:

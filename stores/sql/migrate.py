@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from stores.sql.engine import reading, writing
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 # Any constant will do, as long as every version uses the same.
 _POSTGRES_LOCK = 7_203_551
+
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def is_current(engine: Engine) -> bool:
+    """Whether the newest migration is applied; quick, for commands that only look.
+
+    Raises StoreUnavailable.
+    """
+    newest = max(path.stem for path in (_MIGRATIONS / "versions").glob("v*.py")).partition("_")[0]
+    try:
+        with reading(engine) as connection:
+            return bool(connection.scalar(text("SELECT version_num FROM alembic_version")) == newest)
+    except DBAPIError:  # an empty database has no such table
+        return False
 
 
 def upgrade(engine: Engine) -> None:
@@ -21,6 +38,8 @@ def upgrade(engine: Engine) -> None:
 
     Raises StoreUnavailable when the database does not answer.
     """
+    from alembic import command  # half a second that no other call pays
+
     config = _config()
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
@@ -31,6 +50,9 @@ def upgrade(engine: Engine) -> None:
 
 def pending(engine: Engine) -> tuple[str, ...]:
     """The revisions that are not applied yet, oldest first; empty when the schema is current."""
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     with reading(engine) as connection:
         applied = MigrationContext.configure(connection).get_current_heads()
     scripts = ScriptDirectory.from_config(_config())
@@ -39,6 +61,8 @@ def pending(engine: Engine) -> tuple[str, ...]:
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     return config

@@ -1,0 +1,170 @@
+"""The whole system as real processes: `clubsync up`, a simulator beside it, and the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.sockets import free_port, is_listening
+
+CLUBSYNC = str(Path(sys.executable).with_name("clubsync"))
+STARTED_WITHIN_S = 40.0
+ENDED_WITHIN_S = 40.0
+POLL_S = 0.05
+
+
+@dataclass(slots=True)
+class Finished:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        assert self.out, self.err
+        return json.loads(self.out)
+
+
+@dataclass(slots=True)
+class Simulator:
+    """A simulator of the test's own, with its faults and truth."""
+
+    process: subprocess.Popen[str]
+    address: str
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        request = urllib.request.Request(
+            f"{self.address}/_simulator/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def accounts(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.ask("GET", "accounts?tenant=ca")
+        return found
+
+
+@dataclass(slots=True)
+class Installation:
+    """A home of its own with everything that runs in it."""
+
+    home: Path
+    environ: dict[str, str]
+    up: subprocess.Popen[str] | None = None
+    port: int = 0
+    logs: list[Path] = field(default_factory=list)
+
+    def run(self, *arguments: str, timeout_s: float = 90.0, **environ: str) -> Finished:
+        done = subprocess.run(
+            [CLUBSYNC, *arguments],
+            env={**self.environ, **environ},
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def start(self, **environ: str) -> None:
+        """`clubsync up`, until a worker and the scheduler are registered and the port answers."""
+        self.port = free_port()
+        log = self.home.with_suffix(f".{len(self.logs)}.log")
+        self.logs.append(log)
+        with log.open("w") as output:
+            self.up = subprocess.Popen(
+                [CLUBSYNC, "up"],
+                env={**self.environ, **environ, "PORT": str(self.port)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        deadline_s = time.monotonic() + STARTED_WITHIN_S
+        while not self._is_up():
+            assert self.up.poll() is None, log.read_text()
+            assert time.monotonic() < deadline_s, log.read_text()
+            time.sleep(POLL_S)
+
+    def stop(self) -> int:
+        """One SIGTERM; answers the exit code."""
+        assert self.up is not None
+        self.up.send_signal(signal.SIGTERM)
+        code = self.up.wait(ENDED_WITHIN_S)
+        self.up = None
+        return code
+
+    def _is_up(self) -> bool:
+        if not is_listening(self.port):
+            return False
+        listed = self.run("workers", "--json")
+        if listed.code != 0:
+            return False
+        roles = {service["role"] for service in listed.json()["services"]}
+        return roles >= {"worker", "scheduler", "web"}
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "simulator", "--port", str(port)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert "listens" in process.stdout.readline()
+    yield Simulator(process, f"http://127.0.0.1:{port}")
+    process.terminate()
+    process.wait(10)
+    process.stdout.close()
+
+
+def clean_environ(home: Path, simulator: Simulator | None = None, **more: str) -> dict[str, str]:
+    """Nothing of the caller's configuration; the given provider and chat, quick retries."""
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("CLUBSYNC_") and name not in ("REDIS_URL", "DATABASE_URL", "PORT")
+    }
+    environ |= {"CLUBSYNC_HOME": str(home)}
+    if simulator is not None:
+        environ |= {
+            "CLUBSYNC_PROVIDERS__PLAYHQ__BASE_URL": simulator.address,
+            "CLUBSYNC_PROVIDERS__PLAYHQ__API_KEY": "simulator",
+            "CLUBSYNC_PROVIDERS__PLAYHQ__REQUESTS_PER_S": "500",
+            "CLUBSYNC_PROVIDERS__PLAYHQ__CONCURRENCY": "16",
+            "CLUBSYNC_NOTIFICATIONS__SLACK__WEBHOOK_URL": f"{simulator.address}/slack/webhook/test",
+            "CLUBSYNC_SYNC__ATTEMPTS": "1",
+            "CLUBSYNC_HTTP__ATTEMPTS": "2",
+            "CLUBSYNC_HTTP__RETRY_BASE_S": "0.05",
+        }
+    return {**environ, **more}
+
+
+def import_accounts(installation: Installation, entries: list[Mapping[str, Any]]) -> None:
+    """The entries of a simulator, by the command, in their order."""
+    lines = [
+        json.dumps({key: entry[key] for key in ("type", "name", "provider", "organisation")})
+        for entry in entries
+    ]
+    path = installation.home.with_suffix(".jsonl")
+    path.write_text("\n".join(lines))
+    done = installation.run("accounts", "import", str(path))
+    assert done.code == 0, done.err
+
+
+def provider_down_port() -> int:
+    """A port where nobody listens."""
+    return free_port()
