@@ -29,6 +29,7 @@ from dramatiq.broker import Broker, MessageProxy
 from dramatiq.errors import BrokerConnectionError, Retry
 from dramatiq.message import Message
 from dramatiq.middleware import Middleware, MiddlewareError, Shutdown
+from dramatiq.worker import Worker
 
 from sync.errors import DeferredError, PermanentError, SyncError, TransientError
 
@@ -37,6 +38,7 @@ KEPT_TEXT = 500
 KEPT_TRACEBACK = 4000
 DEFERRAL_SPREAD = 0.25  # up to a quarter later, so that those who were throttled together come back apart
 MAX_DOUBLINGS = 30
+DRAMATIQ_WORKER_LOGGER = "dramatiq.worker.WorkerThread"
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +104,10 @@ class ErrorAwareRetries(Middleware):
     def actor_options(self) -> set[str]:
         return {"max_retries", "min_backoff", "max_backoff", "retry_when", "throws", "on_retry_exhausted"}
 
+    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
+        # dramatiq logs every exception of an actor with its trace; expected ones are told below.
+        logging.getLogger(DRAMATIQ_WORKER_LOGGER).addFilter(_is_a_bug)
+
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
         self._started_s[id(message)] = self._now_s()
 
@@ -127,7 +133,10 @@ class ErrorAwareRetries(Middleware):
             logger.warning("message_dead", extra={**_names(message), "reason": decision.reason})
         else:
             message.options["requeue_timestamp"] = round(self._now_s() * 1000)
-            logger.info("message_sent_again", extra={**_names(message), "delay_ms": decision.delay_ms})
+            logger.info(
+                "message_sent_again",
+                extra={**_names(message), "delay_ms": decision.delay_ms, "error": _describe(exception)},
+            )
         self._unsettled[message.message_id] = decision
 
     def before_ack(self, broker: Broker, message: MessageProxy) -> None:
@@ -214,6 +223,10 @@ class ErrorAwareRetries(Middleware):
 def _options(broker: Broker, message: MessageProxy) -> Mapping[str, Any]:
     actor: Actor[..., Any] | None = broker.actors.get(message.actor_name)
     return {**(actor.options if actor else {}), **message.options}
+
+
+def _is_a_bug(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], SyncError))
 
 
 def _names(message: MessageProxy) -> dict[str, str]:

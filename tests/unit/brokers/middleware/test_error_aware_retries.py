@@ -8,6 +8,7 @@ import pytest
 from dramatiq import Retry
 from dramatiq.broker import MessageProxy
 from dramatiq.errors import BrokerConnectionError
+from dramatiq.worker import Worker, WorkerThread
 
 from brokers.middleware.error_aware_retries import (
     KEPT_ATTEMPTS,
@@ -116,6 +117,19 @@ def test_bug_keeps_its_traceback_and_is_given_up_after_few_attempts() -> None:
         fail_with(broker, message, ZeroDivisionError("by zero"))
         assert settle(broker, message) == expected
     assert "ZeroDivisionError: by zero" in message.options["traceback"]
+
+
+def test_dramatiq_logs_the_trace_of_bugs_only(caplog: pytest.LogCaptureFixture) -> None:
+    broker = broker_with()
+    worker = Worker(broker, worker_threads=1)
+    broker.emit_before("worker_boot", worker)
+    thread = WorkerThread(broker=broker, consumers={}, work_queue=worker.work_queue, worker_timeout=10)
+    for error in (ProviderUnavailable("timeout"), ZeroDivisionError("by zero")):
+        try:
+            raise error
+        except (ProviderUnavailable, ZeroDivisionError):
+            thread.logger.exception("Failed to process message.")
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
 
 
 def test_expected_errors_keep_no_traceback() -> None:
