@@ -37,8 +37,7 @@ class Loaded:
     @property
     def fingerprint(self) -> str:
         """Twelve hex digits that differ when any value of `version_values` differs."""
-        text = json.dumps(version_values(self.settings), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return fingerprint_of(version_values(self.settings))
 
 
 class InvalidSettings(ConfigurationError):
@@ -97,6 +96,12 @@ def version_values(settings: Settings) -> dict[str, Any]:
     """All values that make a version, by dotted key: no secret, nothing of single processes."""
     values = schema_tree.leaves(masked(settings))
     return {key: value for key, value in values if not schema_tree.is_local(key)}
+
+
+def fingerprint_of(values: Mapping[str, Any]) -> str:
+    """Of the values of a version."""
+    text = json.dumps(values, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def value_at(settings: Settings, key: str) -> Any:

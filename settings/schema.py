@@ -98,6 +98,7 @@ class HttpSettings(Section):
     retry_base_s: float = Field(default=0.25, gt=0)
     retry_cap_s: float = Field(default=5.0, gt=0)
     max_throttle_wait_s: float = Field(default=20.0, ge=0)
+    max_requests: int = Field(default=5000, ge=1)
 
 
 class PlayHQSettings(Section):

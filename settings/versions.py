@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from settings import problems, schema_tree
-from settings.loader import InvalidSettings, Loaded, version_values
+from settings.loader import InvalidSettings, Loaded, fingerprint_of, version_values
 from settings.problems import Problem
 from sync.errors import PermanentError
 
@@ -92,7 +92,8 @@ class History:
                 if version.fingerprint == loaded.fingerprint:
                     return version
             newest = known[0] if known else None
-            version = self._draft(newest, loaded, overrides, author=author, reason=reason)
+            values = version_values(loaded.settings)
+            version = self._draft(newest, values, overrides, author=author, reason=reason)
             try:
                 self._versions.add(version)
             except VersionConflict:
@@ -128,8 +129,9 @@ class History:
 
     def preview_rollback(self, number: int) -> Version:
         """What restoring a version would make, not stored. Raises NotFound and InvalidSettings."""
-        overrides = self._overrides_for(self._versions.find(number))
-        return self._validated(self._versions.newest(), overrides, author="", reason="")
+        newest = self._versions.newest()
+        overrides = self._overrides_for(newest, self._versions.find(number))
+        return self._validated(newest, overrides, author="", reason="")
 
     def rollback(self, number: int, *, author: str, expected: int | None = None) -> Version:
         """Restore a version as a new one, by live overrides over whatever the layers say now.
@@ -137,7 +139,7 @@ class History:
         Raises NotFound, InvalidSettings and VersionConflict.
         """
         newest = self._newest(expected)
-        overrides = self._overrides_for(self._versions.find(number))
+        overrides = self._overrides_for(newest, self._versions.find(number))
         version = self._validated(newest, overrides, author=author, reason=f"restores version {number}")
         self._versions.add(version)
         return version
@@ -149,27 +151,37 @@ class History:
             raise VersionConflict(f"version {number} is in force, not {expected}: look at it and repeat")
         return newest
 
-    def _overrides_for(self, wanted: Version) -> dict[str, Any]:
+    def _overrides_for(self, newest: Version | None, wanted: Version) -> dict[str, Any]:
+        """The live overrides that turn what is in force into a version, secrets left alone."""
         beneath = version_values(self.load({}).settings)
-        return {
-            key: value
-            for key, value in wanted.values.items()
-            if beneath.get(key) != value and not schema_tree.is_secret(key)
-        }
+        overrides = dict(newest.overrides) if newest else {}
+        for key, value in wanted.values.items():
+            if schema_tree.is_secret(key) or (newest and newest.values.get(key) == value):
+                continue
+            if beneath.get(key) == value:
+                overrides.pop(key, None)
+            else:
+                overrides[key] = value
+        return overrides
 
     def _validated(
         self, newest: Version | None, overrides: Mapping[str, Any], *, author: str, reason: str
     ) -> Version:
-        loaded = self.load(overrides)
+        after = version_values(self.load(overrides).settings)
         # As they were validated: text from a command line has become numbers and lists.
-        values = version_values(loaded.settings)
-        plain = {key: values.get(key, value) for key, value in overrides.items()}
-        return self._draft(newest, loaded, plain, author=author, reason=reason)
+        plain = {key: after.get(key, value) for key, value in overrides.items()}
+        if newest is not None:
+            # This process may have other variables than those that work: only what it changes counts.
+            before = version_values(self.load(newest.overrides).settings)
+            changed = {key: value for key, value in after.items() if before.get(key) != value}
+            kept = {key: value for key, value in newest.values.items() if key in after or key not in before}
+            after = {**kept, **changed}
+        return self._draft(newest, after, plain, author=author, reason=reason)
 
     def _draft(
         self,
         newest: Version | None,
-        loaded: Loaded,
+        values: Mapping[str, Any],
         overrides: Mapping[str, Any],
         *,
         author: str,
@@ -177,12 +189,12 @@ class History:
     ) -> Version:
         return Version(
             number=newest.number + 1 if newest else 1,
-            fingerprint=loaded.fingerprint,
+            fingerprint=fingerprint_of(values),
             author=author,
             at=self._now(),
             reason=reason,
             overrides=dict(overrides),
-            values=version_values(loaded.settings),
+            values=dict(values),
         )
 
 

@@ -89,12 +89,24 @@ def test_restoring_a_version_makes_a_new_one(history: History, versions: FakeVer
 
 
 def test_restoring_wins_over_a_file_or_variable_that_changed_since(
-    history: History, environ: Environ
+    history: History, environ: Environ, loading: Callable[[Mapping[str, Any]], Loaded]
 ) -> None:
     environ["CLUBSYNC_WORKER__GREENLETS"] = "9"
+    assert history.enrol(loading({}), {}, author="worker", reason="started").number == 2
     restored = history.rollback(1, author="ann")
     assert restored.overrides == {"worker.greenlets": 32}
     assert restored.values["worker.greenlets"] == 32
+
+
+def test_whoever_changes_a_setting_may_have_other_variables_than_those_who_work(
+    history: History, versions: FakeVersions, environ: Environ
+) -> None:
+    environ |= {"CLUBSYNC_PROVIDERS__PLAYHQ__BASE_URL": "http://127.0.0.1:1", "CLUBSYNC_SYNC__ATTEMPTS": "9"}
+    version = history.change({"logging.level": "debug"}, author="ann", reason="")
+    assert [one.key for one in diff(versions.find(1), version)] == ["logging.level"]
+    restored = history.rollback(1, author="ann")
+    assert restored.overrides == {}
+    assert restored.fingerprint == versions.find(1).fingerprint
 
 
 def test_an_override_can_be_dropped(history: History) -> None:
