@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from cms.local import LocalStores
 from cms.strapi.accounts import Accounts
@@ -50,7 +50,6 @@ class StrapiCms:
         self._client = client
         self._stores = stores
         self._clock = clock
-        self._creates_grades = settings.create_grades
         self._accounts = Accounts(client, stores)
         self._projection = Projection(settings)
         self._upserts = Upserts(client, concurrency=settings.write_concurrency)
@@ -104,15 +103,16 @@ class StrapiCms:
     ) -> Sequence[Quarantined]:
         mirror = self._stores.mirror
         mirror.check_fence(fence)
-        accepted, refused = mirror.without_orphans(changes)
-        refused = list(refused)
         by_kind: dict[RecordKind, list[Change]] = defaultdict(list)
-        for change in accepted:
+        for change in changes:
             by_kind[change.kind].append(change)
+        refused: list[Quarantined] = []
         # Parents first; each kind is taken over before its children are looked up.
         for kind in RecordKind:
+            accepted, orphans = mirror.without_orphans(by_kind[kind])
+            refused += orphans
             written, seen = [], []
-            for change, result in self._write(kind, by_kind[kind]):
+            for change, result in self._write(kind, accepted):
                 if isinstance(result, Refused):
                     refused.append(Quarantined(kind=kind, record_id=change.record_id, reason=result.reason))
                 elif result is Done.UNCHANGED and change.action is Action.CREATED:
@@ -155,8 +155,10 @@ class StrapiCms:
         records = [record for change in changes if (record := change.after or change.before) is not None]
         results: list[tuple[Change, Result]] = []
         for rows in _by_collection(self._rows(records)):
-            prepared = [(by_id[record_id], self._prepared(by_id[record_id], row)) for record_id, row in rows]
-            results += self._write_rows(kind, prepared)
+            own = [by_id[record_id] for record_id, _ in rows]
+            prepared = [self._prepared(by_id[record_id], row) for record_id, row in rows]
+            written = self._upserts.write(prepared)
+            results += [(change, _told(change, result)) for change, result in zip(own, written, strict=True)]
         if kind is RecordKind.TEAM:
             self._club_links.add(
                 [
@@ -166,24 +168,6 @@ class StrapiCms:
                 ]
             )
         return results
-
-    def _write_rows(
-        self, kind: RecordKind, prepared: Sequence[tuple[Change, Row]]
-    ) -> Sequence[tuple[Change, Result]]:
-        stored: Mapping[str, Any] | None = None
-        if kind is RecordKind.GRADE and not self._creates_grades:
-            stored = self._upserts.find([row for _, row in prepared])
-        known = [pair for pair in prepared if stored is None or pair[1].key in stored]
-        results = self._upserts.write([row for _, row in known])
-        written = {change.record_id for change, _ in known}
-        return [
-            *zip((change for change, _ in known), results, strict=True),
-            *(
-                (change, Refused("not in the CMS, which makes its grades itself"))
-                for change, _ in prepared
-                if change.record_id not in written
-            ),
-        ]
 
     def _prepared(self, change: Change, row: Row) -> Row:
         if change.action is not Action.REMOVED:
@@ -212,7 +196,9 @@ class StrapiCms:
             for grade_id, grade in grades.items()
         ]
         results = dict(zip(grades, self._upserts.write(rows), strict=True))
-        return [(change, results[grade_id]) for grade_id, own in by_grade.items() for change in own]
+        return [
+            (change, _told(change, results[grade_id])) for grade_id, own in by_grade.items() for change in own
+        ]
 
     def _rows(self, records: Sequence[Record]) -> Sequence[tuple[str, Row]]:
         rows: list[tuple[str, Row]] = []
@@ -259,6 +245,13 @@ def _by_collection(rows: Sequence[tuple[str, Row]]) -> Sequence[Sequence[tuple[s
     for record_id, row in rows:
         found[row.collection].append((record_id, row))
     return list(found.values())
+
+
+def _told(change: Change, result: Result) -> Result:
+    """A row that is not there is no obstacle to its removal, and one to anything else."""
+    if result is not Done.ABSENT or change.action is Action.REMOVED:
+        return result
+    return Refused("the CMS does not have the grade, and makes its grades itself")
 
 
 def _action(change: Change, result: Result) -> Action:

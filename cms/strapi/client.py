@@ -90,7 +90,8 @@ class StrapiClient:
         """The oldest entry of each code that ends the field, as a page address; others are left out."""
         found: dict[str, Entry] = {}
         for code in sorted(set(codes)):
-            entries = self._list(collection, [(f"filters[{field}][$endsWith]", code)], ())
+            # Not $endsWith: some addresses end in a slash.
+            entries = self._list(collection, [(f"filters[{field}][$contains]", code)], ())
             own = [entry for entry in entries if address_end(entry.fields.get(field)) == code]
             if own:
                 found[code] = min(own, key=lambda entry: entry.age)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -53,7 +53,8 @@ def clock_time(start: time) -> str:
 
 
 def moment(at: datetime) -> str:
-    """2031-10-18T00:00:00.000Z, as Strapi answers it; `at` is aware UTC."""
+    """2031-10-18T00:00:00.000Z, as Strapi answers it; `at` is aware."""
+    at = at.astimezone(UTC)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"
 
 

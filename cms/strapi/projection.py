@@ -55,7 +55,8 @@ class Row:
 
     `links` are only added to what a relation holds; those named in `exact` hold nothing
     else, and the row is not written without those in `required`. `name_fields` and
-    `parent` tell this record from another with the same short code.
+    `parent` tell this record from another with the same short code. A row that
+    `must_exist` is not made, and one without the columns in `needed` not written.
     """
 
     collection: str
@@ -67,6 +68,8 @@ class Row:
     required: frozenset[str] = frozenset()
     name_fields: tuple[str, ...] = ()
     parent: str | None = None
+    must_exist: bool = False
+    needed: frozenset[str] = frozenset()
 
 
 def game_collection(sport: str | None) -> str:
@@ -112,6 +115,7 @@ class Projection:
             required=frozenset({"competition"}),
             name_fields=("gradeName",),
             parent="competition",
+            must_exist=not self._settings.create_grades,
         )
 
     def team(self, team: Team) -> Row:
@@ -175,7 +179,7 @@ class Projection:
     def removal(self, row: Row, *, reason: str, at: datetime) -> Row:
         """The row of a game as a soft-deleted one; its relations stay."""
         fields = {"isDeleted": True, "deletedAt": moment(at), "deletionReason": text(reason)}
-        return replace(row, fields=fields, links={})
+        return replace(row, fields=fields, links={}, must_exist=True, needed=frozenset({"isDeleted"}))
 
     def ladders(self, grade: Grade, ladders: Sequence[Ladder], team_names: Mapping[str, str | None]) -> Row:
         """All ladders of a grade as the one list that its row has room for."""
@@ -190,7 +194,7 @@ class Projection:
             for ladder in sorted(ladders, key=lambda ladder: ladder.id)
             for row in ladder.rows
         ]
-        return replace(self.grade(grade), fields={"ladder": rows}, links={})
+        return replace(self.grade(grade), fields={"ladder": rows}, links={}, must_exist=True)
 
 
 def is_same(name: str, wanted: Any, stored: Any) -> bool:

@@ -35,6 +35,8 @@ class Done(Enum):
     CREATED = auto()
     UPDATED = auto()
     UNCHANGED = auto()
+    # Not there, and not to be made.
+    ABSENT = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,12 @@ class Upserts:
             log.warning(
                 "cms_duplicates", extra={"collection": row.collection, "key": row.key, "rows": len(own)}
             )
-        return self._update(row, own[0], refs) if own else self._create(row, refs)
+        if own:
+            lacking = sorted(row.needed - own[0].fields.keys())
+            if lacking:
+                return Refused(f"the CMS has no column {', '.join(lacking)} in {row.collection}")
+            return self._update(row, own[0], refs)
+        return Done.ABSENT if row.must_exist else self._create(row, refs)
 
     def _create(self, row: Row, refs: Refs) -> Done:
         fields = {name: value for name, value in row.fields.items() if value is not None}

@@ -1,0 +1,76 @@
+"""A Strapi of each version behind a socket, and the adapter over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Engine
+
+from cms.registry import CmsContext
+from cms.strapi.adapter import StrapiCms
+from cms.strapi.plugin import open_cms
+from settings.schema import CmsSettings, StrapiSettings
+from simulator.strapi.face import Strapi
+from stores.sql import migrate
+from stores.sql.engine import open_engine
+from stores.sql.stores import SqlStores, open_stores
+from tests.fakes import FakeClock
+from tests.strapi_server import TOKEN, StrapiServer, serving
+
+OpenStrapi = Callable[..., StrapiCms]
+
+
+@pytest.fixture(params=[4, 5])
+def strapi(request: pytest.FixtureRequest) -> Iterator[StrapiServer]:
+    """A CMS with one association, Harbour."""
+    with serving(Strapi(request.param)) as strapi:
+        strapi.add(
+            "associations", Name="Harbour", href="https://example.test/org/association-1", Sport="Cricket"
+        )
+        yield strapi
+
+
+@pytest.fixture
+def stores(sqlite_engine: Engine) -> SqlStores:
+    return open_stores(sqlite_engine, FakeClock())
+
+
+@pytest.fixture
+def other_stores(tmp_path: Path) -> Iterator[SqlStores]:
+    """Another local database, as after the first one was lost."""
+    engine = open_engine(f"sqlite:///{tmp_path}/other.db", busy_timeout_s=10)
+    migrate.upgrade(engine)
+    yield open_stores(engine, FakeClock())
+    engine.dispose()
+
+
+@pytest.fixture
+def open_strapi(strapi: StrapiServer) -> Iterator[OpenStrapi]:
+    """Opens the adapter over stores, with settings of its own."""
+    with ExitStack() as opened:
+
+        def open_over(stores: SqlStores, **settings: Any) -> StrapiCms:
+            strapi_settings = StrapiSettings(
+                **{"base_url": strapi.base_url, "token": SecretStr(TOKEN), **settings}
+            )
+            context = CmsContext(
+                settings=CmsSettings(kind="strapi", strapi=strapi_settings),
+                stores=stores,
+                clock=FakeClock(),
+            )
+            cms = open_cms(context)
+            assert isinstance(cms, StrapiCms)
+            opened.callback(cms.close)
+            return cms
+
+        yield open_over
+
+
+@pytest.fixture
+def cms(open_strapi: OpenStrapi, stores: SqlStores) -> StrapiCms:
+    return open_strapi(stores)

@@ -1,0 +1,98 @@
+"""Accounts of Strapi: which organisation they mean, and their flags."""
+
+from __future__ import annotations
+
+import pytest
+
+from cms.strapi.adapter import StrapiCms
+from stores.sql.accounts import NewAccount
+from stores.sql.stores import SqlStores
+from sync.errors import InvalidRequest, NotFound
+from sync.model import Organisation, OrganisationKind
+from tests.strapi_server import StrapiServer
+
+WHOLE_ID = "5d10ff00-0000-4000-8000-000000000001"
+CODE = "5d10ff00"
+
+
+def test_short_code_is_completed_by_an_organisation_known_here(
+    cms: StrapiCms, strapi: StrapiServer, stores: SqlStores
+) -> None:
+    known = Organisation(id=WHOLE_ID, kind=OrganisationKind.CLUB, provider="playhq", association_ids=("a",))
+    stores.organisations.save(known)
+    club = strapi.add("clubs", Name="Hawks", PlayHQID=CODE)
+    number = strapi.add("accounts", FirstName="Ann", clubs=[club], isSetup=True).number
+    account = cms.find_account(number)
+
+    assert account.organisation == known
+    assert (account.name, account.is_setup, account.is_updating) == ("Hawks", True, False)
+
+
+def test_whole_id_in_a_column_of_the_cms_is_enough(cms: StrapiCms, strapi: StrapiServer) -> None:
+    address = f"https://example.test/org/harbour/{WHOLE_ID.upper()}"
+    association = strapi.add("associations", Name="Harbour", href=address, PlayHQID=CODE)
+    number = strapi.add("accounts", associations=[association]).number
+
+    organisation = cms.find_account(number).organisation
+    assert (organisation.id, organisation.kind) == (WHOLE_ID, OrganisationKind.ASSOCIATION)
+
+
+def test_unknown_short_code_is_refused_with_the_way_out(cms: StrapiCms, strapi: StrapiServer) -> None:
+    club = strapi.add("clubs", Name="Hawks", PlayHQID=CODE)
+    number = strapi.add("accounts", clubs=[club]).number
+
+    with pytest.raises(InvalidRequest, match=f"only as {CODE}; register the whole id"):
+        cms.find_account(number)
+
+
+def test_account_of_several_clubs_is_refused_loudly(cms: StrapiCms, strapi: StrapiServer) -> None:
+    clubs = [strapi.add("clubs", Name=name, PlayHQID=name) for name in ("Hawks", "Terns")]
+    number = strapi.add("accounts", clubs=clubs).number
+
+    with pytest.raises(InvalidRequest, match="relates to several clubs: Hawks, Terns"):
+        cms.find_account(number)
+
+
+def test_account_type_decides_between_a_club_and_an_association(
+    cms: StrapiCms, strapi: StrapiServer, stores: SqlStores
+) -> None:
+    stores.organisations.save(Organisation(id=WHOLE_ID, kind=OrganisationKind.ASSOCIATION, provider="playhq"))
+    club = strapi.add("clubs", Name="Hawks", PlayHQID="other")
+    association = strapi.add("associations", Name="Harbour", href=f"/org/{CODE}/")
+    kind = strapi.add("account-types", Name="ASSOCIATION")
+    number = strapi.add("accounts", clubs=[club], associations=[association], account_type=[kind]).number
+
+    assert cms.find_account(number).organisation.kind is OrganisationKind.ASSOCIATION
+
+
+def test_account_without_an_organisation_is_refused(cms: StrapiCms, strapi: StrapiServer) -> None:
+    number = strapi.add("accounts", FirstName="Nobody").number
+
+    with pytest.raises(InvalidRequest, match="no single kind"):
+        cms.find_account(number)
+
+
+def test_flags_are_written_only_when_they_differ(cms: StrapiCms, strapi: StrapiServer) -> None:
+    number = strapi.add("accounts", FirstName="Ann", isSetup=False, isUpdating=True).number
+    cms.set_flags(number, is_updating=True)
+    unchanged = len(strapi.writes)
+    cms.set_flags(number, is_setup=True, is_updating=False)
+
+    assert unchanged == 0
+    assert len(strapi.writes) == 1
+    assert strapi.rows("accounts")[0]["isSetup"] is True
+    assert strapi.rows("accounts")[0]["isUpdating"] is False
+
+
+def test_account_registered_here_serves_when_the_cms_has_none(cms: StrapiCms, stores: SqlStores) -> None:
+    local = stores.accounts.add(
+        NewAccount(kind=OrganisationKind.CLUB, name="Hawks", provider="playhq", organisation_id=WHOLE_ID)
+    )
+    cms.set_flags(local.id, is_setup=True)
+
+    assert cms.find_account(local.id).is_setup
+
+
+def test_account_that_nobody_knows_is_not_found(cms: StrapiCms) -> None:
+    with pytest.raises(NotFound):
+        cms.find_account(7)
