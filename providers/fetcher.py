@@ -147,6 +147,11 @@ class Fetcher:
             raise ProviderUnavailable(
                 f"{operation}: {host} kept failing and is left alone for {wait_s:.0f} s more"
             )
+        if self._requests.sent >= self._door.settings.max_requests:
+            raise UnexpectedResponse(
+                f"{operation}: {self._requests.sent} requests were sent already, which is all that "
+                "http.max_requests allows a run; the provider's listings make no end"
+            )
         with self._door.turnstile.pass_through(operation, is_urgent=self._is_urgent):
             asked_at = self._timing.now()
             self._count(sent=1)

@@ -301,6 +301,16 @@ def test_never_more_at_once_than_the_key_may(server: ProviderServer, open_fetche
     assert server.most_in_flight <= 3
 
 
+def test_run_sends_no_more_than_its_budget(server: ProviderServer, open_fetcher: OpenFetcher) -> None:
+    server.script(PATH, GOOD)
+    fetcher = open_fetcher(settings=QUICK.model_copy(update={"max_requests": 2}))
+    fetch(fetcher)
+    fetch(fetcher)
+    with pytest.raises(UnexpectedResponse, match=r"http\.max_requests"):
+        fetch(fetcher)
+    assert len(server.seen) == 2
+
+
 @pytest.mark.parametrize(
     "reply",
     [Reply(b"", 500), Reply(b"", 429), BLOCK, HTML, Reply({"error": "no"}, 401), Reply(fault="reset"), GOOD],
