@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Engine, inspect, text
 
 from stores.sql.engine import reading, writing
 
@@ -26,11 +25,10 @@ def is_current(engine: Engine) -> bool:
     Raises StoreUnavailable.
     """
     newest = max(path.stem for path in (_MIGRATIONS / "versions").glob("v*.py")).partition("_")[0]
-    try:
-        with reading(engine) as connection:
-            return bool(connection.scalar(text("SELECT version_num FROM alembic_version")) == newest)
-    except DBAPIError:  # an empty database has no such table
-        return False
+    with reading(engine) as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return False
+        return bool(connection.scalar(text("SELECT version_num FROM alembic_version")) == newest)
 
 
 def upgrade(engine: Engine) -> None:

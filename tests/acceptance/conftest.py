@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,7 +153,7 @@ def clean_environ(home: Path, simulator: Simulator | None = None, **more: str) -
     return {**environ, **more}
 
 
-def import_accounts(installation: Installation, entries: list[Mapping[str, Any]]) -> None:
+def import_accounts(installation: Installation, entries: Sequence[Mapping[str, Any]]) -> None:
     """The entries of a simulator, by the command, in their order."""
     lines = [
         json.dumps({key: entry[key] for key in ("type", "name", "provider", "organisation")})
@@ -163,8 +163,3 @@ def import_accounts(installation: Installation, entries: list[Mapping[str, Any]]
     path.write_text("\n".join(lines))
     done = installation.run("accounts", "import", str(path))
     assert done.code == 0, done.err
-
-
-def provider_down_port() -> int:
-    """A port where nobody listens."""
-    return free_port()

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.acceptance.conftest import Installation, Simulator, clean_environ, import_accounts
+from tests.acceptance.conftest import CLUBSYNC, Installation, Simulator, clean_environ, import_accounts
 from tests.conftest import Eventually
 
 SLOW_S = 0.1
@@ -105,7 +105,7 @@ def test_killed_workers_leave_runs_that_a_new_worker_finishes(
 def test_up_says_which_port_is_busy(system: Installation) -> None:
     system.start()
     with psutil.Popen(
-        [system_command(), "up"],
+        [CLUBSYNC, "up"],
         env={**system.environ, "PORT": str(system.port), "CLUBSYNC_HOME": f"{system.home}-other"},
         stdout=-1,
         stderr=-1,
@@ -115,9 +115,3 @@ def test_up_says_which_port_is_busy(system: Installation) -> None:
     assert second.returncode == 1
     assert str(system.port) in out + err
     assert system.stop() == 0
-
-
-def system_command() -> str:
-    from tests.acceptance.conftest import CLUBSYNC
-
-    return CLUBSYNC

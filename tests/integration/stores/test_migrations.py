@@ -47,6 +47,12 @@ def test_pending_migrations_are_listed_oldest_first(empty_engine: Engine) -> Non
     assert migrate.pending(empty_engine) == ()
 
 
+def test_only_a_database_with_every_migration_is_current(empty_engine: Engine) -> None:
+    assert not migrate.is_current(empty_engine)
+    migrate.upgrade(empty_engine)
+    assert migrate.is_current(empty_engine)
+
+
 def test_upgrading_twice_changes_nothing(engine: Engine) -> None:
     migrate.upgrade(engine)
 
