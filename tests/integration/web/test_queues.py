@@ -128,7 +128,7 @@ class TestWorkers:
         """The name of a process that beats."""
         consumer = site.broker.consume("health", timeout=10)
         assert next(consumer) is None
-        eventually(lambda: site.operations.workers())
+        eventually(site.operations.workers)
         yield site.operations.workers()[0].process
         consumer.close()
 

@@ -1,0 +1,174 @@
+"""The dashboard as a browser without JavaScript uses it: pages to read, forms that ask first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from stores.sql.tokens import Role
+from tests.integration.web.conftest import Site
+
+PAGES = (
+    "/",
+    "/queues",
+    "/dead",
+    "/accounts",
+    "/accounts/1",
+    "/runs",
+    "/batches",
+    "/workers",
+    "/schedules",
+    "/config",
+    "/audit",
+)
+HTML = {"Accept": "text/html"}
+
+
+@pytest.fixture
+def browser(site: Site) -> Iterator[httpx.Client]:
+    """On this machine, keeping cookies."""
+    with httpx.Client(base_url=site.base_url, headers=HTML, timeout=10) as browser:
+        yield browser
+
+
+def csrf_of(page: httpx.Response) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', page.text)
+    assert found is not None
+    return found[1]
+
+
+def act(browser: httpx.Client, verb: str, page: str, /, **fields: Any) -> httpx.Response:
+    """Load a page, send one of its forms, and confirm."""
+    csrf = csrf_of(browser.get(page))
+    asked = browser.post(f"/acts/{verb}", data={"csrf": csrf, **fields})
+    assert "Yes" in asked.text
+    return browser.post(
+        f"/acts/{verb}", data={"csrf": csrf, **fields, "confirmed": "yes"}, follow_redirects=True
+    )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_can_be_read(browser: httpx.Client, page: str) -> None:
+    answer = browser.get(page)
+    assert answer.status_code == 200
+    assert "<h1" in answer.text
+    # The content security policy would block them without a word.
+    assert " style=" not in answer.text
+    assert "<script>" not in answer.text
+
+
+def test_the_filters_forms_work_with_fields_left_empty(browser: httpx.Client) -> None:
+    for page in ("/accounts?q=&type=&tag=", "/runs?state=&mode=&account_id=", "/dead?queue=&q="):
+        assert browser.get(page).status_code == 200
+
+
+def test_an_unknown_page_and_a_mistake_are_pages_too(browser: httpx.Client) -> None:
+    for page, status in (
+        ("/nothing", 404),
+        ("/accounts/99", 404),
+        ("/runs/none", 404),
+        ("/runs?state=x", 422),
+    ):
+        answer = browser.get(page)
+        assert answer.status_code == status
+        assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_a_sync_is_asked_for_and_its_account_says_why_it_waits(browser: httpx.Client, site: Site) -> None:
+    page = act(browser, "sync", "/accounts/1", account_id="1", mode="club", preset="quick", priority="")
+    assert "Queued." in page.text
+    assert site.waiting() == 1
+    assert "No worker lives" in browser.get("/accounts/1").text
+    (line,) = site.stores.audit.list(limit=5).items
+    assert (line.source, line.actor, line.action) == ("dashboard", "local", "sync_club")
+
+
+def test_a_queue_is_paused_and_the_overview_says_by_whom(browser: httpx.Client, site: Site) -> None:
+    page = act(browser, "pause_queue", "/queues", name="syncs")
+    assert "syncs is paused" in page.text
+    assert "syncs is paused by local" in browser.get("/").text
+    assert site.operations.queue("syncs").is_paused
+
+
+def test_dead_letters_of_one_error_are_retried_together(browser: httpx.Client, site: Site) -> None:
+    for account_id, mode in ((1, "club"), (2, "association")):
+        browser.post("/api/v1/syncs", json={"mode": mode, "id": account_id})
+        site.kill("syncs")
+    page = browser.get("/dead").text
+    assert "<strong>2</strong> in syncs" in page
+    error = re.search(r'name="error" value="([^"]+)"', page)
+    assert error is not None
+    done = act(browser, "retry_group", "/dead", queue="syncs", error=error[1])
+    assert "2 wait again." in done.text
+    assert site.waiting() == 2
+
+
+def test_nothing_is_done_without_the_pages_own_secret(browser: httpx.Client, site: Site) -> None:
+    browser.get("/queues")
+    for csrf in ("", "guessed"):
+        answer = browser.post("/acts/pause_queue", data={"csrf": csrf, "name": "syncs", "confirmed": "yes"})
+        assert answer.status_code == 403
+    assert not site.operations.queue("syncs").is_paused
+
+
+def test_a_form_of_another_site_is_refused(browser: httpx.Client, site: Site) -> None:
+    csrf = csrf_of(browser.get("/queues"))
+    answer = browser.post(
+        "/acts/pause_queue",
+        data={"csrf": csrf, "name": "syncs", "confirmed": "yes"},
+        headers={"Origin": "https://elsewhere.example"},
+    )
+    assert answer.status_code == 403
+    assert not site.operations.queue("syncs").is_paused
+
+
+class TestSignedIn:
+    def sign_in(self, browser: httpx.Client, secret: str) -> httpx.Response:
+        csrf = csrf_of(browser.get("/login"))
+        return browser.post("/login?next=/runs", data={"csrf": csrf, "token": secret})
+
+    def test_somebody_unknown_is_sent_to_the_door(self, browser: httpx.Client, site: Site) -> None:
+        site.secret(Role.READ)
+        answer = browser.get("/runs")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2Fruns")
+
+    def test_a_token_opens_a_session_and_revoking_ends_it(self, browser: httpx.Client, site: Site) -> None:
+        token, secret = site.tokens.issue("ann", Role.OPERATE)
+        site.secret(Role.ADMIN)
+        answer = self.sign_in(browser, secret)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/runs")
+        assert "httponly" in answer.headers["set-cookie"].lower()
+        assert "ann (operate): sign out" in browser.get("/runs").text
+        site.tokens.revoke(token.id)
+        assert browser.get("/runs").status_code == 303
+
+    def test_a_wrong_token_opens_nothing(self, browser: httpx.Client, site: Site) -> None:
+        site.secret(Role.READ)
+        answer = self.sign_in(browser, "cs_wrong_one")
+        assert answer.status_code == 403
+        assert browser.get("/runs").status_code == 303
+
+    def test_signing_out_ends_the_session(self, browser: httpx.Client, site: Site) -> None:
+        self.sign_in(browser, site.secret(Role.READ))
+        csrf = csrf_of(browser.get("/runs"))
+        browser.post("/logout", data={"csrf": csrf})
+        assert browser.get("/runs").status_code == 303
+
+    @pytest.mark.parametrize("target", ["https://elsewhere.example", "//elsewhere.example", "/\\elsewhere"])
+    def test_signing_in_leads_to_no_other_site(self, browser: httpx.Client, site: Site, target: str) -> None:
+        secret = site.secret(Role.READ)
+        csrf = csrf_of(browser.get("/login"))
+        answer = browser.post("/login", params={"next": target}, data={"csrf": csrf, "token": secret})
+        assert answer.headers["location"] == "/"
+
+    def test_a_reader_sees_no_buttons_and_may_press_none(self, browser: httpx.Client, site: Site) -> None:
+        self.sign_in(browser, site.secret(Role.READ))
+        page = browser.get("/queues")
+        assert "/acts/" not in page.text
+        fields = {"csrf": csrf_of(page), "name": "syncs", "confirmed": "yes"}
+        assert browser.post("/acts/pause_queue", data=fields).status_code == 403
+        assert browser.get("/audit").status_code == 403
