@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from simulator import accounts, truth
@@ -120,7 +121,13 @@ class Control:
         return json_answer({"today": self._world.today.isoformat()})
 
     def _advance_clock(self, request: Request) -> Answer:
-        self._world.advance(int(_options(request).get("days", 1)))
+        """By `days` (1), or to the day named by `today`."""
+        options = _options(request)
+        if "today" in options:
+            days = (date.fromisoformat(options["today"]) - self._world.today).days
+        else:
+            days = int(options.get("days", 1))
+        self._world.advance(days)
         return self._show_clock(request)
 
     def _tell_truth(self, request: Request) -> Answer:

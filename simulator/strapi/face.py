@@ -8,8 +8,8 @@ from simulator.answers import json_answer
 from simulator.server import Answer, Request
 from simulator.strapi.bodies import Body, apply_wishes, read_body
 from simulator.strapi.errors import StrapiError
-from simulator.strapi.filters import matches
-from simulator.strapi.pages import checked_fields, checked_populate, paged, sorted_entries
+from simulator.strapi.filters import read_filters
+from simulator.strapi.pages import checked_fields, checked_populate, in_order, paged, read_order
 from simulator.strapi.query_text import parse_query, values_of
 from simulator.strapi.reading import Reader, Rules
 from simulator.strapi.schema import GAMES, Collection
@@ -62,14 +62,14 @@ class Strapi:
     def _list(self, request: Request, collection: Collection) -> Answer:
         query = parse_query(request.pairs)
         reader = self._reader(query)
-        filters = query.get("filters", {})
+        passes = read_filters(collection, query.get("filters", {}), reader)
+        order = read_order(collection, query.get("sort"), reader)
         found = [
             entry
             for entry in self.tables.entries(collection.name)
-            if self._is_shown(entry, query, reader) and matches(entry, filters, reader)
+            if self._is_shown(entry, query, reader) and passes(entry)
         ]
-        ordered = sorted_entries(found, query.get("sort"), reader, turn=self._turn)
-        page, meta = paged(ordered, query.get("pagination"))
+        page, meta = paged(in_order(found, order, reader, turn=self._turn), query.get("pagination"))
         shown = [self._shape(entry, query, reader, request) for entry in page]
         return json_answer({"data": shown, "meta": {"pagination": meta}})
 

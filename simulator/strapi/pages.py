@@ -18,23 +18,30 @@ DEFAULT_PAGE_SIZE = 25
 MAX_PAGE_SIZE = 100
 
 
-def sorted_entries(entries: list[Entry], sort: Any, reader: Reader, *, turn: int) -> list[Entry]:
-    """Entries in the order that was asked for; without one they start somewhere else each `turn`."""
+def read_order(collection: Collection, sort: Any, reader: Reader) -> list[tuple[str, bool]] | None:
+    """The names to sort by, each with whether it descends; None when no order was asked for."""
     if sort is None:
+        return None
+    order = []
+    for term in values_of(sort):
+        name, _, direction = term.partition(":")
+        if is_known(collection, name, reader.rules):
+            order.append((name, direction.lower() == "desc"))
+        else:
+            reader.rules.unknown(name)
+    return order
+
+
+def in_order(
+    entries: list[Entry], order: list[tuple[str, bool]] | None, reader: Reader, *, turn: int
+) -> list[Entry]:
+    """Entries in that order; without one they start somewhere else each `turn`."""
+    if order is None:
         shift = turn % len(entries) if entries else 0
         return entries[shift:] + entries[:shift]
-    ordered = entries
-    for term in reversed(values_of(sort)):
-        name, _, direction = term.partition(":")
-        if entries and not is_known(entries[0].collection, name, reader.rules):
-            reader.rules.unknown(name)
-            continue
-        ordered = sorted(
-            ordered,
-            key=_by(name, reader),
-            reverse=direction.lower() == "desc",
-        )
-    return ordered
+    for name, is_descending in reversed(order):
+        entries = sorted(entries, key=_by(name, reader), reverse=is_descending)
+    return entries
 
 
 def paged(entries: list[Entry], pagination: Any, *, max_size: int = MAX_PAGE_SIZE) -> tuple[list[Entry], Any]:

@@ -37,6 +37,9 @@ class Reader:
     is_draft: bool = False
 
     def value(self, entry: Entry, name: str) -> Any:
+        if name in entry.fields:
+            drafted = entry.draft if self.is_draft and entry.draft else {}
+            return drafted.get(name, entry.fields[name])
         own = {
             "id": entry.draft_number if self.is_draft else entry.number,
             "documentId": entry.document_id,
@@ -44,11 +47,7 @@ class Reader:
             "updatedAt": entry.updated_at,
             "publishedAt": None if self.is_draft else entry.published_at,
         }
-        if name in own:
-            return own[name]
-        if self.is_draft and entry.draft and name in entry.draft:
-            return entry.draft[name]
-        return entry.fields.get(name)
+        return own[name]
 
 
 def is_known(collection: Collection, name: str, rules: Rules) -> bool:

@@ -32,7 +32,12 @@ class World:
         self._clubs: dict[int, list[Club]] = {}
 
     def advance(self, days: int) -> None:
-        """Let days pass; games that are over get their results when next looked at."""
+        """Let days pass; games that are over get their results when next looked at.
+
+        Raises ValueError for a day in the past: results are not taken back.
+        """
+        if days < 0:
+            raise ValueError(f"the clock only goes forward, not by {days} days")
         self.today += timedelta(days=days)
         for index in range(len(self.plans)):
             self.touch(index)

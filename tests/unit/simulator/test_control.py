@@ -45,6 +45,8 @@ def test_the_clock_tells_the_day_and_moves_it() -> None:
     simulator = make_simulator()
     assert read(get(simulator, "/_simulator/clock")) == {"today": TODAY.isoformat()}
     assert read(post(simulator, "/_simulator/clock", {"days": 8}))["today"] == "2031-12-02"
+    assert read(post(simulator, "/_simulator/clock", {"today": "2031-12-20"}))["today"] == "2031-12-20"
+    assert post(simulator, "/_simulator/clock", {"today": "2031-12-01"}).status == 400
 
 
 def test_an_unknown_address_says_what_there_is() -> None:
