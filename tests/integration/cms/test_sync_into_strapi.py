@@ -1,0 +1,118 @@
+"""Whole runs into Strapi: the first fills it, the second writes nothing, a change writes itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pytest
+
+from cms.strapi.adapter import StrapiCms
+from stores.sql.stores import SqlStores
+from sync.context import Rules
+from sync.model import Organisation, OrganisationKind
+from sync.report import Mode, Outcome, Run
+from sync.run import SyncRequest, SyncRun
+from tests.fakes import (
+    FakeCheckpoints,
+    FakeClock,
+    FakeLeases,
+    FakeProgress,
+    FakeSources,
+    FakeStopSignal,
+    World,
+    map_in_order,
+)
+from tests.strapi_server import StrapiServer
+from tests.unit.sync.engine import ASSOCIATION, TODAY, game_day, played, small_world
+
+
+@dataclass
+class Syncs:
+    """Direct syncs of the small world's association, each a day after the other."""
+
+    cms: StrapiCms
+    stores: SqlStores
+    world: World
+    clock: FakeClock
+    count: int = 0
+
+    def perform(self) -> Run:
+        self.count += 1
+        self.clock.pass_days(1)
+        sync_run = SyncRun(
+            sources=FakeSources(self.world),
+            cms=self.cms,
+            leases=FakeLeases(_token=self.count * 10),
+            runs=self.stores.runs,
+            checkpoints=FakeCheckpoints(),
+            clock=self.clock,
+            stop=FakeStopSignal(),
+            progress=FakeProgress(),
+            map_concurrently=map_in_order,
+            announce=lambda _: None,
+            rules=Rules(),
+        )
+        return sync_run.perform(
+            SyncRequest(
+                run_id=f"run-{self.count}",
+                mode=Mode.ASSOCIATION_DIRECT,
+                requested_at=self.clock.now(),
+                organisation_id=ASSOCIATION,
+            )
+        )
+
+
+@pytest.fixture
+def syncs(cms: StrapiCms, strapi: StrapiServer, stores: SqlStores) -> Syncs:
+    strapi.add("associations", Name="District", href=f"/org/district/{ASSOCIATION[:8]}", Sport="Cricket")
+    stores.organisations.save(
+        Organisation(id=ASSOCIATION, kind=OrganisationKind.ASSOCIATION, provider="playhq")
+    )
+    return Syncs(cms, stores, small_world(), FakeClock())
+
+
+def written(run: Run) -> tuple[int, int, int]:
+    """Created, updated and removed by all stages."""
+    stages = run.stages.values()
+    return (
+        sum(stage.created for stage in stages),
+        sum(stage.updated for stage in stages),
+        sum(stage.removed for stage in stages),
+    )
+
+
+def test_first_sync_fills_the_cms_and_the_second_writes_nothing(syncs: Syncs, strapi: StrapiServer) -> None:
+    first = syncs.perform()
+    strapi.requests.clear()
+    second = syncs.perform()
+
+    assert (first.outcome, second.outcome) == (Outcome.SUCCEEDED, Outcome.SUCCEEDED)
+    assert len(strapi.rows("game-meta-datas")) == 6
+    assert strapi.writes == []
+    assert written(second) == (0, 0, 0)
+
+
+def test_changes_of_the_provider_write_exactly_themselves(syncs: Syncs, strapi: StrapiServer) -> None:
+    syncs.perform()
+    strapi.requests.clear()
+    games = syncs.world.games
+    games["game-3"] = played(games["game-3"])
+    games["game-4"] = replace(games["game-4"], days=(game_day(TODAY + timedelta(days=9)),))
+    run = syncs.perform()
+
+    assert run.outcome is Outcome.SUCCEEDED
+    assert sorted({path.partition("/")[0] for _, path in strapi.writes} - {"competitions", "grades"}) == [
+        "game-meta-datas"
+    ]
+    assert len([path for _, path in strapi.writes if path.startswith("game-")]) == 2
+
+
+def test_game_that_stays_missing_is_marked_after_three_days(syncs: Syncs, strapi: StrapiServer) -> None:
+    syncs.perform()
+    del syncs.world.games["game-4"]
+    removals = [written(syncs.perform())[2] for _ in range(3)]
+
+    assert removals == [0, 0, 1]
+    marked = [row["gameID"] for row in strapi.rows("game-meta-datas") if row["isDeleted"]]
+    assert marked == ["game-4"]
