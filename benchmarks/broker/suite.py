@@ -38,7 +38,7 @@ class Size:
     gets: int
 
 
-FULL = Size(3, 5000, 50_000, 20_000, 100, 10_000, 100_000, 200_000, 5000, 90.0, 2000)
+FULL = Size(2, 5000, 50_000, 20_000, 100, 10_000, 100_000, 200_000, 5000, 90.0, 2000)
 QUICK = Size(1, 1000, 10_000, 4000, 20, 2000, 10_000, 20_000, 500, 20.0, 600)
 
 
@@ -61,14 +61,14 @@ def main(arguments: Sequence[str]) -> int:
             unknown = set(options.only or ()) - set(measurements)
             if unknown:
                 parser.error(f"{', '.join(unknown)}: not one of {', '.join(measurements)}")
-            rows = _run(measurements, options.only or list(measurements))
-            conditions = _conditions(server.url)
+            folder = options.write or (None if options.quick or options.only else DOCS)
+            rows: list[Row] = []
+            for name in options.only or measurements:
+                rows += _run(measurements[name])
+                if folder:  # after each, so that an interrupted run is worth something
+                    report.write(rows, _conditions(server.url), folder)
         finally:
             server.stop()
-    folder = options.write or (None if options.quick or options.only else DOCS)
-    if folder:
-        report.write(rows, conditions, folder)
-        print(f"written to {folder}")
     return 0
 
 
@@ -86,15 +86,13 @@ def _measurements(url: str, size: Size) -> dict[str, Callable[[], list[Row]]]:
     }
 
 
-def _run(measurements: dict[str, Callable[[], list[Row]]], names: Sequence[str]) -> list[Row]:
-    rows: list[Row] = []
-    for name in names:
-        for row in measurements[name]():
-            ratio = f"  {row.ratio:.2f} x stock" if row.ratio else ""
-            figures = ", ".join(f"{figure.label} {figure}" for figure in row.figures)
-            must = f"  (must {row.must})" if row.must else ""
-            print(f"{row.what} [{row.unit}]: {figures}{ratio}{must}", flush=True)
-            rows.append(row)
+def _run(measure: Callable[[], list[Row]]) -> list[Row]:
+    rows = measure()
+    for row in rows:
+        ratio = f"  {row.ratio:.2f} x stock" if row.ratio else ""
+        figures = ", ".join(f"{figure.label} {figure}" for figure in row.figures)
+        must = f"  (must {row.must})" if row.must else ""
+        print(f"{row.what} [{row.unit}]: {figures}{ratio}{must}", flush=True)
     return rows
 
 
