@@ -70,7 +70,7 @@ def to_svg(rows: Sequence[Row]) -> str:
     shown = [(row.what, row.ratio) for row in rows if row.ratio]
     width, left, step = 860, 380, 26
     height = step * len(shown) + 50
-    widest = max(ratio for _, ratio in shown)
+    widest = max((ratio for _, ratio in shown), default=10.0)
     decades = 1
     while 10**decades < widest:
         decades += 1
