@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import uuid
 
 import click
 
@@ -16,7 +17,7 @@ from cli.output import (
     print_json,
     print_table,
 )
-from stores.sql.documents import change_document, run_document
+from stores.sql.documents import change_document, planned_document, run_document
 from stores.sql.runs import RunFilter
 from sync.report import Run, RunState, StageReport
 
@@ -65,6 +66,35 @@ def show(run_id: str, is_json: bool) -> None:
         click.echo(describe_change(change))
     if len(changes) > SHOWN_CHANGES:
         click.echo(f"… and {len(changes) - SHOWN_CHANGES} more (--json shows all)", file=sys.stderr)
+
+
+@runs.command()
+@click.argument("run_id", metavar="ID")
+@click.option("--dry-run", "is_dry_run", is_flag=True, help="Show what would be restored, and write nothing.")
+@as_json
+def undo(run_id: str, is_dry_run: bool, is_json: bool) -> None:
+    """Restore what run ID changed; records that were edited since stay as they are."""
+    backend = Backend()
+    if is_dry_run:
+        run, undone = None, backend.undo_run.plan(run_id)
+    else:
+        run, undone = backend.undo_run.perform(run_id, undo_id=uuid.uuid4().hex)
+        backend.audit("runs_undo", f"run:{run_id}", {"undo_id": run.id})
+    changes = [planned_document(change) for change in undone.changes]
+    kept = [
+        {"kind": record.kind.value, "record_id": record.record_id, "reason": record.reason}
+        for record in undone.kept
+    ]
+    if is_json:
+        print_json({**(run_document(run) if run else {}), "changes": changes, "kept": kept})
+        return
+    for change in changes[:SHOWN_CHANGES]:
+        click.echo(describe_change(change))
+    for record in kept[:SHOWN_CHANGES]:
+        click.echo(f"= {record['kind']} {record['record_id']} stays: {record['reason']}")
+    click.echo(
+        f"{len(changes)} restored, {len(kept)} left as they are" + (" (dry run)" if is_dry_run else "")
+    )
 
 
 def written(stage: StageReport) -> int:

@@ -20,7 +20,11 @@ BUSY_RETRY_S = 5.0
 _TAKE = """
 local owner = redis.call('HGET', KEYS[1], 'owner')
 if owner and owner ~= ARGV[1] then return {0, redis.call('PTTL', KEYS[1])} end
-local token = redis.call('INCR', KEYS[2])
+-- At least the time: tokens go on growing when this Redis has lost its data.
+local now = redis.call('TIME')
+local last = tonumber(redis.call('GET', KEYS[2]) or '0')
+local token = math.max(last + 1, now[1] * 1000 + math.floor(now[2] / 1000))
+redis.call('SET', KEYS[2], token)
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'token', token)
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return {token, 0}

@@ -11,6 +11,7 @@ import msgspec
 
 from stores.sql.changes import ChangeEntry
 from stores.sql.records import field_documents, to_document
+from sync.changes import Change
 from sync.model import Account, Record
 from sync.report import Run
 
@@ -55,11 +56,19 @@ def account_document(account: Account) -> dict[str, Any]:
 
 
 def change_document(entry: ChangeEntry) -> dict[str, Any]:
-    change = entry.change
     return {
         "id": entry.id,
         "run_id": entry.run_id,
         "stage": entry.stage.value,
+        **planned_document(entry.change),
+        "applied": entry.is_applied,
+        "at": msgspec.to_builtins(entry.at),
+    }
+
+
+def planned_document(change: Change) -> dict[str, Any]:
+    """A change that nobody has written yet."""
+    return {
         "kind": change.kind.value,
         "record_id": change.record_id,
         "action": change.action.value,
@@ -67,8 +76,6 @@ def change_document(entry: ChangeEntry) -> dict[str, Any]:
         "before": _record_document(change.before),
         "after": _record_document(change.after),
         "cause": change.cause,
-        "applied": entry.is_applied,
-        "at": msgspec.to_builtins(entry.at),
     }
 
 

@@ -26,3 +26,12 @@ def test_renewed_lease_lives_on(redis_client: redis.Redis, namespace: str) -> No
         redis_client.pexpire(f"{{{namespace}}}:lease:playhq:a", 1_000)
         lease.renew()
         assert redis_client.pttl(f"{{{namespace}}}:lease:playhq:a") > 20_000
+
+
+def test_fences_go_on_growing_when_redis_has_lost_its_data(redis_client: redis.Redis, namespace: str) -> None:
+    leases = RedisLeases(redis_client, namespace, lease_s=30)
+    with leases.hold("playhq:a", owner="run-1") as lease:
+        before = lease.fence.token
+    redis_client.delete(f"{{{namespace}}}:fence:playhq:a")
+    with leases.hold("playhq:a", owner="run-2") as lease:
+        assert lease.fence.token >= before

@@ -1,0 +1,75 @@
+"""`clubsync runs undo` at a terminal and for programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cli.runs import runs
+from stores.sql import migrate
+from stores.sql.engine import open_engine
+from stores.sql.stores import SqlStores, open_stores
+from sync.clock import SystemClock
+from sync.ports import Fence
+from sync.report import Mode, Run, RunState, Stage
+from tests.records import created, game, grade, season, team, updated
+
+
+@pytest.fixture
+def stores(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> SqlStores:
+    """A database where run `bad` has renamed a round."""
+    url = f"sqlite:///{tmp_path}/cli.db"
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("CLUBSYNC_HOME", str(tmp_path))
+    engine = open_engine(url, busy_timeout_s=10)
+    migrate.upgrade(engine)
+    stores = open_stores(engine, SystemClock())
+    fence = Fence("playhq:club-1", 1)
+    for run_id, changes in (
+        ("first", [created(record) for record in (season(), grade(), team("home"), team("away"), game())]),
+        ("bad", [updated(game(), game(round="Final"))]),
+    ):
+        stores.runs.save(
+            Run(
+                id=run_id,
+                mode=Mode.CLUB,
+                preset="full",
+                state=RunState.SUCCEEDED,
+                requested_at=SystemClock().now(),
+                account_id=1,
+                organisation_id="club-1",
+                provider="playhq",
+            )
+        )
+        assert stores.mirror.apply(run_id, Stage.GAMES, changes, fence=fence) == []
+    return stores
+
+
+def test_undo_restores_and_shows_the_diff(stores: SqlStores) -> None:
+    result = CliRunner().invoke(runs, ["undo", "bad"], catch_exceptions=False)
+
+    assert result.exit_code == 0
+    assert 'round: "Final" → "Round 3"' in result.output
+    assert "1 restored, 0 left as they are" in result.output
+    assert stores.mirror.read_games(["grade-1"])["game-1"] == game()
+    assert stores.audit.list(limit=1).items[0].action == "runs_undo"
+
+
+def test_dry_undo_writes_nothing(stores: SqlStores) -> None:
+    result = CliRunner().invoke(runs, ["undo", "bad", "--dry-run", "--json"], catch_exceptions=False)
+
+    assert [change["record_id"] for change in json.loads(result.output)["changes"]] == ["game-1"]
+    assert stores.mirror.read_games(["grade-1"])["game-1"] == game(round="Final")
+
+
+def test_undo_for_programs_is_the_run_that_did_it(stores: SqlStores) -> None:
+    result = CliRunner().invoke(runs, ["undo", "bad", "--json"], catch_exceptions=False)
+    document = json.loads(result.output)
+
+    assert (document["preset"], document["outcome"]) == ("undo", "succeeded")
+    assert stores.runs.find(document["id"]).message == "undoes run bad"
+    assert document["kept"] == []
