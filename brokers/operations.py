@@ -23,7 +23,15 @@ from brokers.scripts import DELETE, ENQUEUE
 
 PAGE = 200
 # What a retry by hand forgets: the message starts again as if it had never failed.
-_ATTEMPT_OPTIONS = ("retries", "traceback", "requeue_timestamp", "attempts")
+_ATTEMPT_OPTIONS = (
+    "retries",
+    "deferrals",
+    "due_at_ms",
+    "attempts",
+    "traceback",
+    "dead_reason",
+    "requeue_timestamp",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +232,10 @@ class Operations:
                 continue
             options = {name: v for name, v in letter.message.options.items() if name not in _ATTEMPT_OPTIONS}
             message = replace(
-                letter.message, options=options, kwargs={**letter.message.kwargs, **(kwargs or {})}
+                letter.message,
+                options=options,
+                kwargs={**letter.message.kwargs, **(kwargs or {})},
+                message_timestamp=round(self._clock() * 1000),
             )
             level = letter.header.level if priority is None else priority.level
             value = envelope.pack(message, level=level, bias=0, due_ms=0, body=codec.encode(message))

@@ -43,6 +43,7 @@ from brokers.sender import Senders
 CHUNK = 500
 PURGE_CHUNK = 2000
 PRIORITY_OPTION = "broker_priority"
+TOLD_OPTIONS = ("dead_reason", "attempts", "traceback")
 
 
 class BrokerFull(BrokerError):
@@ -288,6 +289,8 @@ class PriorityRedisBroker(Broker):
             "error": f"{type(error).__name__}: {error}" if error is not None else "rejected",
             "host": socket.gethostname(),
             "retries": delivery.options.get("retries", 0),
+            # The stored message is as it was lent: what its last attempt added is told here.
+            **{name: delivery.options[name] for name in TOLD_OPTIONS if name in delivery.options},
         }
         return json.dumps(reason).encode()
 
