@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
@@ -21,14 +20,13 @@ import httpx
 import msgspec
 
 from providers.door import Door, Timing
-from providers.ports import Answer, Lookup, Validators
+from providers.ports import Answer, Lookup, Params, Tape, Validators, question_of
 from providers.upstream import Upstream
 from providers.verdicts import Faulty, NotModified, Received, Throttled, judge
 from sync.errors import NotFound, ProviderUnavailable, RateLimited, SyncError, UnexpectedResponse
 from sync.report import RequestCounts
 
 T = TypeVar("T")
-Params = Sequence[tuple[str, str]]
 
 # How often a request that waits for another one's answer looks for it.
 LOOKS_EVERY_S = (0.02, 0.25)
@@ -39,8 +37,17 @@ MAX_PAUSE_S = 3600.0
 class Fetcher:
     """One run's way to one upstream; greenlets of the run may share it."""
 
-    def __init__(self, door: Door, *, fresh_after: datetime, is_urgent: bool, timing: Timing) -> None:
+    def __init__(
+        self,
+        door: Door,
+        *,
+        fresh_after: datetime,
+        is_urgent: bool,
+        timing: Timing,
+        tape: Tape | None = None,
+    ) -> None:
         self._door = door
+        self._tape = tape
         self._fresh_after = fresh_after
         self._is_urgent = is_urgent
         self._timing = timing
@@ -73,6 +80,7 @@ class Fetcher:
         UnexpectedResponse.
         """
         question = _Question(
+            text=question_of(path, params),
             url=_address(self._door.upstream, path, params),
             operation=operation,
             attempts=attempts or self._door.settings.attempts,
@@ -83,11 +91,13 @@ class Fetcher:
         lookup = self._look_up(key, question)
         if lookup.answer is not None and lookup.is_fresh:
             self._count(cache_hits=1)
+            self._record(question, lookup.answer.body)
             return _stored(lookup.answer, shape, operation)
         asked_at = self._timing.now()
         try:
             answer, decoded = self._ask(question, lookup.answer, shape)
         except NotFound:
+            self._record(question, None)
             self._door.answers.save(
                 key, None, validators=(None, None), fetched_at=asked_at, asker=question.asker
             )
@@ -129,6 +139,7 @@ class Fetcher:
         while True:
             try:
                 answer = self._send(question, stored)
+                self._record(question, answer.body)
                 return answer, _decode(answer, shape, question.operation)
             except _Throttling as throttling:
                 self._pause(throttling.verdict, question.operation, pauses_s)
@@ -240,6 +251,10 @@ class Fetcher:
             headers["If-Modified-Since"] = last_modified
         return headers
 
+    def _record(self, question: _Question, body: bytes | None) -> None:
+        if self._tape is not None:
+            self._tape.note(question.text, body)
+
     def _count(self, **counts: int) -> None:
         with self._requests_lock:
             self._requests += RequestCounts(**counts)
@@ -247,6 +262,7 @@ class Fetcher:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
+    text: str
     url: str
     operation: str
     attempts: int

@@ -7,7 +7,7 @@ from threading import Lock
 
 from providers.door import Door, Timing
 from providers.fetcher import Fetcher
-from providers.ports import Answers, Breakers, Ledgers
+from providers.ports import Answers, Breakers, Ledgers, Tape
 from providers.transport import open_client
 from providers.turnstile import Turnstile
 from providers.upstream import Upstream
@@ -33,7 +33,13 @@ class Outbound:
         self._lock = Lock()
 
     def open(
-        self, upstream: Upstream, settings: HttpSettings, *, fresh_after: datetime, is_urgent: bool
+        self,
+        upstream: Upstream,
+        settings: HttpSettings,
+        *,
+        fresh_after: datetime,
+        is_urgent: bool,
+        tape: Tape | None = None,
     ) -> Fetcher:
         """A fetcher for one run; answers stored since `fresh_after` are used unasked."""
         return Fetcher(
@@ -41,6 +47,7 @@ class Outbound:
             fresh_after=fresh_after,
             is_urgent=is_urgent,
             timing=self._timing,
+            tape=tape,
         )
 
     def close(self) -> None:

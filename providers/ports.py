@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
+from urllib.parse import urlencode
+
+from providers.upstream import Upstream
+from settings.schema import HttpSettings
+from sync.report import RequestCounts
+
+T = TypeVar("T")
+Params = Sequence[tuple[str, str]]
 
 # ETag and Last-Modified, as the provider sent them.
 Validators = tuple[str | None, str | None]
@@ -115,3 +124,54 @@ class Breaker(Protocol):
 
 class Breakers(Protocol):
     def breaker(self, host: str) -> Breaker: ...
+
+
+class Fetches(Protocol):
+    """One run's way to one upstream; what an adapter is given."""
+
+    @property
+    def requests(self) -> RequestCounts:
+        """What this run has cost so far."""
+        ...
+
+    def fetch(  # noqa: PLR0913 - one call says everything about a request
+        self,
+        path: str,
+        shape: type[T],
+        *,
+        operation: str,
+        params: Params = (),
+        attempts: int | None = None,
+        lasts_s: float = 0.0,
+    ) -> T:
+        """GET a path below the upstream's address and decode it into `shape`; see `Fetcher`."""
+        ...
+
+
+class Tape(Protocol):
+    """Keeps what a run is answered."""
+
+    def note(self, question: str, body: bytes | None) -> None:
+        """A question (path and parameters, without secrets) and its answer; None is a 404."""
+        ...
+
+
+class Opens(Protocol):
+    """Opens the way to an upstream for one run."""
+
+    def open(
+        self,
+        upstream: Upstream,
+        settings: HttpSettings,
+        *,
+        fresh_after: datetime,
+        is_urgent: bool,
+        tape: Tape | None = None,
+    ) -> Fetches:
+        """Answers stored since `fresh_after` (aware UTC) are used unasked."""
+        ...
+
+
+def question_of(path: str, params: Params) -> str:
+    """A path with its parameters, without what the upstream adds to every address."""
+    return f"{path}?{urlencode(params)}" if params else path

@@ -8,7 +8,8 @@ from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
-from providers.outbound import Outbound
+from providers.ports import Opens
+from providers.recording import RecordedOutbound, Recording, recording_path
 from settings.schema import Settings
 from sync.errors import InvalidRequest
 from sync.ports import Source
@@ -24,7 +25,7 @@ class OpenSource(Protocol):
     """
 
     def __call__(
-        self, settings: Settings, outbound: Outbound, *, fresh_after: datetime, is_urgent: bool
+        self, settings: Settings, outbound: Opens, *, fresh_after: datetime, is_urgent: bool
     ) -> Source: ...
 
 
@@ -56,12 +57,12 @@ def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
 class InstalledSources:
     """Satisfies `sync.ports.Sources`; reads the settings anew at each run."""
 
-    def __init__(self, plugins: Plugins, outbound: Outbound, read_settings: Callable[[], Settings]) -> None:
+    def __init__(self, plugins: Plugins, outbound: Opens, read_settings: Callable[[], Settings]) -> None:
         self._plugins = plugins
         self._outbound = outbound
         self._read_settings = read_settings
 
-    def open(self, provider: str, *, fresh_after: datetime, is_urgent: bool) -> Source:
+    def open(self, provider: str, *, run_id: str, fresh_after: datetime, is_urgent: bool) -> Source:
         """Raises InvalidRequest for a provider that is not installed or not configured."""
         opener = self._plugins.openers.get(provider)
         if opener is None:
@@ -72,4 +73,8 @@ class InstalledSources:
                 if reason
                 else f"provider {provider} is not installed; installed are: {known}"
             )
-        return opener(self._read_settings(), self._outbound, fresh_after=fresh_after, is_urgent=is_urgent)
+        settings = self._read_settings()
+        outbound = self._outbound
+        if settings.http.records_runs:
+            outbound = RecordedOutbound(outbound, Recording(recording_path(settings.home, run_id)))
+        return opener(settings, outbound, fresh_after=fresh_after, is_urgent=is_urgent)

@@ -99,6 +99,7 @@ class HttpSettings(Section):
     retry_cap_s: float = Field(default=5.0, gt=0)
     max_throttle_wait_s: float = Field(default=20.0, ge=0)
     max_requests: int = Field(default=5000, ge=1)
+    records_runs: bool = False
 
 
 class PlayHQSettings(Section):

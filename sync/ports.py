@@ -85,7 +85,7 @@ class Source(Protocol):
 class Sources(Protocol):
     """Opens a source for a run."""
 
-    def open(self, provider: str, *, fresh_after: datetime, is_urgent: bool) -> Source:
+    def open(self, provider: str, *, run_id: str, fresh_after: datetime, is_urgent: bool) -> Source:
         """Answers stored before `fresh_after` (aware UTC) are asked for again.
 
         Raises InvalidRequest for a provider that is not installed or configured.

@@ -239,7 +239,10 @@ class SyncRun:
         return Context(
             run_id=run.id,
             source=self.sources.open(
-                organisation.provider, fresh_after=fresh_after, is_urgent=request.is_urgent
+                organisation.provider,
+                run_id=run.id,
+                fresh_after=fresh_after,
+                is_urgent=request.is_urgent,
             ),
             cms=PlannedCms(self.cms) if run.dry_run else self.cms,
             lease=lease,

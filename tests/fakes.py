@@ -137,7 +137,7 @@ class FakeSources:
     before: Callable[[str], None] = nothing_fails
     opened: list[FakeSource] = field(default_factory=list)
 
-    def open(self, provider: str, *, fresh_after: datetime, is_urgent: bool) -> FakeSource:
+    def open(self, provider: str, *, run_id: str, fresh_after: datetime, is_urgent: bool) -> FakeSource:
         assert provider == PROVIDER
         source = FakeSource(self.world, self.before)
         self.opened.append(source)

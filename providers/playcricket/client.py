@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from providers.fetcher import Fetcher
 from providers.playcricket.wire import Competitions, CompetitionTeams, Leagues, LeagueTables, Page
+from providers.ports import Fetches
 from sync.errors import UnexpectedResponse
 from sync.report import RequestCounts
 
@@ -19,7 +19,7 @@ LEAGUES_LAST_S = 24 * 3600.0
 class PlayCricketClient:
     """One run's calls. Every method raises what `Fetcher.fetch` raises."""
 
-    def __init__(self, fetcher: Fetcher) -> None:
+    def __init__(self, fetcher: Fetches) -> None:
         self._fetcher = fetcher
 
     @property

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from providers.outbound import Outbound
 from providers.playcricket.client import PlayCricketClient
 from providers.playcricket.source import PlayCricketSource
+from providers.ports import Opens
 from providers.upstream import Upstream
 from settings.schema import Settings
 from sync.errors import InvalidRequest
@@ -16,7 +16,7 @@ from sync.ports import Source
 THROTTLE_WAIT_S = 60.0
 
 
-def open_source(settings: Settings, outbound: Outbound, *, fresh_after: datetime, is_urgent: bool) -> Source:
+def open_source(settings: Settings, outbound: Opens, *, fresh_after: datetime, is_urgent: bool) -> Source:
     """Open Play-Cricket for one run. Raises InvalidRequest without a token."""
     playcricket = settings.providers.playcricket
     if playcricket.api_token is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from providers.fetcher import Fetcher, Params
 from providers.playhq.wire import GradeGames, GradeLadders, OldGradeLadders, Page, UnpagedList
+from providers.ports import Fetches, Params
 from sync.errors import UnexpectedResponse
 from sync.report import RequestCounts
 
@@ -17,7 +17,7 @@ MAX_PAGES = 100
 class PlayHQClient:
     """One run's calls. Every method raises what `Fetcher.fetch` raises."""
 
-    def __init__(self, fetcher: Fetcher) -> None:
+    def __init__(self, fetcher: Fetches) -> None:
         self._fetcher = fetcher
 
     @property

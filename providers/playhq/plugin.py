@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from providers.outbound import Outbound
 from providers.playhq.client import PlayHQClient
 from providers.playhq.source import PlayHQSource
+from providers.ports import Opens
 from providers.upstream import Upstream
 from settings.schema import PlayHQSettings, Settings
 from sync.errors import InvalidRequest
@@ -18,7 +18,7 @@ PUBLIC_API = "https://api.playhq.com"
 SIMULATOR_KEY = "simulator"
 
 
-def open_source(settings: Settings, outbound: Outbound, *, fresh_after: datetime, is_urgent: bool) -> Source:
+def open_source(settings: Settings, outbound: Opens, *, fresh_after: datetime, is_urgent: bool) -> Source:
     """Open PlayHQ for one run. Raises InvalidRequest when neither an address nor a key is set."""
     playhq = settings.providers.playhq
     fetcher = outbound.open(_upstream(playhq), settings.http, fresh_after=fresh_after, is_urgent=is_urgent)

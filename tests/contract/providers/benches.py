@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from providers.outbound import Outbound
 from providers.playcricket.plugin import open_source as open_playcricket
 from providers.playhq.plugin import open_source as open_playhq
+from providers.ports import Opens
 from settings.schema import Settings
 from sync.model import Grade, Organisation, OrganisationKind, Season
 from sync.ports import Fixture, Listing, Source
@@ -44,7 +44,7 @@ class Bench(Protocol):
         """Script a healthy world."""
         ...
 
-    def open(self, server: ProviderServer, outbound: Outbound, *, fresh_after: datetime) -> Source: ...
+    def open(self, server: ProviderServer, outbound: Opens, *, fresh_after: datetime) -> Source: ...
 
 
 class PlayHQBench:
@@ -95,7 +95,7 @@ class PlayHQBench:
         server.script(self.games_target, Reply(fixture))
         server.script(self.ladder_target, Reply({"ladders": [playhq.ladder()]}))
 
-    def open(self, server: ProviderServer, outbound: Outbound, *, fresh_after: datetime) -> Source:
+    def open(self, server: ProviderServer, outbound: Opens, *, fresh_after: datetime) -> Source:
         settings = Settings.model_validate(
             {"http": HTTP, "providers": {"playhq": {"base_url": server.url, **self._playhq}}}
         )
@@ -185,7 +185,7 @@ class PlayCricketBench:
             target("league_table", "division_id=81000"), Reply({"league_table": [playcricket.table()]})
         )
 
-    def open(self, server: ProviderServer, outbound: Outbound, *, fresh_after: datetime) -> Source:
+    def open(self, server: ProviderServer, outbound: Opens, *, fresh_after: datetime) -> Source:
         settings = Settings.model_validate(
             {
                 "http": HTTP,

@@ -25,7 +25,7 @@ def test_its_provider_is_found_opened_and_asked_like_ours(outbound: Outbound) ->
     plugins = load_plugins()
     assert {"golf", "playhq", "playcricket"} <= set(plugins.openers)
     sources = InstalledSources(plugins, outbound, Settings)
-    source = sources.open("golf", fresh_after=datetime.now(UTC), is_urgent=False)
+    source = sources.open("golf", run_id="run-1", fresh_after=datetime.now(UTC), is_urgent=False)
     (season,) = source.fetch_seasons(ORGANISATION).records
     (grade,) = source.fetch_grades(season).records
     assert (season.name, grade.name) == ("Spring", "Pennant")

@@ -47,19 +47,19 @@ def test_broken_plugin_is_reported_and_harms_no_other(value: str, reason: str) -
 def test_unknown_provider_is_an_invalid_request_that_names_the_known_ones() -> None:
     with pytest.raises(InvalidRequest, match=r"golf is not installed; installed are: playhq"):
         sources(point("playhq", "providers.playhq.plugin:open_source")).open(
-            "golf", fresh_after=NOW, is_urgent=False
+            "golf", run_id="run-1", fresh_after=NOW, is_urgent=False
         )
 
 
 def test_broken_provider_says_why_it_does_not_work() -> None:
     with pytest.raises(InvalidRequest, match="nowhere"):
-        sources(point("golf", "nowhere:open")).open("golf", fresh_after=NOW, is_urgent=False)
+        sources(point("golf", "nowhere:open")).open("golf", run_id="run-1", fresh_after=NOW, is_urgent=False)
 
 
 def test_playhq_without_address_and_key_is_an_invalid_request() -> None:
     with pytest.raises(InvalidRequest, match="CLUBSYNC_PROVIDERS__PLAYHQ__API_KEY"):
         sources(point("playhq", "providers.playhq.plugin:open_source")).open(
-            "playhq", fresh_after=NOW, is_urgent=False
+            "playhq", run_id="run-1", fresh_after=NOW, is_urgent=False
         )
 
 
@@ -73,5 +73,5 @@ def open_stranger(
 def test_strangers_provider_is_opened_with_what_the_run_asks_for() -> None:
     with pytest.raises(InvalidRequest, match="opened at 2031, urgent: True"):
         sources(point("stranger", f"{__name__}:open_stranger")).open(
-            "stranger", fresh_after=NOW, is_urgent=True
+            "stranger", run_id="run-1", fresh_after=NOW, is_urgent=True
         )
