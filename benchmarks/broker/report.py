@@ -24,7 +24,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing measured of several contestants; the first figure is stock's."""
+    """One thing measured of several contestants, stock first if it takes part."""
 
     what: str
     unit: str
@@ -35,7 +35,8 @@ class Row:
     @property
     def ratio(self) -> float | None:
         """How many times stock our best figure is; of times and sizes, how many times smaller."""
-        stock = self.figures[0].value
+        first = self.figures[0]
+        stock = first.value if first.label.startswith("stock") else None
         ours = [figure.value for figure in self.figures if figure.label.startswith("ours") and figure.value]
         if not stock or not ours:
             return None

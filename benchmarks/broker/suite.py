@@ -13,7 +13,7 @@ from pathlib import Path
 
 import redis
 
-from benchmarks.broker import draining, fetching, holding, killing, latency, report, sending
+from benchmarks.broker import draining, fetching, holding, killing, latency, report, scaling, sending
 from benchmarks.broker.profiling import PROFILES, profile
 from benchmarks.broker.report import Row
 from brokers import embedded
@@ -82,6 +82,7 @@ def _measurements(url: str, size: Size) -> dict[str, Callable[[], list[Row]]]:
         "delayed": lambda: holding.measure_delayed(url, size.delayed),
         "kill": lambda: [killing.measure(url, size.killed, size.kill_deadline_s)],
         "http": lambda: [fetching.measure(url, size.gets)],
+        "scale": lambda: [scaling.measure(url, size.backlog * 50)],
         "memory": lambda: holding.measure_memory(url, size.memory),
     }
 
