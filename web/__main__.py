@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from importlib import metadata
 
@@ -19,6 +21,7 @@ from brokers.whereabouts import find_message
 from cms.registry import CmsContext, open_cms
 from settings import logs
 from settings.loader import Loaded, load
+from settings.reload import Reloader
 from settings.schema import Settings
 from stores.redis.batches import Batches
 from stores.redis.gates import Gates
@@ -26,6 +29,7 @@ from stores.redis.idempotency import Answers
 from stores.redis.progress import Progress
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_process
 from stores.redis.schedule import Schedule
+from stores.redis.versions import RedisVersions, open_history, open_reloader
 from stores.sql.engine import open_engine
 from stores.sql.migrate import upgrade
 from stores.sql.stores import open_stores
@@ -34,6 +38,7 @@ from sync.clock import SystemClock
 from sync.errors import ConfigurationError, NotFound, SyncError
 from web import checks
 from web.app import create_app
+from web.following import Following
 from web.health import Check
 from web.server import bind, serve
 from web.services import Services
@@ -91,8 +96,22 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
         with contextlib.suppress(NotFound):
             cms.find_account(0)
 
+    def open_followed() -> Reloader:
+        reloader = open_reloader(client, namespace, this_process.id, clock.now)
+        reloader.subscribe("logging", apply=logs.set_up)
+        # Read anew at each request, or of no use here; the rest needs a restart.
+        reloader.subscribe("providers", "scheduler", "sync", "http", "notifications", "worker", apply=None)
+        return reloader
+
+    this_process = describe_process("web", clock)
+    following = Following(loaded, open_followed)
+    signal.signal(signal.SIGHUP, lambda _number, _frame: following.ask())
+    versions = RedisVersions(client, namespace)
     services = Services(
-        loaded=lambda: loaded,
+        loaded=following.loaded,
+        config_number=following.number,
+        versions=versions,
+        history=open_history(versions, clock.now),
         providers=sorted(point.name for point in metadata.entry_points(group=PROVIDERS)),
         tokens=Tokens(engine),
         find_account=cms.find_account,
@@ -123,12 +142,17 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
             Check(name="disk", ask=partial(checks.check_disk, settings.home)),
         ),
     )
-    this_process = describe_process("web", clock)
-    heartbeat = Heartbeat(registry, lambda: this_process, every_s=BEAT_EVERY_S)
+    heartbeat = Heartbeat(
+        registry,
+        lambda: replace(this_process, config_version=following.number() or None),
+        every_s=BEAT_EVERY_S,
+    )
     heartbeat.start()
+    following.start()
     try:
         serve(create_app(services), listener, services.stopping)
     finally:
+        following.stop()
         heartbeat.stop()
         broker.close()
         broker.client.close()

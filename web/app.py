@@ -33,6 +33,7 @@ from web.api import (
 from web.api.accounts import NewAccountBody
 from web.api.batches import BatchOrder
 from web.api.bodies import schemas
+from web.api.config import ConfigChange, Restore
 from web.api.dead import DeadFilter, Retry
 from web.api.orders import SyncOrder
 from web.dashboard import acts, operating, overview, session, subjects
@@ -47,7 +48,16 @@ from web.services import Services
 STATIC = Path(__file__).parent / "static"
 DESCRIPTION = (Path(__file__).parent / "api" / "description.md").read_text(encoding="utf-8")
 API_PARTS = (syncs, batches, accounts, runs, queues, dead, workers, schedules, config, audit, plugins)
-BODIES: list[type[BaseModel]] = [ProblemBody, SyncOrder, BatchOrder, NewAccountBody, DeadFilter, Retry]
+BODIES: list[type[BaseModel]] = [
+    ProblemBody,
+    SyncOrder,
+    BatchOrder,
+    NewAccountBody,
+    DeadFilter,
+    Retry,
+    ConfigChange,
+    Restore,
+]
 # What any route of the API may answer beside its own.
 COMMON = documented(
     HTTPStatus.UNAUTHORIZED,

@@ -14,12 +14,14 @@ from brokers.operations import Operations
 from brokers.whereabouts import Whereabouts
 from settings.loader import Loaded
 from settings.schema import Settings
+from settings.versions import History
 from stores.redis.batches import Batches
 from stores.redis.gates import Gates
 from stores.redis.idempotency import Answers
 from stores.redis.progress import Progress
 from stores.redis.registry import Registry
 from stores.redis.schedule import Schedule
+from stores.redis.versions import RedisVersions
 from stores.sql.stores import SqlStores
 from stores.sql.tokens import Tokens
 from sync.model import Account
@@ -32,11 +34,15 @@ from web.ports import Publisher
 class Services:
     """`loaded` answers the settings in force now; `providers` names the installed ones.
 
+    `config_number` is that of their version, 0 until it is known.
     `find_account` asks the CMS, `find_message` finds the message of a unique key.
     `stopping` is set when the process drains.
     """
 
     loaded: Callable[[], Loaded]
+    config_number: Callable[[], int]
+    versions: RedisVersions
+    history: History
     providers: Collection[str]
     find_account: Callable[[int], Account]
     tokens: Tokens

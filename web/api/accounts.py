@@ -120,7 +120,7 @@ def add_account(
     if account is None:
         raise InvalidRequest("\n".join(reasons))
     added = services.stores.accounts.add(account)
-    note(services, caller, "add_account", f"account:{added.id}", **new.model_dump(exclude_none=True))
+    note(services, caller, "account_added", f"account:{added.id}", **new.model_dump(exclude_none=True))
     response.headers["Location"] = f"/api/v1/accounts/{added.id}"
     return AccountBody.model_validate(account_document(added))
 
@@ -151,7 +151,7 @@ def import_accounts(caller: Operator, services: Has, text: Annotated[str, Depend
     """
     added = add_all(services.stores.accounts, text, _providers(services))
     ids = [account.id for account in added]
-    note(services, caller, "import_accounts", None, count=len(ids), first_id=ids[0], last_id=ids[-1])
+    note(services, caller, "accounts_imported", None, count=len(ids), first_id=ids[0], last_id=ids[-1])
     return Imported(imported=len(ids), ids=ids)
 
 

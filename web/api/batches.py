@@ -106,7 +106,7 @@ def order_batch(
         **order.model_dump(include={"preset", "priority", "provider", "spread_s", "dry_run"}),
     )
     services.batches.ask(batch)
-    note(services, caller, "order_batch", f"batch:{batch.id}", **order.model_dump(mode="json"))
+    note(services, caller, "batch_asked", f"batch:{batch.id}", **order.model_dump(mode="json"))
     response.headers["Location"] = f"/api/v1/batches/{batch.id}"
     return batch_body(services, batch)
 

@@ -109,7 +109,12 @@ def retry_many(caller: Operator, services: Has, wanted: Annotated[DeadFilter, De
     """Send all that match again, from their first attempt; at most 10,000 at once."""
     count = services.operations.retry(list(islice(_matching(services, wanted), MOST_AT_ONCE)))
     note(
-        services, caller, "retry_dead", None, count=count, **wanted.model_dump(mode="json", exclude_none=True)
+        services,
+        caller,
+        "dead_retried",
+        None,
+        count=count,
+        **wanted.model_dump(mode="json", exclude_none=True),
     )
     return Done(detail=f"{count} messages wait again.", count=count)
 
@@ -128,7 +133,7 @@ def delete_many(
     note(
         services,
         caller,
-        "delete_dead",
+        "dead_deleted",
         None,
         count=count,
         **wanted.model_dump(mode="json", exclude_none=True),
@@ -162,7 +167,7 @@ def retry_one(
     note(
         services,
         caller,
-        "retry_dead",
+        "dead_retried",
         f"message:{message_id}",
         **change.model_dump(mode="json", exclude_none=True),
     )
@@ -176,7 +181,7 @@ def delete_one(message_id: MessageId, caller: Operator, services: Has) -> Done:
     """Delete it for good."""
     letter = find_dead(services, message_id)
     services.operations.delete([letter])
-    note(services, caller, "delete_dead", f"message:{message_id}", queue=letter.queue)
+    note(services, caller, "dead_deleted", f"message:{message_id}", queue=letter.queue)
     return Done(detail=f"{message_id} is deleted.", count=1)
 
 

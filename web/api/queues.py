@@ -76,7 +76,7 @@ def show_queue(_caller: Reader, services: Has, name: QueueName) -> QueueBody:
 def pause(caller: Operator, services: Has, name: QueueName) -> Done:
     """Nothing of the queue starts until it is resumed; what runs goes on."""
     services.operations.pause(name)
-    note(services, caller, "pause_queue", f"queue:{name}")
+    note(services, caller, "queue_paused", f"queue:{name}")
     return Done(detail=f"{name} is paused; what runs goes on.")
 
 
@@ -84,7 +84,7 @@ def pause(caller: Operator, services: Has, name: QueueName) -> Done:
 def resume(caller: Operator, services: Has, name: QueueName) -> Done:
     """Let its messages start again."""
     services.operations.resume(name)
-    note(services, caller, "resume_queue", f"queue:{name}")
+    note(services, caller, "queue_resumed", f"queue:{name}")
     return Done(detail=f"{name} runs.")
 
 
@@ -92,7 +92,7 @@ def resume(caller: Operator, services: Has, name: QueueName) -> Done:
 def purge(caller: Admin, services: Has, name: QueueName) -> Done:
     """Delete what waits or is delayed, for good; what runs and the dead letters stay."""
     count = services.operations.purge(name)
-    note(services, caller, "purge_queue", f"queue:{name}", count=count)
+    note(services, caller, "queue_purged", f"queue:{name}", count=count)
     return Done(detail=f"{count} messages of {name} are deleted.", count=count)
 
 

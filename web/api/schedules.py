@@ -36,6 +36,7 @@ class ScheduleBody(BaseModel):
     spread_s: float
     is_paused: bool
     paused_by: str | None
+    next_at: datetime | None = Field(description="as the leading scheduler says; null while none leads")
     last_tick_at: datetime | None
     last_message: str | None
     last_batch_id: str | None
@@ -65,7 +66,7 @@ def run_now(entry_id: EntryId, caller: Operator, services: Has) -> Done:
             requested_at=services.clock.now(),
         )
     )
-    note(services, caller, "run_schedule", f"schedule:{entry_id}")
+    note(services, caller, "schedule_run", f"schedule:{entry_id}")
     return Done(detail=f"{entry_id} runs within about a second.")
 
 
@@ -74,7 +75,7 @@ def pause(entry_id: EntryId, caller: Operator, services: Has) -> Done:
     """Pass over its ticks until it is resumed."""
     require_entry(services, entry_id)
     services.schedule.pause(entry_id, Pause(by=f"api:{caller.name}", at=services.clock.now()))
-    note(services, caller, "pause_schedule", f"schedule:{entry_id}")
+    note(services, caller, "schedule_paused", f"schedule:{entry_id}")
     return Done(detail=f"{entry_id} is paused.")
 
 
@@ -83,7 +84,7 @@ def resume(entry_id: EntryId, caller: Operator, services: Has) -> Done:
     """Send its next ticks again; those that were passed over are not made up for."""
     require_entry(services, entry_id)
     was_paused = services.schedule.resume(entry_id)
-    note(services, caller, "resume_schedule", f"schedule:{entry_id}")
+    note(services, caller, "schedule_resumed", f"schedule:{entry_id}")
     return Done(detail=f"{entry_id} {'is resumed' if was_paused else 'was not paused'}.")
 
 
@@ -111,6 +112,7 @@ def _body(entry_id: str, entry: ScheduleEntry, state: EntryState) -> ScheduleBod
         spread_s=entry.spread_s,
         is_paused=entry.is_paused or state.pause is not None,
         paused_by=state.pause.by if state.pause else ("settings" if entry.is_paused else None),
+        next_at=state.next_at,
         last_tick_at=state.last.tick_at if state.last else None,
         last_message=state.last.message if state.last else None,
         last_batch_id=state.last.batch_id if state.last else None,

@@ -18,6 +18,9 @@ from web.services import Has, Services
 
 router = APIRouter(prefix="/workers", tags=["operations"])
 
+# The audit's names of the orders.
+ORDERED = {"quiet": "worker_quieted", "wake": "worker_woken", "stop": "worker_stopped"}
+
 Process = Annotated[str, Path(max_length=200, examples=["host-1:417:5f0c2f8e"])]
 
 
@@ -106,6 +109,6 @@ def order_worker(services: Services, process: str, order: str) -> bool:
 def _order(services: Services, caller: Operator, process: str, order: str) -> Done:
     if not order_worker(services, process, order):
         raise NotFound(f"there is no worker {process!r}")
-    note(services, caller, f"{order}_worker", f"worker:{process}")
+    note(services, caller, ORDERED[order], f"worker:{process}")
     said = {"quiet": "takes nothing new", "wake": "takes messages again", "stop": "finishes and exits"}[order]
     return Done(detail=f"{process} {said} within a heartbeat.")

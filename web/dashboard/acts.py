@@ -18,6 +18,7 @@ from stores.sql.tokens import Role
 from sync.errors import InvalidRequest, NotFound
 from web.access import Caller, Reader, role_needed
 from web.api.batches import BatchOrder
+from web.api.config import restore
 from web.api.dead import MOST_AT_ONCE, find_dead, retry_letter
 from web.api.orders import SyncOrder, kind_mistake, request_for
 from web.api.schedules import require_entry
@@ -45,12 +46,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """`question` is asked first; `is_noted` is False where the broker writes the audit line itself."""
+    """`question` is asked first; `noted_as` is None where the broker writes the audit line itself."""
 
     role: Role
+    noted_as: str | None
     question: str
     do: Callable[[Services, Caller, Fields], Done]
-    is_noted: bool = True
 
 
 def _sync(services: Services, caller: Caller, fields: Fields) -> Done:
@@ -170,26 +171,51 @@ def _on_schedule(verb: str) -> Callable[[Services, Caller, Fields], Done]:
     return do
 
 
+def _restore(services: Services, caller: Caller, fields: Fields) -> Done:
+    version = restore(services, int(fields["version"]), author=caller.name, expected=None)
+    said = f"Version {version.number} is in force; it restores {fields['version']}."
+    return Done(said, "/config", str(version.number), {"reason": version.reason})
+
+
 ACTS: Mapping[str, Act] = {
-    "sync": Act(Role.SEND, "Sync this account now?", _sync, is_noted=False),
-    "batch": Act(Role.SEND, "Sync all accounts that match?", _batch),
+    "sync": Act(Role.SEND, None, "Sync this account now?", _sync),
+    "batch": Act(Role.SEND, "batch_asked", "Sync all accounts that match?", _batch),
     "pause_queue": Act(
-        Role.OPERATE, "Pause this queue? Nothing of it starts until it is resumed.", _on_queue("pause")
+        Role.OPERATE,
+        "queue_paused",
+        "Pause this queue? Nothing of it starts until it is resumed.",
+        _on_queue("pause"),
     ),
-    "resume_queue": Act(Role.OPERATE, "Resume this queue?", _on_queue("resume")),
+    "resume_queue": Act(Role.OPERATE, "queue_resumed", "Resume this queue?", _on_queue("resume")),
     "purge_queue": Act(
-        Role.ADMIN, "Delete everything that waits in this queue, for good?", _on_queue("purge")
+        Role.ADMIN,
+        "queue_purged",
+        "Delete everything that waits in this queue, for good?",
+        _on_queue("purge"),
     ),
-    "retry_dead": Act(Role.OPERATE, "Send this message again?", _retry_dead),
-    "delete_dead": Act(Role.OPERATE, "Delete this message for good?", _delete_dead),
-    "retry_group": Act(Role.OPERATE, "Send all messages of this group again?", _on_group("retry")),
-    "delete_group": Act(Role.OPERATE, "Delete all messages of this group for good?", _on_group("delete")),
-    "quiet_worker": Act(Role.OPERATE, "Let this worker take nothing new?", _on_worker("quiet")),
-    "wake_worker": Act(Role.OPERATE, "Let this worker take messages again?", _on_worker("wake")),
-    "stop_worker": Act(Role.OPERATE, "Let this worker finish and exit?", _on_worker("stop")),
-    "run_schedule": Act(Role.OPERATE, "Run this schedule now?", _on_schedule("run")),
-    "pause_schedule": Act(Role.OPERATE, "Pause this schedule?", _on_schedule("pause")),
-    "resume_schedule": Act(Role.OPERATE, "Resume this schedule?", _on_schedule("resume")),
+    "retry_dead": Act(Role.OPERATE, "dead_retried", "Send this message again?", _retry_dead),
+    "delete_dead": Act(Role.OPERATE, "dead_deleted", "Delete this message for good?", _delete_dead),
+    "retry_group": Act(
+        Role.OPERATE, "dead_retried", "Send all messages of this group again?", _on_group("retry")
+    ),
+    "delete_group": Act(
+        Role.OPERATE, "dead_deleted", "Delete all messages of this group for good?", _on_group("delete")
+    ),
+    "quiet_worker": Act(
+        Role.OPERATE, "worker_quieted", "Let this worker take nothing new?", _on_worker("quiet")
+    ),
+    "wake_worker": Act(
+        Role.OPERATE, "worker_woken", "Let this worker take messages again?", _on_worker("wake")
+    ),
+    "stop_worker": Act(
+        Role.OPERATE, "worker_stopped", "Let this worker finish and exit?", _on_worker("stop")
+    ),
+    "run_schedule": Act(Role.OPERATE, "schedule_run", "Run this schedule now?", _on_schedule("run")),
+    "pause_schedule": Act(Role.OPERATE, "schedule_paused", "Pause this schedule?", _on_schedule("pause")),
+    "resume_schedule": Act(Role.OPERATE, "schedule_resumed", "Resume this schedule?", _on_schedule("resume")),
+    "restore_config": Act(
+        Role.ADMIN, "config_changed", "Restore this version of the settings, for all processes?", _restore
+    ),
 }
 
 
@@ -211,9 +237,9 @@ def act(request: Request, caller: Reader, services: Has, form: Form, name: str) 
         raise InvalidRequest("\n".join(str(item["msg"]) for item in error.errors())) from error
     except ValueError as error:
         raise InvalidRequest(str(error)) from error
-    if chosen.is_noted:
+    if chosen.noted_as:
         detail = {**done.detail, "address": caller.address}
         services.stores.audit.record(
-            actor=caller.name, source=SOURCE, action=name, subject=done.subject, detail=detail
+            actor=caller.name, source=SOURCE, action=chosen.noted_as, subject=done.subject, detail=detail
         )
     return go(done.href, said=done.said)

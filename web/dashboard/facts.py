@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from brokers.operations import QueueState
-from stores.sql.audit import AuditEntry
 from stores.sql.runs import RunFilter
 from sync.errors import NotFound
 from sync.report import Run, RunState
@@ -38,11 +37,12 @@ def paused_by(services: Services, queues: Sequence[QueueState]) -> Mapping[str, 
     found = {}
     for queue in queues:
         if queue.is_paused:
-            lines: Sequence[AuditEntry] = services.stores.audit.list(
-                limit=1, subject=f"queue:{queue.name}"
-            ).items
-            if lines and lines[0].action == "pause_queue":
-                found[queue.name] = f"{lines[0].actor} at {lines[0].at:%H:%M} UTC"
+            # The command line names the queue alone.
+            subjects = (f"queue:{queue.name}", queue.name)
+            pages = [services.stores.audit.list(limit=1, subject=subject) for subject in subjects]
+            lines = sorted((line for page in pages for line in page.items), key=lambda line: line.at)
+            if lines and lines[-1].action == "queue_paused":
+                found[queue.name] = f"{lines[-1].actor} at {lines[-1].at:%H:%M} UTC"
     return found
 
 

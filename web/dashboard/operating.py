@@ -16,6 +16,7 @@ from settings.documents import describe
 from stores.sql.runs import RunFilter
 from web.access import Operator, Reader
 from web.api.batches import batch_body
+from web.api.config import version_bodies
 from web.api.dead import DeadBody, DeadQuery, dead_body, find_dead, matching_page
 from web.api.paging import ListQuery
 from web.api.plugins import installed_plugins
@@ -32,7 +33,7 @@ router = APIRouter(include_in_schema=False)
 
 # Groups are made of the latest letters only: a page must not read a hundred thousand.
 GROUPED_LETTERS = 1000
-LISTED_LETTERS = 50
+VERSIONS_SHOWN = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,9 @@ def show_config(request: Request, caller: Reader, services: Has) -> Response:
         caller,
         "config.html",
         rows=describe(loaded),
-        version=loaded.fingerprint,
+        number=services.config_number(),
+        versions=version_bodies(services.versions.history(VERSIONS_SHOWN)),
+        acknowledged=services.versions.acknowledgements(services.clock.now()),
         plugins=installed_plugins(),
     )
 

@@ -24,13 +24,14 @@ from brokers.operations import Operations
 from brokers.publisher import Publisher
 from brokers.redis import PriorityRedisBroker
 from brokers.whereabouts import find_message
-from settings.loader import load
+from settings.reload import Reloader
 from stores.redis.batches import Batches
 from stores.redis.gates import Gates
 from stores.redis.idempotency import Answers
 from stores.redis.progress import Progress
 from stores.redis.registry import Registry
 from stores.redis.schedule import Schedule
+from stores.redis.versions import RedisVersions, open_history, open_reloader
 from stores.sql.accounts import NewAccount
 from stores.sql.engine import open_engine
 from stores.sql.migrate import upgrade
@@ -74,6 +75,7 @@ class Site:
     operations: Operations
     progress: Progress
     redis: Dependency
+    reloader: Reloader
     server: uvicorn.Server
     thread: threading.Thread
 
@@ -138,15 +140,21 @@ def site(
     broker = open_sender(redis_url, namespace=namespace, audit_log=stores.audit)
     progress = Progress(redis_client, namespace)
     redis_dependency = Dependency()
-    loaded = load({})
+    versions = RedisVersions(redis_client, namespace)
+    reloader = open_reloader(redis_client, namespace, "web:test", SystemClock().now)
     services = Services(
-        loaded=lambda: loaded,
+        loaded=lambda: reloader.in_force.loaded,
+        config_number=lambda: reloader.in_force.number,
+        versions=versions,
+        history=open_history(versions, SystemClock().now),
         providers=("playhq",),
         tokens=Tokens(engine),
         find_account=stores.accounts.find,
         stores=stores,
         progress=progress,
-        publisher=Publisher(broker, runs=stores.runs, presets=loaded.settings.presets, clock=SystemClock()),
+        publisher=Publisher(
+            broker, runs=stores.runs, presets=reloader.in_force.loaded.settings.presets, clock=SystemClock()
+        ),
         operations=Operations(broker),
         find_message=partial(find_message, broker),
         gates=Gates(redis_client, namespace),
@@ -180,6 +188,7 @@ def site(
         operations=services.operations,
         progress=progress,
         redis=redis_dependency,
+        reloader=reloader,
         server=server,
         thread=thread,
     )

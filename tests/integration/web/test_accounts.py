@@ -52,7 +52,7 @@ def test_an_account_is_added_and_audited(client: httpx.Client, site: Site) -> No
     assert (shown["name"], shown["organisation_id"]) == ("City", OTHER_ID)
     assert shown["association_ids"] == [ASSOCIATION_ID]
     (line,) = site.stores.audit.list(limit=9).items
-    assert (line.actor, line.source, line.action) == ("local", "api", "add_account")
+    assert (line.actor, line.source, line.action) == ("local", "api", "account_added")
 
 
 def test_every_mistake_of_a_new_account_is_listed(client: httpx.Client) -> None:

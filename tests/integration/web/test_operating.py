@@ -68,11 +68,53 @@ def test_settings_are_shown_without_secrets_and_only_when_changed(client: httpx.
     assert (again.status_code, again.content) == (304, b"")
 
 
+class TestChangingSettings:
+    KEY = "providers.playhq.requests_per_s"
+
+    def change(self, client: httpx.Client, value: object, **headers: str) -> httpx.Response:
+        body = {"changes": {self.KEY: value}, "reason": "asked for"}
+        return client.patch("/api/v1/config", json=body, headers=headers)
+
+    def test_a_change_is_a_new_version_with_its_difference(self, client: httpx.Client, site: Site) -> None:
+        answer = self.change(client, 2.5)
+        assert answer.status_code == 200
+        shown = client.get(answer.headers["location"]).json()
+        assert (shown["number"], shown["author"], shown["reason"]) == (2, "local", "asked for")
+        assert shown["differences"] == [{"key": self.KEY, "before": 5.0, "after": 2.5}]
+        site.reloader.look()
+        assert client.get("/api/v1/config").json()["values"]["providers"]["playhq"]["requests_per_s"] == 2.5
+        numbers = [one["number"] for one in client.get("/api/v1/config/versions").json()["items"]]
+        assert numbers == [2, 1]
+
+    def test_what_would_not_be_valid_is_refused_with_every_mistake(self, client: httpx.Client) -> None:
+        body = {"changes": {self.KEY: -1, "web.colour": "red"}, "reason": "x"}
+        answer = client.patch("/api/v1/config", json=body)
+        assert answer.status_code == 422
+        assert len(answer.json()["errors"]) == 2
+
+    def test_who_looked_at_other_settings_changes_nothing(self, client: httpx.Client, site: Site) -> None:
+        seen = client.get("/api/v1/config").headers["etag"]
+        assert self.change(client, 2.5, **{"If-Match": seen}).status_code == 200
+        site.reloader.look()
+        assert self.change(client, 9.0, **{"If-Match": seen}).status_code == 412
+
+    def test_an_earlier_version_is_restored_as_a_new_one(self, client: httpx.Client, site: Site) -> None:
+        self.change(client, 2.5)
+        answer = client.post("/api/v1/config/rollback", json={"version": 1})
+        assert answer.json()["number"] == 3
+        site.reloader.look()
+        assert client.get("/api/v1/config").json()["values"]["providers"]["playhq"]["requests_per_s"] == 5.0
+
+    def test_an_unknown_version_is_not_found(self, client: httpx.Client) -> None:
+        assert client.get("/api/v1/config/versions/9").status_code == 404
+        assert client.post("/api/v1/config/rollback", json={"version": 9}).status_code == 404
+
+
 def test_every_act_leaves_an_audit_line(client: httpx.Client) -> None:
     client.post("/api/v1/schedules/nightly/pause")
     client.post("/api/v1/batches", json={})
     lines = client.get("/api/v1/audit").json()["items"]
-    assert [line["action"] for line in lines] == ["order_batch", "pause_schedule"]
+    assert [line["action"] for line in lines] == ["batch_asked", "schedule_paused"]
     assert {line["detail"]["address"] for line in lines} == {"127.0.0.1"}
     (line,) = client.get("/api/v1/audit", params={"subject": "schedule:nightly"}).json()["items"]
     assert (line["actor"], line["source"]) == ("local", "api")

@@ -51,6 +51,11 @@ WEAKEST: dict[tuple[str, str], Role | None] = {
     ("POST", f"{API}/schedules/{{entry_id}}/pause"): Role.OPERATE,
     ("POST", f"{API}/schedules/{{entry_id}}/resume"): Role.OPERATE,
     ("GET", f"{API}/config"): Role.READ,
+    ("PATCH", f"{API}/config"): Role.ADMIN,
+    ("GET", f"{API}/config/versions"): Role.READ,
+    ("GET", f"{API}/config/versions/{{number}}"): Role.READ,
+    ("GET", f"{API}/config/acknowledgements"): Role.READ,
+    ("POST", f"{API}/config/rollback"): Role.ADMIN,
     ("GET", f"{API}/audit"): Role.OPERATE,
     ("GET", f"{API}/plugins"): Role.READ,
 }
@@ -65,7 +70,7 @@ def test_the_table_names_every_route(site: Site) -> None:
 
 
 def concrete(path: str) -> str:
-    known = {"name": "syncs", "entry_id": "nightly", "account_id": "1"}
+    known = {"name": "syncs", "entry_id": "nightly", "account_id": "1", "number": "1"}
     for part in [piece[1:-1] for piece in path.split("/") if piece.startswith("{")]:
         path = path.replace(f"{{{part}}}", known.get(part, "none"))
     return path
