@@ -7,6 +7,8 @@ after gevent has patched the standard library.
 from __future__ import annotations
 
 import logging
+import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
@@ -15,6 +17,7 @@ from dramatiq.broker import MessageProxy
 
 from actors.attendance import Attendance
 from actors.catalogue import declare_all
+from actors.following import Following
 from actors.sync_grade import requests_for
 from brokers.chain import WorkerParts, open_worker
 from brokers.clients import open_client
@@ -23,13 +26,12 @@ from brokers.middleware.drain_on_sigterm import DrainOnSigterm
 from brokers.middleware.error_aware_retries import RetryRules
 from brokers.publisher import Publisher
 from cms.registry import CmsContext, open_cms
-from notifications.announcer import Announcer
-from notifications.delivery import Delivery
-from notifications.registry import open_channels
+from notifications.live import LiveNotifications
 from providers.outbound import Outbound
 from providers.registry import InstalledSources, load_plugins
 from settings import logs
 from settings.loader import load
+from settings.reload import InForce
 from settings.schema import Settings
 from stores.redis.answers import RedisAnswers
 from stores.redis.breakers import RedisBreakers
@@ -39,6 +41,7 @@ from stores.redis.leases import RedisLeases
 from stores.redis.progress import Progress
 from stores.redis.quotas import RedisLedgers
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_process
+from stores.redis.versions import open_reloader, when_redis_answers
 from stores.sql.engine import open_engine
 from stores.sql.stores import SqlStores, open_stores
 from sync.clock import SystemClock
@@ -46,10 +49,21 @@ from sync.concurrency import InThreads
 from sync.context import FanOut, Rules
 from sync.errors import ConfigurationError, InvalidRequest
 from sync.guard import Limits
+from sync.ports import GradeTask
 from sync.report import Run
-from sync.run import SyncRun
+from sync.run import SyncRequest, SyncRun
 
 log = logging.getLogger(__name__)
+
+# Read anew for each run, so that they take effect without a restart.
+LIVE_RULES = (
+    "sync.look_back_days",
+    "sync.removal_confirmations",
+    "sync.removal_max_count",
+    "sync.removal_max_share",
+    "providers",
+    "http",
+)
 
 
 def start() -> None:
@@ -65,6 +79,12 @@ def start() -> None:
     )
     namespace = settings.redis.namespace
     client = open_client(redis_url, max_connections=settings.redis.max_connections)
+    process = describe_process("worker", clock)
+    reloader = when_redis_answers(
+        lambda: open_reloader(client, namespace, process.id, clock.now), threading.Event()
+    )
+    assert reloader is not None  # noqa: S101  nothing stops the waiting but Redis
+    settings = reloader.in_force.loaded.settings
     drain = DrainOnSigterm()
     retries = RetryRules(max_retries=settings.sync.attempts - 1, max_deferral_s=settings.sync.max_deferral_s)
 
@@ -79,6 +99,14 @@ def start() -> None:
         max_connections=settings.redis.max_connections,
     )
     publisher = Publisher(broker, runs=stores.runs, presets=settings.presets.keys(), clock=clock)
+
+    def publish(*, event: str, channel: str, run_id: str) -> None:
+        message = SendNotification(event=event, channel=channel, run_id=run_id)
+        publisher.send(Request(message, SendNotification.priority))
+
+    notifications = LiveNotifications(
+        settings.notifications, publish, stores.runs, stores.deliveries, lambda run: _name_of(run, stores)
+    )
     sync_run = SyncRun(
         sources=InstalledSources(
             load_plugins(),
@@ -87,7 +115,7 @@ def start() -> None:
                 answers=RedisAnswers(client, namespace),
                 breakers=RedisBreakers(client, namespace),
             ),
-            lambda: settings,
+            lambda: reloader.in_force.loaded.settings,
         ),
         cms=open_cms(CmsContext(settings=settings.cms, stores=stores, clock=clock)),
         leases=RedisLeases(client, namespace, lease_s=settings.sync.lease_s),
@@ -97,31 +125,38 @@ def start() -> None:
         stop=drain,
         progress=Progress(client, namespace),
         map_concurrently=InThreads(settings.sync.grade_concurrency),
-        announce=_announcer(settings, publisher).announce,
-        rules=_rules(settings),
+        announce=notifications.announce,
         fan_out=FanOut(
             gathers=RedisGathers(client, namespace, claim_s=settings.sync.lease_s),
             share_out=lambda tasks: publisher.send_many(requests_for(tasks)),
         ),
     )
-    channels = open_channels(settings.notifications)
+    runs = RunsInForce(sync_run)
 
     def deliver(event: str, channel: str, run_id: str | None) -> None:
         if run_id is None:
             raise InvalidRequest("send_notification: run_id: required, every event is one of a run")
-        delivery.deliver(event, channel, run_id)
+        notifications.deliver(event, channel, run_id)
 
-    delivery = Delivery(channels.opened, stores.runs, stores.deliveries, lambda run: _name_of(run, stores))
     broker.add_middleware(
         Attendance(
-            Heartbeat(Registry(client, namespace, clock), lambda: process, every_s=BEAT_EVERY_S),
+            Heartbeat(
+                Registry(client, namespace, clock),
+                lambda: replace(process, config_version=reloader.in_force.number),
+                every_s=BEAT_EVERY_S,
+            ),
         )
     )
-    process = describe_process("worker", clock)
+    reloader.follow(runs.take_over)
+    reloader.subscribe(*LIVE_RULES, apply=None)
+    reloader.subscribe("logging", apply=logs.set_up)
+    reloader.subscribe("notifications", apply=lambda changed: notifications.apply(changed.notifications))
+    reloader.subscribe("scheduler", "web", apply=None)
+    broker.add_middleware(Following(reloader))
     declare_all(
         broker,
-        perform_sync=sync_run.perform,
-        perform_grade=sync_run.perform_grade,
+        perform_sync=runs.perform,
+        perform_grade=runs.perform_grade,
         deliver=deliver,
         note_round_trip=_note_round_trip,
         attempts=settings.sync.attempts,
@@ -129,16 +164,24 @@ def start() -> None:
     dramatiq.set_broker(broker)
 
 
-def _announcer(settings: Settings, publisher: Publisher) -> Announcer:
-    def publish(*, event: str, channel: str, run_id: str) -> None:
-        message = SendNotification(event=event, channel=channel, run_id=run_id)
-        publisher.send(Request(message, SendNotification.priority))
+class RunsInForce:
+    """The sync run under the settings in force; a run that has begun keeps those it began with."""
 
-    channels = open_channels(settings.notifications)
-    return Announcer(publish, settings.notifications.routes, channels.opened.keys())
+    def __init__(self, current: SyncRun) -> None:
+        self._current = current
+
+    def take_over(self, in_force: InForce) -> None:
+        rules = _rules(in_force.loaded.settings, version=in_force.number)
+        self._current = replace(self._current, rules=rules)
+
+    def perform(self, request: SyncRequest) -> Run:
+        return self._current.perform(request)
+
+    def perform_grade(self, task: GradeTask) -> None:
+        self._current.perform_grade(task)
 
 
-def _rules(settings: Settings) -> Rules:
+def _rules(settings: Settings, *, version: int) -> Rules:
     sync = settings.sync
     return Rules(
         zone=settings.providers.playhq.default_zone,
@@ -147,6 +190,7 @@ def _rules(settings: Settings) -> Rules:
         limits=Limits(removal_max_count=sync.removal_max_count, removal_max_share=sync.removal_max_share),
         extra_season_ids=frozenset(settings.providers.playhq.extra_season_ids),
         default_provider=settings.providers.default,
+        config_version=version,
     )
 
 

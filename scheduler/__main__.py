@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 from brokers import embedded
@@ -29,21 +27,18 @@ from stores.redis.batches import Batches as BatchStore
 from stores.redis.leadership import Leadership
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_process
 from stores.redis.schedule import Schedule
-from stores.redis.versions import open_reloader
+from stores.redis.versions import open_reloader, when_redis_answers
 from stores.sql.accounts import AccountFilter
 from stores.sql.engine import open_engine
 from stores.sql.stores import open_stores
 from sync.clock import SystemClock
-from sync.errors import ConfigurationError, StoreUnavailable, SyncError
+from sync.errors import ConfigurationError, SyncError
 
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
 # A dead worker's messages run again within seconds even where no other worker lives.
 RECOVER_EVERY_S = 2.0
-RETRY_EVERY_S = 1.0
 LOOK_EVERY_S = 0.5
-
-log = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -76,7 +71,7 @@ def _serve(settings: Settings, redis_url: str) -> None:
         signal.signal(number, lambda _number, _frame: stopping.set())
     client = open_client(redis_url, max_connections=settings.redis.max_connections)
     process = describe_process("scheduler", clock)
-    reloader = _wait_for_redis(lambda: open_reloader(client, namespace, process.id, clock.now), stopping)
+    reloader = when_redis_answers(lambda: open_reloader(client, namespace, process.id, clock.now), stopping)
     if reloader is None:
         return
     settings = reloader.in_force.loaded.settings
@@ -135,17 +130,6 @@ def _follow(reloader: Reloader, service: Service) -> None:
     reloader.subscribe("scheduler.entries", apply=lambda settings: service.apply(settings.scheduler))
     reloader.subscribe("providers", "cms", "sync", "http", "notifications", "worker", "web", apply=None)
     signal.signal(signal.SIGHUP, lambda _number, _frame: reloader.ask())
-
-
-def _wait_for_redis(open_it: Callable[[], Reloader], stopping: threading.Event) -> Reloader | None:
-    """Try until Redis answers; None when the process is to stop before that."""
-    while not stopping.is_set():
-        try:
-            return open_it()
-        except StoreUnavailable as error:
-            log.warning("waiting_for_redis", extra={"reason": str(error)})
-            stopping.wait(RETRY_EVERY_S)
-    return None
 
 
 if __name__ == "__main__":

@@ -80,6 +80,7 @@ class Reloader:
         self._now = now
         self._asked = threading.Event()
         self._subscriptions: list[Subscription] = []
+        self._followers: list[Callable[[InForce], None]] = []
         self._seen_file = _file_state(file)
         newest = store.newest()
         overrides = newest.overrides if newest else {}
@@ -96,6 +97,11 @@ class Reloader:
         process does not use them. Changes that nobody subscribed to need a restart.
         """
         self._subscriptions.append(Subscription(prefixes, apply))
+
+    def follow(self, apply: Callable[[InForce], None]) -> None:
+        """Call `apply` now, and with each new version, before the subscriptions."""
+        self._followers.append(apply)
+        apply(self.in_force)
 
     def ask(self) -> None:
         """Reload at the next look, whatever changed; safe in a signal handler."""
@@ -138,6 +144,8 @@ class Reloader:
             number = self._history.enrol(loaded, overrides, author=self._process, reason=reason).number
         changed = _changed_keys(before.loaded, loaded)
         self.in_force = InForce(loaded, number, overrides)
+        for follower in self._followers:
+            follower(self.in_force)
         failures = self._apply(changed)
         restart_for = tuple(key for key in changed if not any(one.covers(key) for one in self._subscriptions))
         log.info("settings_reloaded", extra={"version": number, "changed": list(changed)})

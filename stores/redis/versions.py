@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import redis
@@ -16,7 +18,13 @@ from settings.loader import load
 from settings.reload import Acknowledgement, Reloader
 from settings.versions import History, Version, VersionConflict
 from stores.redis.errors import answering
-from sync.errors import NotFound
+from sync.errors import NotFound, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+RETRY_EVERY_S = 1.0
 
 # KEYS: versions, newest. ARGV: number, version. Answers 0 unless the number is the next one.
 _ADD = """
@@ -41,6 +49,17 @@ def open_reloader(client: redis.Redis, namespace: str, process: str, now: Callab
     versions = RedisVersions(client, namespace)
     path = os.environ.get(CONFIG_VARIABLE)
     return Reloader(open_history(versions, now), versions, process, Path(path) if path else None, now)
+
+
+def when_redis_answers(open_it: Callable[[], T], stopping: threading.Event) -> T | None:
+    """Try once a second until Redis answers; None when the process is to stop before that."""
+    while not stopping.is_set():
+        try:
+            return open_it()
+        except StoreUnavailable as error:
+            log.warning("waiting_for_redis", extra={"reason": str(error)})
+            stopping.wait(RETRY_EVERY_S)
+    return None
 
 
 def open_history(versions: RedisVersions, now: Callable[[], datetime]) -> History:
