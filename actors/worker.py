@@ -27,6 +27,7 @@ from brokers.middleware.error_aware_retries import RetryRules
 from brokers.publisher import Publisher
 from cms.registry import CmsContext, open_cms
 from notifications.live import LiveNotifications
+from providers.door import Timing, stoppable_sleep
 from providers.outbound import Outbound
 from providers.registry import InstalledSources, load_plugins
 from settings import logs
@@ -114,6 +115,7 @@ def start() -> None:
                 ledgers=RedisLedgers(client, namespace),
                 answers=RedisAnswers(client, namespace),
                 breakers=RedisBreakers(client, namespace),
+                timing=Timing(sleep=stoppable_sleep(drain)),
             ),
             lambda: reloader.in_force.loaded.settings,
         ),

@@ -14,6 +14,10 @@ from providers.ports import Answers, Breaker, Ledger
 from providers.turnstile import Turnstile
 from providers.upstream import Upstream
 from settings.schema import HttpSettings
+from sync.ports import StopSignal
+
+# Soon enough to leave a draining worker time for handing over.
+LOOKS_AT_STOP_EVERY_S = 0.5
 
 
 def _utc_now() -> datetime:
@@ -40,3 +44,15 @@ class Door:
     turnstile: Turnstile
     breaker: Breaker
     answers: Answers
+
+
+def stoppable_sleep(stop: StopSignal) -> Callable[[float], None]:
+    """A sleep for workers: it ends early, with Stopping, once the worker drains."""
+
+    def sleep(for_s: float) -> None:
+        ends_at_s = time.monotonic() + for_s
+        while (left_s := ends_at_s - time.monotonic()) > 0:
+            stop.raise_if_stopping()
+            time.sleep(min(left_s, LOOKS_AT_STOP_EVERY_S))
+
+    return sleep
