@@ -36,6 +36,19 @@ def test_line_says_who_asked_for_what_by_which_way() -> None:
     ]
 
 
+def test_batch_leaves_one_line() -> None:
+    log = Lines()
+    broker = RecordingBroker([Audit(log)])
+    actor = declare(broker)
+    for batch_id in ("monday", "tuesday", "monday"):
+        message = actor.message_with_options(kwargs={"batch_id": batch_id}, requested_by="scheduler")
+        broker.emit_after("enqueue", message, None)
+    assert [(line["action"], line["subject"], line["actor"]) for line in log.lines] == [
+        ("send_batch", "batch:monday", "scheduler"),
+        ("send_batch", "batch:tuesday", "scheduler"),
+    ]
+
+
 def test_retries_and_messages_that_nobody_asked_for_leave_no_line() -> None:
     log = Lines()
     broker = RecordingBroker([Audit(log)])
