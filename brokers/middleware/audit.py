@@ -10,7 +10,6 @@ from dramatiq.broker import Broker
 from dramatiq.message import Message
 from dramatiq.middleware import Middleware
 
-
 BATCHES_REMEMBERED = 100  # far more than are ever sent at once
 
 
