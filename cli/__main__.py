@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "audit": "cli.audit",
     "plugins": "cli.plugins",
     "status": "cli.status",
+    "tokens": "cli.tokens",
 }
 
 HELP = """Keeps sports clubs and associations in step with their data provider.
