@@ -117,7 +117,7 @@ def _demo_environ(settings: Settings) -> Mapping[str, str]:
         "CLUBSYNC_PROVIDERS__PLAYHQ__TENANT": TENANT,
         "CLUBSYNC_PROVIDERS__PLAYHQ__REQUESTS_PER_S": str(REQUESTS_PER_S),
         "CLUBSYNC_PROVIDERS__PLAYHQ__CONCURRENCY": str(CONCURRENCY),
-        "CLUBSYNC_SCHEDULER__ENTRIES": '@json {"demo": {"cron": "0 1 * * *",'
+        "CLUBSYNC_SCHEDULER__ENTRIES": '{"demo": {"cron": "0 1 * * *",'
         ' "filter": {"tags": ["demo"]}, "priority": "normal"}}',
     }
 

@@ -16,7 +16,7 @@ from dynaconf.vendor.ruamel.yaml import YAML
 from dynaconf.vendor.ruamel.yaml.error import YAMLError
 
 from settings.problems import Problem
-from settings.schema_tree import Tree, container_at, is_mapping, leaves
+from settings.schema_tree import Tree, children, container_at, is_mapping, leaves
 
 HERE = Path(__file__).parent
 DEFAULTS = "defaults.toml"
@@ -148,13 +148,19 @@ class Layered:
 
 
 def _parsed(key: str, text: str) -> Any:
-    # Only lists and mappings are parsed: a key such as 0123 must stay the text it is.
-    if not container_at(key):
+    # Only lists and tables are parsed: a key such as 0123 must stay the text it is.
+    if not (container_at(key) or children(key)):
         return text
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+    for parse in (_toml_value, json.loads):
+        try:
+            return parse(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _toml_value(text: str) -> Any:
+    return tomllib.loads(f"value = {text}")["value"]
 
 
 def _lowered(value: Any, key: str = "") -> Any:

@@ -339,3 +339,12 @@ def test_whatever_is_written_is_loaded_or_refused_in_words(values: dict[str, Any
         except InvalidSettings as error:
             problems = error.problems
     assert all(problem.place and problem.advice for problem in problems)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"hourly": {"every_s": 3600}}', "{hourly = {every_s = 3600}}", "{ HOURLY = {Every_S = 3600} }"]
+)
+def test_a_whole_section_may_be_one_variable_in_json_or_toml(text: str) -> None:
+    entries = load({"CLUBSYNC_SCHEDULER__ENTRIES": text}).settings.scheduler.entries
+    assert entries["hourly"].every_s == 3600
+    assert "nightly" in entries
