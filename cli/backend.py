@@ -15,6 +15,7 @@ from stores.sql.migrate import is_current, pending, upgrade
 from stores.sql.stores import SqlStores, open_stores
 from sync.clock import SystemClock
 from sync.errors import ConfigurationError
+from sync.ports import Cms
 from sync.undo_run import UndoRun
 
 if TYPE_CHECKING:
@@ -86,14 +87,20 @@ class Backend:
         )
 
     @cached_property
+    def cms(self) -> Cms:
+        """Where accounts live and records go."""
+        from cms.registry import CmsContext, open_cms
+
+        return open_cms(CmsContext(settings=self.settings.cms, stores=self.stores, clock=self.clock))
+
+    @cached_property
     def undo_run(self) -> UndoRun:
         """What takes a run back, under the lease that syncs take too."""
-        from cms.registry import CmsContext, open_cms
         from stores.redis.leases import RedisLeases
 
         leases = RedisLeases(self.redis, self.settings.redis.namespace, lease_s=self.settings.sync.lease_s)
         return UndoRun(
-            cms=open_cms(CmsContext(settings=self.settings.cms, stores=self.stores, clock=self.clock)),
+            cms=self.cms,
             runs=self.stores.runs,
             history=self.stores.changes,
             leases=leases,

@@ -27,7 +27,7 @@ from cli.output import as_json, print_json
 from cli.platform import Ground, grounded
 from cli.processes import scheduler_argv, web_argv, worker_argv
 from cli.simulation import start_simulator
-from cli.sockets import free_port, is_listening
+from cli.sockets import free_port, is_listening, refuse_busy
 from cli.supervisor import POLL_S, STOP_MARGIN_S, Supervisor, stop_on_signals
 from settings.loader import load
 from settings.schema import Settings
@@ -279,8 +279,8 @@ def _keep_running(stage: DemoStage, show: Show, should_stop: Callable[[], bool])
 def _web_port(settings: Settings) -> int:
     """The configured port; a demo that was not told one takes another when it is busy."""
     port = settings.web.port
-    if "PORT" in os.environ and is_listening(port):
-        raise ConfigurationError(f"port {port} is in use: stop what uses it, or set PORT to a free one")
+    if "PORT" in os.environ:
+        refuse_busy(port)
     return free_port(port)
 
 

@@ -97,6 +97,25 @@ def undo(run_id: str, is_dry_run: bool, is_json: bool) -> None:
     )
 
 
+@runs.command()
+@click.argument("run_id", metavar="ID")
+@as_json
+def replay(run_id: str, is_json: bool) -> None:
+    """Go through recorded run ID again offline, and show what it would write now."""
+    from cli import replaying  # it brings the whole sync along
+
+    run, planned = replaying.replay(Backend(), run_id)
+    changes = [planned_document(change) for change in planned]
+    if is_json:
+        print_json({**run_document(run), "changes": changes})
+        return
+    click.echo(describe_run(run_document(run)))
+    for change in changes[:SHOWN_CHANGES]:
+        click.echo(describe_change(change))
+    if len(changes) > SHOWN_CHANGES:
+        click.echo(f"… and {len(changes) - SHOWN_CHANGES} more (--json shows all)", file=sys.stderr)
+
+
 def written(stage: StageReport) -> int:
     """How many records the stage wrote."""
     return stage.created + stage.updated + stage.removed

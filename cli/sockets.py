@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 
+import click
+
 
 def free_port(preferred: int = 0) -> int:
     """`preferred` if nobody listens there, else one that the system gives."""
@@ -23,3 +25,9 @@ def is_listening(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def refuse_busy(port: int) -> None:
+    """Say so at once when the port is taken. Raises ClickException, exit code 1."""
+    if is_listening(port):
+        raise click.ClickException(f"port {port} is in use: stop what uses it, or set PORT to a free one")

@@ -123,11 +123,11 @@ def _at_hand(*, wait: bool) -> Iterator[Backend]:
 
 
 def _refuse_mismatch(backend: Backend, fields: Mapping[str, Any]) -> None:
-    """What the database knows to be wrong is said at once, not by a failed run."""
+    """What the CMS knows to be wrong is said at once, not by a failed run."""
     account_id = fields.get("account_id")
     if account_id is None:
         return
-    account = backend.stores.accounts.find(account_id)
+    account = backend.cms.find_account(account_id)
     kind = account.organisation.kind.value
     asked = {"sync_club": "club", "sync_association": "association"}.get(fields["actor"], kind)
     if asked != kind:

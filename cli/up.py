@@ -9,6 +9,7 @@ import click
 from cli.platform import grounded
 from cli.processes import scheduler_argv, web_argv, worker_argv
 from cli.simulation import needs_simulator, start_simulator
+from cli.sockets import refuse_busy
 from cli.supervisor import STOP_MARGIN_S, Supervisor, stop_on_signals
 from settings.loader import load
 from stores.sql.engine import open_engine
@@ -21,6 +22,7 @@ COLOURS = {"web": "cyan", "worker": "green", "scheduler": "yellow", "simulator":
 def up() -> None:
     """Run web, worker and scheduler here until Ctrl-C; Redis and provider too, unless configured."""
     settings = load().settings
+    refuse_busy(settings.web.port)
     stop = stop_on_signals()
     with grounded(settings) as ground:
         upgrade(open_engine(settings.database_url, busy_timeout_s=settings.database.busy_timeout_s))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from tests.acceptance.conftest import CLUBSYNC, Installation, Simulator, clean_environ, import_accounts
+from tests.acceptance.conftest import Installation, Simulator, clean_environ, import_accounts
 from tests.conftest import Eventually
 
 SLOW_S = 0.1
@@ -25,11 +26,14 @@ def accounts(simulator: Simulator) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def system(tmp_path: Path, simulator: Simulator, accounts: list[dict[str, Any]]) -> Installation:
+def system(tmp_path: Path, simulator: Simulator, accounts: list[dict[str, Any]]) -> Iterator[Installation]:
     home = tmp_path / "home"
     installation = Installation(home, clean_environ(home, simulator))
     import_accounts(installation, accounts)
-    return installation
+    yield installation
+    simulator.ask("DELETE", "faults")
+    if installation.up is not None:
+        installation.stop()
 
 
 def processes_of(home: Path) -> list[psutil.Process]:
@@ -81,7 +85,6 @@ def test_sigterm_while_syncs_run_ends_well_and_a_restart_finishes_them(
     truth = simulator.ask("GET", f"truth/association/{accounts[0]['id']}")
     assert {game["id"] for game in stored["games"]} == {game["id"] for game in truth["games"]}
     assert system.stop() == 0
-    simulator.ask("DELETE", "faults")
 
 
 @pytest.mark.slow
@@ -99,19 +102,11 @@ def test_killed_workers_leave_runs_that_a_new_worker_finishes(
     runs = wait_for_the_batch(system, eventually)
     assert {run["outcome"] for run in runs} == {"succeeded"}
     assert system.stop() == 0
-    simulator.ask("DELETE", "faults")
 
 
 def test_up_says_which_port_is_busy(system: Installation) -> None:
     system.start()
-    with psutil.Popen(
-        [CLUBSYNC, "up"],
-        env={**system.environ, "PORT": str(system.port), "CLUBSYNC_HOME": f"{system.home}-other"},
-        stdout=-1,
-        stderr=-1,
-        text=True,
-    ) as second:
-        out, err = second.communicate(timeout=60)
-    assert second.returncode == 1
-    assert str(system.port) in out + err
+    second = system.run("up", PORT=str(system.port), CLUBSYNC_HOME=f"{system.home}-other")
+    assert second.code == 1
+    assert f"port {system.port} is in use" in second.err
     assert system.stop() == 0
