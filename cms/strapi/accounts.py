@@ -1,19 +1,23 @@
-"""Accounts of the CMS, and how its organisations get the provider's ids.
+"""Accounts, and how the CMS's organisations get the provider's ids.
 
-The CMS knows an organisation by a short code only, which no provider takes. The whole id
-is found in a column of the organisation's row, or among the organisations known here.
+An account that is registered here has its organisation's whole id, and its flags are kept
+in the CMS's account of the same organisation as well. One that only the CMS has is found by
+the CMS's number; there its organisation has a short code, which no provider takes, and the
+whole id comes from a column of its row or from the organisations known here.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cms.local import LocalStores
 from cms.strapi.client import StrapiClient, address_end
 from cms.strapi.entries import Entry, Version
 from cms.strapi.formats import short_code
+from cms.strapi.projection import ASSOCIATIONS, CLUBS, KEYS
 from sync.errors import InvalidRequest, NotFound
 from sync.model import Account, Organisation, OrganisationKind
 
@@ -31,38 +35,52 @@ class Accounts:
         self._stores = stores
 
     def find(self, account_id: int) -> Account:
-        """The account in the CMS, else one that was registered here.
-
-        Raises NotFound, and InvalidRequest for an account whose organisation is not clear.
-        """
+        """Raises NotFound, and InvalidRequest for an account whose organisation is not clear."""
         try:
-            entry = self._find(account_id, [*_RELATIONS.values(), _TYPE])
+            registered = self._stores.accounts.find(account_id)
         except NotFound:
-            return self._stores.accounts.find(account_id)
-        kind, organisation = _organisation_of(entry, account_id)
-        return Account(
-            id=account_id,
-            name=_name(organisation) or _name(entry) or f"account {account_id}",
-            organisation=self._identify(kind, organisation, account_id),
-            is_setup=bool(entry.fields.get("isSetup")),
-            is_updating=bool(entry.fields.get("isUpdating")),
-        )
+            return self._find_in_cms(account_id)
+        entry = self._find_of(registered.organisation)
+        return registered if entry is None else _with_flags(registered, entry)
 
     def set_flags(self, account_id: int, *, is_setup: bool | None, is_updating: bool | None) -> None:
         """Raises NotFound."""
-        flags = {"isSetup": is_setup, "isUpdating": is_updating}
         try:
-            entry = self._find(account_id)
+            registered = self._stores.accounts.find(account_id)
         except NotFound:
+            entry: Entry | None = self._find(account_id)
+        else:
             self._stores.accounts.set_flags(account_id, is_setup=is_setup, is_updating=is_updating)
-            return
+            entry = self._find_of(registered.organisation)
         wanted = {
             name: value
-            for name, value in flags.items()
-            if value is not None and entry.fields.get(name) is not value
+            for name, value in (("isSetup", is_setup), ("isUpdating", is_updating))
+            if value is not None and entry is not None and entry.fields.get(name) is not value
         }
-        if wanted:
+        if entry is not None and wanted:
             self._client.update(_COLLECTION, entry.ref, wanted)
+
+    def _find_in_cms(self, account_id: int) -> Account:
+        entry = self._find(account_id, [*_RELATIONS.values(), _TYPE])
+        kind, organisation = _organisation_of(entry, account_id)
+        found = Account(
+            id=account_id,
+            name=_name(organisation) or _name(entry) or f"account {account_id}",
+            organisation=self._identify(kind, organisation, account_id),
+        )
+        return _with_flags(found, entry)
+
+    def _find_of(self, organisation: Organisation) -> Entry | None:
+        """The CMS's account of an organisation; of several the oldest."""
+        code = short_code(organisation.id)
+        relation = _RELATIONS[organisation.kind]
+        if organisation.kind is OrganisationKind.CLUB:
+            found = self._client.find_linked(_COLLECTION, relation, KEYS[CLUBS], [code], [])
+        else:
+            related = self._client.find_by_endings(ASSOCIATIONS, "href", [code])
+            numbers = [str(entry.number) for entry in related.values()]
+            found = self._client.find_linked(_COLLECTION, relation, "id", numbers, [])
+        return min(found, key=lambda entry: entry.age, default=None)
 
     def _find(self, account_id: int, relations: Sequence[str] = ()) -> Entry:
         # With drafts, v5 gives a row a new number at each write: the first one is what people know.
@@ -86,6 +104,14 @@ class Accounts:
             f"account {account_id}: the CMS knows its {kind} only as {code or 'nothing'}; register the whole"
             f" id once: clubsync accounts add --type {kind} --name … --organisation UUID"
         )
+
+
+def _with_flags(account: Account, entry: Entry) -> Account:
+    return replace(
+        account,
+        is_setup=bool(entry.fields.get("isSetup")),
+        is_updating=bool(entry.fields.get("isUpdating")),
+    )
 
 
 def _organisation_of(entry: Entry, account_id: int) -> tuple[OrganisationKind, Entry]:

@@ -84,6 +84,23 @@ def test_flags_are_written_only_when_they_differ(cms: StrapiCms, strapi: StrapiS
     assert strapi.rows("accounts")[0]["isUpdating"] is False
 
 
+@pytest.mark.parametrize("kind", list(OrganisationKind))
+def test_account_registered_here_shares_its_flags_with_the_one_of_its_organisation(
+    cms: StrapiCms, strapi: StrapiServer, stores: SqlStores, kind: OrganisationKind
+) -> None:
+    strapi.add("accounts", FirstName="somebody else")
+    organisation = strapi.add(f"{kind}s", Name="Hawks", PlayHQID=CODE, href=f"/org/hawks/{CODE}")
+    strapi.add("accounts", FirstName="Ann", **{f"{kind}s": [organisation]})
+    local = stores.accounts.add(
+        NewAccount(kind=kind, name="Hawks", provider="playhq", organisation_id=WHOLE_ID)
+    )
+    cms.set_flags(local.id, is_setup=True)
+
+    assert cms.find_account(local.id).organisation.id == WHOLE_ID
+    assert cms.find_account(local.id).is_setup
+    assert [row["isSetup"] for row in strapi.rows("accounts")] == [None, True]
+
+
 def test_account_registered_here_serves_when_the_cms_has_none(cms: StrapiCms, stores: SqlStores) -> None:
     local = stores.accounts.add(
         NewAccount(kind=OrganisationKind.CLUB, name="Hawks", provider="playhq", organisation_id=WHOLE_ID)
