@@ -1,0 +1,98 @@
+"""`clubsync runs replay`: a recorded run, gone through again without its provider."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cli.runs import runs
+from providers.outbound import Outbound
+from providers.registry import InstalledSources, load_plugins
+from settings.schema import Settings
+from stores.sql import migrate
+from stores.sql.engine import open_engine
+from stores.sql.stores import SqlStores, open_stores
+from sync.clock import SystemClock
+from sync.report import Mode, Run, RunState
+from tests.contract.providers.benches import PlayHQBench
+from tests.outbound import MemoryAnswers, MemoryBreakers, MemoryLedgers
+from tests.provider_server import ProviderServer
+from tests.unit.providers.playhq import builders as playhq
+
+RUN_ID = "night-1"
+
+
+@pytest.fixture
+def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqlStores:
+    """A database that knows of one run, of an association, and of nothing that it wrote."""
+    url = f"sqlite:///{tmp_path}/cli.db"
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("CLUBSYNC_HOME", str(tmp_path))
+    engine = open_engine(url, busy_timeout_s=10)
+    migrate.upgrade(engine)
+    stores = open_stores(engine, SystemClock())
+    now = datetime(2031, 10, 20, tzinfo=UTC)
+    stores.runs.save(
+        Run(
+            id=RUN_ID,
+            mode=Mode.ASSOCIATION_DIRECT,
+            preset="full",
+            state=RunState.FAILED,
+            requested_at=now,
+            started_at=now,
+            organisation_id=playhq.ASSOCIATION_ID,
+            provider="playhq",
+        )
+    )
+    return stores
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> None:
+    """The answers that a worker gave the run, kept by it."""
+    bench = PlayHQBench()
+    with ProviderServer().running() as server:
+        bench.serve(server)
+        settings = Settings.model_validate(
+            {
+                "home": tmp_path,
+                "http": {"records_runs": True},
+                "providers": {"playhq": {"base_url": server.url, "requests_per_s": 1000}},
+            }
+        )
+        outbound = Outbound(ledgers=MemoryLedgers(), answers=MemoryAnswers(), breakers=MemoryBreakers())
+        sources = InstalledSources(load_plugins(), outbound, lambda: settings)
+        source = sources.open("playhq", run_id=RUN_ID, fresh_after=datetime.now(UTC), is_urgent=False)
+        for question in bench.questions.values():
+            question.call(source)
+        outbound.close()
+
+
+@pytest.mark.usefixtures("recorded")
+def test_replay_shows_what_the_run_would_write_and_writes_nothing(stores: SqlStores) -> None:
+    result = CliRunner().invoke(runs, ["replay", RUN_ID, "--json"], catch_exceptions=False)
+    document = json.loads(result.stdout)
+    assert document["state"] == "succeeded"
+    assert document["requests"]["sent"] == 0
+    kinds = [change["kind"] for change in document["changes"]]
+    assert {"season", "grade", "team", "game", "ladder"} <= set(kinds)
+    assert stores.runs.find(RUN_ID).state is RunState.FAILED
+    assert not stores.mirror.read_seasons([playhq.ASSOCIATION_ID])
+
+
+@pytest.mark.usefixtures("recorded", "stores")
+def test_replay_is_told_to_people_as_a_diff() -> None:
+    result = CliRunner().invoke(runs, ["replay", RUN_ID], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert f"+ game {playhq.GAME_ID} created" in result.stdout
+
+
+@pytest.mark.usefixtures("stores")
+def test_run_without_a_recording_says_how_to_get_one() -> None:
+    result = CliRunner().invoke(runs, ["replay", RUN_ID])
+    assert result.exit_code != 0
+    assert "http.records_runs" in str(result.exception)
