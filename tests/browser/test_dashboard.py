@@ -1,0 +1,122 @@
+"""The dashboard as people use it: at both widths, in both themes, live, asking before it acts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from sync.report import Mode, Run, RunState
+from tests.browser.conftest import keep_screenshot
+from tests.integration.web.conftest import Site
+from tests.integration.web.test_dashboard import PAGES
+
+pytestmark = pytest.mark.browser
+
+WIDE = (1280, 900)
+PHONE = (390, 844)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_every_page_fits_its_screen(
+    browser: Browser, site: Site, complaints: list[str], size: tuple[int, int], theme: str
+) -> None:
+    scheme = "dark" if theme == "dark" else "light"
+    width, height = size
+    context = browser.new_context(
+        base_url=site.base_url,
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,  # type: ignore[arg-type]  # a literal of playwright's own
+    )
+    page = context.new_page()
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    for address in PAGES:
+        page.goto(address)
+        expect(page.locator("h1").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+        keep_screenshot(page, f"{address.strip('/').replace('/', '-') or 'overview'}-{width}-{theme}")
+    context.close()
+    assert not complaints
+
+
+def test_the_docs_page_works_without_a_network(page: Page) -> None:
+    page.goto("/docs")
+    expect(page.get_by_text("Order a sync")).to_be_visible()
+
+
+def test_a_sync_is_asked_for_confirmed_and_shown(page: Page, site: Site) -> None:
+    page.goto("/accounts")
+    page.get_by_label("Name").fill("rov")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("link", name="Rovers").click()
+    page.get_by_role("button", name="Sync now").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Sync Rovers now?")
+    page.get_by_role("button", name="Yes").click()
+    expect(page.get_by_role("status")).to_have_text("Queued.")
+    assert site.waiting() == 1
+
+
+def test_no_means_no(page: Page, site: Site) -> None:
+    page.goto("/queues")
+    page.get_by_role("button", name="Pause").first.click()
+    page.get_by_role("button", name="No").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    assert not any(queue.is_paused for queue in site.operations.queues())
+
+
+def test_what_happens_shows_without_a_reload(page: Page, site: Site) -> None:
+    page.goto("/")
+    expect(page.get_by_text("Nothing runs.")).to_be_visible()
+    run = Run(
+        id="r1",
+        mode=Mode.CLUB,
+        preset="full",
+        state=RunState.RUNNING,
+        requested_at=datetime.now(UTC),
+        started_at=datetime.now(UTC),
+        account_id=1,
+    )
+    site.stores.runs.save(run)
+    site.operations.pause("syncs")
+    expect(page.get_by_role("link", name="account 1")).to_be_visible(timeout=5000)
+    expect(page.get_by_text("syncs is paused; 0 wait.")).to_be_visible(timeout=5000)
+    assert page.evaluate("performance.getEntriesByType('navigation').length") == 1
+
+
+def test_times_are_in_the_readers_zone(page: Page, site: Site) -> None:
+    moment = datetime(2031, 10, 18, 1, 0, tzinfo=UTC)
+    run = Run(
+        id="r1", mode=Mode.CLUB, preset="full", state=RunState.QUEUED, requested_at=moment, account_id=1
+    )
+    site.stores.runs.save(run)
+    page.goto("/runs/r1")
+    expect(page.locator("time").first).to_contain_text("12:00:00")
+
+
+def test_the_chart_is_drawn(page: Page) -> None:
+    page.goto("/")
+    canvas = page.locator("#throughput canvas")
+    expect(canvas).to_be_visible()
+    box = canvas.bounding_box()
+    assert box is not None
+    assert box["width"] > 300
+
+
+def test_reading_works_without_javascript(browser: Browser, site: Site) -> None:
+    context = browser.new_context(base_url=site.base_url, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/queues")
+    page.get_by_role("button", name="Pause").first.click()
+    expect(page.get_by_role("heading", name="Pause this queue?")).to_be_visible()
+    page.get_by_role("button", name="Yes").click()
+    expect(page.get_by_role("status")).to_contain_text("is paused")
+    context.close()
+
+
+def test_the_first_view_is_light(page: Page) -> None:
+    sizes: list[int] = []
+    page.on("response", lambda answer: sizes.append(len(answer.body())))
+    page.goto("/", wait_until="load")
+    assert sum(sizes) < 200_000
