@@ -8,14 +8,7 @@ from notifications.announcer import Announcer
 from settings.schema import RouteSettings
 from sync.report import Mode, RunState
 from tests.unit.notifications.builders import finished
-
-
-class Outbox:
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, str, str]] = []
-
-    def __call__(self, *, event: str, channel: str, run_id: str) -> None:
-        self.sent.append((event, channel, run_id))
+from tests.unit.notifications.fakes import Outbox
 
 
 def test_each_routed_channel_gets_one_message() -> None:

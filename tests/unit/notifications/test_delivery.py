@@ -3,44 +3,8 @@ from __future__ import annotations
 import pytest
 
 from notifications.delivery import Delivery
-from notifications.notice import Notice
 from sync.errors import NotFound, TransientError
-from sync.report import Run
-from tests.unit.notifications.builders import finished
-
-
-class KnownRuns:
-    def find(self, run_id: str) -> Run:
-        if run_id != "r1":
-            raise NotFound(f"run {run_id} does not exist")
-        return finished()
-
-
-class Records:
-    """Keeps deliveries as the SQL store does: one a run, event and channel."""
-
-    def __init__(self) -> None:
-        self.references: dict[tuple[str, str, str], str] = {}
-
-    def find(self, run_id: str, event: str, channel: str) -> str | None:
-        return self.references.get((run_id, event, channel))
-
-    def record(self, run_id: str, event: str, channel: str, reference: str) -> None:
-        self.references.setdefault((run_id, event, channel), reference)
-
-
-class Chat:
-    name = "slack"
-
-    def __init__(self) -> None:
-        self.notices: list[Notice] = []
-        self.is_down = False
-
-    def send(self, notice: Notice) -> str:
-        if self.is_down:
-            raise TransientError("the chat is down")
-        self.notices.append(notice)
-        return f"ts{len(self.notices)}"
+from tests.unit.notifications.fakes import Chat, KnownRuns, Records
 
 
 @pytest.fixture
