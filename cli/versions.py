@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.output import as_json, print_json, print_table
+from settings.loader import InvalidSettings
 from settings.versions import Difference, Version, diff
-from sync.errors import InvalidRequest
+from sync.errors import ConfigurationError, InvalidRequest, StoreUnavailable
 
 if TYPE_CHECKING:
     from cli.backend import Backend
@@ -109,6 +110,18 @@ def rollback(number: int, expected: int | None, preview: bool, is_json: bool) ->
         return
     version = kept.rollback(number, author=getpass.getuser(), expected=expected)
     _report(backend, versions, newest, version, is_json=is_json)
+
+
+def live_overrides() -> Mapping[str, Any]:
+    """What is set live; nothing when no Redis is configured here, or it does not answer."""
+    try:
+        _, versions = _open()
+        newest = versions.newest()
+    except InvalidSettings:
+        raise
+    except (ConfigurationError, StoreUnavailable):
+        return {}
+    return newest.overrides if newest else {}
 
 
 def _open() -> tuple[Backend, RedisVersions]:

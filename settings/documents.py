@@ -43,7 +43,7 @@ class Row:
 
 def describe(loaded: Loaded) -> list[Row]:
     """Every setting in the schema's order, with the file or variable that gave it."""
-    values = dict(schema_tree.leaves(loaded.settings.model_dump()))
+    values = dict(schema_tree.leaves(loaded.settings.model_dump(mode="json")))
     return [
         Row(key, problems.show(key, value), loaded.origins.get(key, DEFAULTS))
         for key, value in values.items()

@@ -109,9 +109,10 @@ def _unknown(key: str, *, is_variable: bool) -> str:
     meant = schema_tree.nearest(key)
     if meant is not None:
         return f"unknown setting; did you mean {variable_name(meant) if is_variable else meant}?"
-    parent, _, _ = key.rpartition(".")
-    known = ", ".join(schema_tree.children(parent)) or ", ".join(schema_tree.children(""))
-    return f"unknown setting; {parent or 'the top level'} has {known}"
+    section, _, _ = key.rpartition(".")
+    if not schema_tree.children(section):
+        section = ""
+    return f"unknown setting; {section or 'the top level'} has {', '.join(schema_tree.children(section))}"
 
 
 def variable_name(key: str) -> str:

@@ -86,7 +86,7 @@ def comma_separated(value: Any) -> Any:
 
 
 def _check_url(value: str, schemes: tuple[str, ...], example: str) -> None:
-    message = f"should be a URL such as {example}, with the scheme {' or '.join(schemes)}"
+    message = f"should be a URL such as {example}; schemes: {', '.join(schemes)}"
     try:
         parts = urlsplit(value)
         _ = parts.port  # raises ValueError when it is no number

@@ -176,6 +176,11 @@ def test_an_unknown_variable_is_a_mistake_that_names_the_nearest(variable: str, 
     assert line.endswith(f"unknown setting; did you mean {meant}?")
 
 
+def test_an_unknown_section_lists_those_there_are(config: Write) -> None:
+    (line,) = mistakes(config("[zzz]\nqqq = 1\n"))
+    assert "zzz.qqq = 1: unknown setting; the top level has environment, deployment, " in line
+
+
 def test_an_unknown_key_without_a_near_one_lists_what_there_is(config: Write) -> None:
     (line,) = mistakes(config("[logging]\nzzz = 1\n"))
     assert line.endswith("logging.zzz = 1: unknown setting; logging has level, format")
