@@ -19,6 +19,13 @@ class Delivery(MessageProxy):
 
     def __init__(self, message: Message[Any], lent: Lent) -> None:
         super().__init__(message)
+        # dramatiq's proxy looks each of them up on every access.
+        self.queue_name = message.queue_name
+        self.actor_name = message.actor_name
+        self.args = message.args
+        self.kwargs = message.kwargs
+        self.options = message.options
+        self.message_id = message.message_id
         self.lent = lent
         self.owed: list[tuple[Message[Any], int | None]] = []
 

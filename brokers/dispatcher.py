@@ -119,7 +119,7 @@ class Dispatcher:
         self._worker = worker
         self._process = process
         self.heartbeat = Heartbeat(process, hung_after_s=hung_after_s)
-        self._queues: tuple[str, ...] = ()
+        self._queues: dict[str, None] = {}  # an ordered set that several threads may change
         # By id and fetch: a retry without delay may be here before its first delivery is settled.
         self._held: dict[tuple[str, int], Delivery] = {}
         self._settled: deque[Settled] = deque()
@@ -166,11 +166,14 @@ class Dispatcher:
     # -- called by the consumers
 
     def serve(self, queue_name: str) -> None:
-        self._queues = (*self._queues, queue_name)
+        self._queues[queue_name] = None
+        if self._is_dozing:
+            with suppress(*REDIS_ERRORS):  # then the doze has ended as well
+                self._process.nudge()
         self._ring()
 
     def stop_serving(self, queue_name: str) -> None:
-        self._queues = tuple(name for name in self._queues if name != queue_name)
+        self._queues.pop(queue_name, None)
 
     def wait_for_close(self, timeout_s: float) -> None:
         if self._closing.is_set():
@@ -236,7 +239,7 @@ class Dispatcher:
         while self._settled:
             settled.append(self._settled.popleft())
         try:
-            turn = self._process.turn(want, self._queues, settled)
+            turn = self._process.turn(want, tuple(self._queues), settled)
         except REDIS_ERRORS:
             self._settled.extendleft(reversed(settled))
             raise
@@ -267,6 +270,7 @@ class Dispatcher:
         if not self._settled and not (self.slots.free_count and self._queues and self._may_fetch()):
             with suppress(queue.Empty):
                 self._bell.get(timeout=LONGEST_REST_S)
+                time.sleep(0)  # what others are about to finish travels in the same call
         self._is_resting = False
 
     def _doze(self, due_in_s: float | None) -> None:
@@ -276,7 +280,7 @@ class Dispatcher:
             if self._settled or not self._may_fetch():
                 return
             woken = self._process.wait_for_work(
-                self._queues, LONGEST_DOZE_S if due_in_s is None else min(due_in_s, LONGEST_DOZE_S)
+                tuple(self._queues), LONGEST_DOZE_S if due_in_s is None else min(due_in_s, LONGEST_DOZE_S)
             )
         finally:
             self._is_dozing = False

@@ -85,6 +85,7 @@ class Process:
         self._lease_ms = round(lease_s * 1000)
         self._most_deaths = most_deaths
         self._record_key = f"{namespace}:process:{self.name}"
+        self._nudge_key = f"{namespace}:nudge:{self.name}"
         self._number = 0
         self._recoveries = 0
         self._peers: Collection[bytes] = ()
@@ -118,8 +119,13 @@ class Process:
         No other process is woken for the same reason: fetch then, or `pass_on` the key.
         """
         keys = [f"{self._namespace}:wake:{queue}" for queue in queues]
-        woken = self._wake_link.command("BZPOPMIN", *keys, max(timeout_s, 0.001))
-        return None if woken is None else woken[0]
+        woken = self._wake_link.command("BZPOPMIN", self._nudge_key, *keys, max(timeout_s, 0.001))
+        return None if woken is None or woken[0] == self._nudge_key.encode() else woken[0]
+
+    def nudge(self) -> None:
+        """End this process's own `wait_for_work`, or its next one."""
+        with self._lock:
+            self._work_link.command("ZADD", self._nudge_key, 0, "")
 
     def pass_on(self, wake_key: bytes) -> None:
         """Let another process be woken."""
@@ -127,7 +133,7 @@ class Process:
             self._work_link.command("ZADD", wake_key, 0, "")
 
     def stop_waiting(self) -> None:
-        """End a `wait_for_work` of another thread."""
+        """End a `wait_for_work` of another thread for good, even if Redis does not answer."""
         self._wake_link.close()
 
     def give_back_unknown(self, held: Collection[str], *, leave: bool = False) -> int:

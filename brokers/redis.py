@@ -11,7 +11,8 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -22,7 +23,7 @@ import redis
 from dramatiq import Broker, Consumer, Message, Middleware
 from dramatiq.common import current_millis, dq_name, q_name
 from dramatiq.errors import BrokerError, ConnectionClosed, DecodeError, QueueJoinTimeout
-from dramatiq.middleware import MiddlewareError
+from dramatiq.middleware import MiddlewareError, ShutdownNotifications, TimeLimit
 from dramatiq.worker import Worker
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
@@ -55,6 +56,20 @@ class BrokerFull(BrokerError):
         )
 
 
+class BrokerUnavailable(ConnectionClosed, redis.ConnectionError):
+    """Redis did not answer; dramatiq's workers know it as the one, redis-py's users as the other."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))  # type: ignore[no-untyped-call] # dramatiq leaves its errors untyped
+
+
+class _Local(local):
+    """What a thread or greenlet is at: the delivery it settles, the batch it collects."""
+
+    delivery: Delivery | None = None
+    batch: list[tuple[Message[Any], int | None]] | None = None
+
+
 class PriorityRedisBroker(Broker):
     """Redis or Valkey 7.0 or newer; `client` may be a Sentinel's or a cluster's.
 
@@ -62,8 +77,8 @@ class PriorityRedisBroker(Broker):
     `unique_key`, `unique_strength`. A message whose unique key is held comes back from `enqueue`
     with `options["coalesced_with"] = {"message_id", "run_id"}` and is not enqueued.
 
-    Further `parameters` go to `redis.Redis`. Raises ConnectionClosed when Redis does not answer
-    several attempts, BrokerFull at maxmemory.
+    Further `parameters` go to `redis.Redis`. Raises BrokerUnavailable when Redis does not
+    answer several attempts, BrokerFull at maxmemory.
     """
 
     def __init__(  # noqa: PLR0913 -- the constructor that dramatiq's users know, and our own settings
@@ -79,7 +94,7 @@ class PriorityRedisBroker(Broker):
         **parameters: Any,
     ) -> None:
         self._hooked: list[Middleware] = []
-        self._hooks: dict[str, list[Callable[..., None]]] = {}
+        self._hooks: dict[str, list[Middleware]] = {}
         super().__init__(middleware=middleware)
         self.actor_options.add(PRIORITY_OPTION)
         self.queues: set[str] = set()
@@ -93,7 +108,7 @@ class PriorityRedisBroker(Broker):
         self._senders = Senders(self.dial, self.key)
         self._dispatchers: dict[Worker, Dispatcher] = {}
         self._suspects: list[bytes] = []
-        self._settling = local()
+        self._local = _Local()
 
     # -- declaring
 
@@ -122,12 +137,15 @@ class PriorityRedisBroker(Broker):
         """
         message, delay = self._prepare(message, delay)
         self.emit_before("enqueue", message, delay)
+        batch = self._local.batch
+        if batch is not None:
+            batch.append((message, delay))
+            return message
         try:
             self._send(message, delay)
-        except (ConnectionClosed, BrokerFull):
-            delivery = getattr(self._settling, "delivery", None)
-            if delivery is not None:
-                delivery.owed.append((message, delay))
+        except (BrokerUnavailable, BrokerFull):
+            if self._local.delivery is not None:
+                self._local.delivery.owed.append((message, delay))
             raise
         self.emit_after("enqueue", message, delay)
         return message
@@ -140,26 +158,46 @@ class PriorityRedisBroker(Broker):
         Any mix of actors, delays, priorities and unique keys; hooks run for each message. When
         one chunk fails, the ones before it are enqueued, and sending all again does no harm.
         """
+
+        def prepared() -> Iterator[tuple[Message[Any], int | None]]:
+            for item in messages:
+                message, delay = (
+                    self._prepare(*item) if isinstance(item, tuple) else self._prepare(item, None)
+                )
+                self.emit_before("enqueue", message, delay)
+                yield message, delay
+
+        return self._send_many(prepared())
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """What this thread enqueues inside is sent together at the end, as by `enqueue_many`.
+
+        For code that sends one by one, such as dramatiq's `group.run()`. Nothing is sent if the
+        block raises.
+        """
+        outer, self._local.batch = self._local.batch, []
+        try:
+            yield
+            collected = self._local.batch
+        finally:
+            self._local.batch = outer
+        self._send_many(collected)
+
+    def _send_many(self, messages: Iterable[tuple[Message[Any], int | None]]) -> list[Message[Any]]:
         sent: list[Message[Any]] = []
-        pending: list[tuple[Message[Any], int | None]] = []
+        pending: deque[tuple[Message[Any], int | None]] = deque()
 
         def chunks() -> Iterator[list[Argument]]:
             source = iter(messages)
             while some := list(islice(source, CHUNK)):
-                arguments: list[Argument] = []
-                for item in some:
-                    message, delay = (
-                        self._prepare(*item) if isinstance(item, tuple) else self._prepare(item, None)
-                    )
-                    self.emit_before("enqueue", message, delay)
-                    arguments += self._arguments(message, delay)
-                    pending.append((message, delay))
-                yield arguments
+                pending.extend(some)
+                yield [part for message, delay in some for part in self._arguments(message, delay)]
 
         with self._senders.lend() as sender, _translated_errors():
             for answers in sender.call_many(ENQUEUE, chunks()):
-                done, pending[: len(answers)] = pending[: len(answers)], []
-                for (message, delay), answer in zip(done, answers, strict=True):
+                for answer in answers:
+                    message, delay = pending.popleft()
                     self._read_answer(message, delay, answer)
                     self.emit_after("enqueue", message, delay)
                     sent.append(message)
@@ -312,46 +350,55 @@ class PriorityRedisBroker(Broker):
     def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
         if signal == "worker_boot":
             self._attach(args[0])
-        elif signal == "worker_shutdown":
+        elif signal == "worker_shutdown" and args[0] in self._dispatchers:
             self._dispatchers[args[0]].stop_fetching()
-        for hook in self._hooks_of("before_" + signal):
+        name = "before_" + signal
+        for middleware in self._hooked_to(name):
             try:
-                hook(self, *args, **kwargs)
+                getattr(middleware, name)(self, *args, **kwargs)
             except MiddlewareError:
                 raise
             except Exception:
-                self.logger.critical("Unexpected failure in before_%s of %r.", signal, hook, exc_info=True)
+                self.logger.critical("Unexpected failure in %s of %r.", name, middleware, exc_info=True)
 
     def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
-        if signal == "worker_shutdown":
+        if signal == "worker_shutdown" and args[0] in self._dispatchers:
             self._dispatchers.pop(args[0]).close()
-        elif signal in ("process_message", "skip_message"):
-            self._settling.delivery = args[0]
+        name = "after_" + signal
+        is_settling = signal in ("process_message", "skip_message") and isinstance(args[0], Delivery)
+        if is_settling:
+            self._local.delivery = args[0]
         try:
-            for hook in reversed(self._hooks_of("after_" + signal)):
+            for middleware in self._hooked_to(name):
                 try:
-                    hook(self, *args, **kwargs)
+                    getattr(middleware, name)(self, *args, **kwargs)
                 except Exception:
-                    self.logger.critical("Unexpected failure in after_%s of %r.", signal, hook, exc_info=True)
+                    self.logger.critical("Unexpected failure in %s of %r.", name, middleware, exc_info=True)
         finally:
-            if signal in ("process_message", "skip_message"):
-                self._settling.delivery = None
+            if is_settling:
+                self._local.delivery = None
 
-    def _hooks_of(self, name: str) -> list[Callable[..., None]]:
-        """The hooks that do anything: most middleware leave most of them empty."""
+    def _hooked_to(self, name: str) -> list[Middleware]:
+        """The middleware that does anything on a signal, in the order to call it."""
         if self._hooked != self.middleware:
             self._hooked = self.middleware.copy()
             self._hooks = {}
-        hooks = self._hooks.get(name)
-        if hooks is None:
-            empty = getattr(Middleware, name)
-            hooks = [
-                hook
+        hooked = self._hooks.get(name)
+        if hooked is None:
+            empty = getattr(Middleware, name, None)
+            hooked = [
+                middleware
                 for middleware in self.middleware
-                if getattr(hook := getattr(middleware, name), "__func__", None) is not empty
+                if getattr(getattr(middleware, name, empty), "__func__", empty) is not empty
             ]
-            self._hooks[name] = hooks
-        return hooks
+            if name.startswith("after_"):
+                hooked.reverse()
+                # An interrupt must not strike while a retry is being sent: the clock stops first.
+                hooked.sort(
+                    key=lambda middleware: not isinstance(middleware, (TimeLimit, ShutdownNotifications))
+                )
+            self._hooks[name] = hooked
+        return hooked
 
     def dispatcher_of(self, worker: Worker) -> Dispatcher:
         """Who fetches for a worker that runs."""
@@ -457,7 +504,7 @@ def _translated_errors() -> Iterator[None]:
     try:
         yield
     except CONNECTION_ERRORS as error:
-        raise ConnectionClosed(error) from error
+        raise BrokerUnavailable(error) from error
     except redis.exceptions.OutOfMemoryError as error:
         raise BrokerFull from error
 

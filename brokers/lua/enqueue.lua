@@ -8,19 +8,18 @@
 --        {id, run, weaker} coalesced with the holder of the unique key, weaker = 1 if the holder
 --        still waits and asks for less, so that an upgrade would help.
 
-local function place(queue, id, delay_ms, value)
+local function place(queue, id, delay_ms, header)
     if delay_ms > 0 then
         delay(queue, id, now + delay_ms)
     else
-        local level, bias, fair = parse(value)
-        wait_last(queue, id, level, bias, fair)
+        wait_last(queue, id, header)
     end
 end
 
-local function hold_unique(queue, id, value)
-    local _, _, _, unique, strength, run = parse(value)
-    if unique ~= "-" then
-        redis.call("HSET", ns .. ":unique", unique, table.concat({ queue, strength, run, id }, " "))
+local function hold_unique(queue, id, header)
+    if header.unique ~= "-" then
+        local holder = table.concat({ queue, header.strength, header.run, id }, " ")
+        redis.call("HSET", ns .. ":unique", header.unique, holder)
     end
 end
 
@@ -33,97 +32,99 @@ end
 local function hurry(queue, id, level)
     local values = key(queue, "values")
     local value = redis.call("HGET", values, id)
-    local old_level, bias, fair = parse(value)
+    local header = read_header(value)
+    local waiting = key(queue, "waiting:" .. header.level)
     local is_delayed = redis.call("ZSCORE", key(queue, "delayed"), id)
-    if not is_delayed and not redis.call("ZSCORE", key(queue, "waiting:" .. old_level), id) then
+    if not is_delayed and not redis.call("ZSCORE", waiting, id) then
         return false
     end
-    if level < old_level then
+    if level < header.level then
+        header.level = level
         redis.call("HSET", values, id, set_level(value, level))
         if not is_delayed then
-            redis.call("ZREM", key(queue, "waiting:" .. old_level), id)
-            wait_last(queue, id, level, bias, fair)
+            redis.call("ZREM", waiting, id)
+            wait_last(queue, id, header)
         end
     end
     if is_delayed and level == 0 then
         redis.call("ZREM", key(queue, "delayed"), id)
         note_next_due(queue)
-        wait_last(queue, id, level, bias, fair)
+        wait_last(queue, id, header)
     end
     return true
 end
 
-local function coalesce(queue, id, value)
-    local level, _, _, unique, strength = parse(value)
-    if unique == "-" then
+local function coalesce(queue, id, header)
+    if header.unique == "-" then
         return nil
     end
-    local held_queue, held_strength, run, held_id = parse_holder(redis.call("HGET", ns .. ":unique", unique))
+    local held_queue, held_strength, run, held_id = parse_holder(redis.call("HGET", ns .. ":unique", header.unique))
     if not held_queue or held_id == id or redis.call("HEXISTS", key(held_queue, "values"), held_id) == 0 then
         return nil
     end
     count(queue, "enqueued")
     count(queue, "coalesced")
-    local waits = hurry(held_queue, held_id, level)
-    local weaker = (waits and strength > tonumber(held_strength)) and 1 or 0
+    local waits = hurry(held_queue, held_id, header.level)
+    local weaker = (waits and header.strength > tonumber(held_strength)) and 1 or 0
     return { held_id, run, weaker }
 end
 
-local function upgrade(queue, id, value)
+local function upgrade(queue, id, value, header)
     local values = key(queue, "values")
-    local old = redis.call("HGET", values, id)
-    if not old or not hurry(queue, id, parse(value)) then
+    if redis.call("HEXISTS", values, id) == 0 or not hurry(queue, id, header.level) then
         return 1
     end
-    local level = math.min(parse(redis.call("HGET", values, id)), (parse(value)))
-    value = set_level(value, level)
-    redis.call("HSET", values, id, value)
-    hold_unique(queue, id, value)
+    local level = math.min(header.level, read_header(redis.call("HGET", values, id)).level)
+    redis.call("HSET", values, id, set_level(value, level))
+    hold_unique(queue, id, header)
     return 0
 end
 
-local function send_again(queue, id, delay_ms, claim, value)
+local function put_back(queue, id, delay_ms, value, header)
+    redis.call("HSET", key(queue, "values"), id, value)
+    hold_unique(queue, id, header)
+    place(queue, id, delay_ms, header)
+end
+
+local function send_again(queue, id, delay_ms, claim, value, header)
     local process, fetch = string.match(claim, "^(%S+) (%S+)$")
     if not end_lease(queue, id, process, fetch) then
         return false
     end
-    redis.call("HSET", key(queue, "values"), id, value)
-    hold_unique(queue, id, value)
-    place(queue, id, delay_ms, value)
+    put_back(queue, id, delay_ms, value, header)
     count(queue, "retried")
     wake_if_limited(queue)
     return true
 end
 
-local function revive(queue, id, delay_ms, value)
+local function revive(queue, id, delay_ms, value, header)
     if redis.call("ZREM", key(queue, "dead"), id) == 0 then
         return false
     end
     redis.call("HDEL", key(queue, "reasons"), id)
-    redis.call("HSET", key(queue, "values"), id, value)
-    hold_unique(queue, id, value)
-    place(queue, id, delay_ms, value)
+    put_back(queue, id, delay_ms, value, header)
     return true
 end
 
 local function enqueue(queue, id, delay_ms, claim, value)
+    local header = read_header(value)
     if claim == "upgrade" then
-        return upgrade(queue, id, value)
+        return upgrade(queue, id, value, header)
     end
-    if claim ~= "" and send_again(queue, id, delay_ms, claim, value) then
+    if claim ~= "" and send_again(queue, id, delay_ms, claim, value, header) then
         return 0
     end
-    local coalesced = coalesce(queue, id, value)
+    local coalesced = coalesce(queue, id, header)
     if coalesced then
         return coalesced
     end
     if redis.call("HSETNX", key(queue, "values"), id, value) == 1 then
-        hold_unique(queue, id, value)
-        place(queue, id, delay_ms, value)
+        hold_unique(queue, id, header)
+        place(queue, id, delay_ms, header)
         count(queue, "enqueued")
         return 0
     end
-    if revive(queue, id, delay_ms, value) then
+    if revive(queue, id, delay_ms, value, header) then
         return 0
     end
     count(queue, "repeated")

@@ -18,6 +18,7 @@
 --   {ns}:passed                 HASH  level -> picks in a row that passed over its waiting messages
 --   {ns}:due                    ZSET  queue by the due time of its first delayed message
 --   {ns}:wake:<queue>           ZSET  one member when an idle process should fetch (BZPOPMIN)
+--   {ns}:nudge:<process>        ZSET  one member when the process itself should look up
 --   {ns}:unique                 HASH  unique key -> "<queue> <strength> <run> <id>"
 --   {ns}:processes              SET   worker processes
 --   {ns}:process:<process>      STRING JSON: what it says of itself, and its orders; while its
@@ -44,11 +45,18 @@ local function key(queue, part)
 end
 
 -- A value that is gone (evicted, deleted by hand) reads as a plain message, so that its id moves
--- on to `take`, which drops it, instead of stopping its queue.
-local function parse(value)
+-- on to `lend`, which drops it, instead of stopping its queue.
+local function read_header(value)
     local pattern = "^(%d) (%S+) (%S+) (%S+) (%S+) (%S+)"
     local level, bias, fair, unique, strength, run = string.match(value or "2 0 - - 0 -", pattern)
-    return tonumber(level), tonumber(bias), fair, unique, tonumber(strength), run
+    return {
+        level = tonumber(level),
+        bias = tonumber(bias),
+        fair = fair,
+        unique = unique,
+        strength = tonumber(strength),
+        run = run,
+    }
 end
 
 local function parse_holder(holder)
@@ -157,8 +165,8 @@ local function wait_at(queue, id, level, turn)
     wake(queue)
 end
 
-local function wait_last(queue, id, level, bias, fair)
-    wait_at(queue, id, level, next_turn(queue, level, fair) + bias)
+local function wait_last(queue, id, header)
+    wait_at(queue, id, header.level, next_turn(queue, header.level, header.fair) + header.bias)
 end
 
 local first_due = {}
@@ -185,8 +193,8 @@ end
 
 -- The unique key is free again once its message is done, dead or deleted.
 local function free_unique(queue, id, value)
-    local _, _, _, unique = parse(value)
-    if unique == "-" then
+    local unique = string.match(value or "", "^%S+ %S+ %S+ (%S+)")
+    if not unique or unique == "-" then
         return
     end
     local holder = redis.call("HGET", ns .. ":unique", unique)
@@ -216,8 +224,13 @@ local function bury(queue, id, value, reason)
 end
 
 -- A freed slot matters to others only where a queue's limit kept them from fetching.
+local is_limited = {}
+
 local function wake_if_limited(queue)
-    if redis.call("HEXISTS", ns .. ":rules", "limit:" .. queue) == 1 then
+    if is_limited[queue] == nil then
+        is_limited[queue] = redis.call("HEXISTS", ns .. ":rules", "limit:" .. queue) == 1
+    end
+    if is_limited[queue] then
         wake(queue)
     end
 end

@@ -43,7 +43,7 @@ end
 
 local function forget_process(process)
     redis.call("SREM", ns .. ":processes", process)
-    redis.call("DEL", ns .. ":process:" .. process)
+    redis.call("DEL", ns .. ":process:" .. process, ns .. ":nudge:" .. process)
     -- It may have been woken for a message that it did not fetch any more.
     for level = 0, 3 do
         for _, queue in ipairs(redis.call("ZRANGE", ns .. ":ready:" .. level, 0, -1)) do

@@ -10,12 +10,14 @@
 local SHARE = 10
 -- A million messages due at once must not block the server: the rest follows in the next call.
 local PROMOTED_AT_ONCE = 500
+-- Lua's `unpack` ends somewhere below 8,000 values.
+local MOST_LENT = 1000
 
 local process = ARGV[2]
 if is_repeated(process, ARGV[3]) then
     return { -1, -1, {} }
 end
-local want = tonumber(ARGV[4])
+local want = math.min(tonumber(ARGV[4]), MOST_LENT)
 local first_queue, last_queue = 6, 5 + tonumber(ARGV[5])
 
 for i = last_queue + 1, #ARGV, 5 do
@@ -35,8 +37,7 @@ local function promote()
         local queue = first[1]
         local ids = redis.call("ZRANGE", key(queue, "delayed"), "-inf", now, "BYSCORE", "LIMIT", 0, budget)
         for _, id in ipairs(ids) do
-            local level, bias, fair = parse(redis.call("HGET", key(queue, "values"), id))
-            wait_last(queue, id, level, bias, fair)
+            wait_last(queue, id, read_header(redis.call("HGET", key(queue, "values"), id)))
             redis.call("ZREM", key(queue, "delayed"), id)
         end
         note_next_due(queue)
@@ -70,13 +71,14 @@ local function room_in(queue)
     return room[queue]
 end
 
+-- The least served queue that may be served at a level, and whether it has rivals.
 local function least_served(level)
     local start = 0
     while true do
         local queues = redis.call("ZRANGE", ns .. ":ready:" .. level, start, start + 15)
         for _, queue in ipairs(queues) do
             if room_in(queue) > 0 then
-                return queue
+                return queue, start > 0 or #queues > 1
             end
         end
         if #queues < 16 then
@@ -89,86 +91,121 @@ end
 local number = 0
 local found = {}
 
-local function lend(queue, level, id, turn)
-    local value = redis.call("HGET", key(queue, "values"), id)
-    if not value then
-        count(queue, "deleted")
-        return false
-    end
+-- `popped`: ids and turns in pairs. Answers how many were lent.
+local function lend(queue, level, popped)
     if number == 0 then
         number = redis.call("INCR", ns .. ":fetches")
     end
-    redis.call("HSET", key(queue, "leased"), id, table.concat({ process, number, level, turn, now }, " "))
-    room[queue] = room[queue] - 1
-    found[#found + 1] = queue
-    found[#found + 1] = id
-    found[#found + 1] = value
-    return true
+    local ids, leases = {}, {}
+    for i = 1, #popped, 2 do
+        ids[#ids + 1] = popped[i]
+    end
+    local values = redis.call("HMGET", key(queue, "values"), unpack(ids))
+    local lease_start = process .. " " .. number .. " " .. level .. " "
+    local lease_end = string.format(" %.0f", now)
+    for i, id in ipairs(ids) do
+        if values[i] then
+            leases[#leases + 1] = id
+            leases[#leases + 1] = lease_start .. popped[2 * i] .. lease_end
+            found[#found + 1] = queue
+            found[#found + 1] = id
+            found[#found + 1] = values[i]
+        else
+            count(queue, "deleted")
+        end
+    end
+    if #leases > 0 then
+        redis.call("HSET", key(queue, "leased"), unpack(leases))
+    end
+    local lent = #leases / 2
+    room[queue] = room[queue] - lent
+    return lent
 end
 
-local function take(level)
+-- Lend up to `most` messages of a level, but one at a time where queues take turns.
+local function take(level, most)
     while true do
-        local queue = least_served(level)
+        local queue, has_rivals = least_served(level)
         if not queue then
-            return false
+            return 0
         end
-        local first = redis.call("ZPOPMIN", key(queue, "waiting:" .. level))
-        if not first[1] then
-            redis.call("ZREM", ns .. ":ready:" .. level, queue)
-        elseif lend(queue, level, first[1], first[2]) then
-            redis.call("ZINCRBY", ns .. ":ready:" .. level, 1, queue)
-            return true
+        local ready = ns .. ":ready:" .. level
+        local number_wanted = has_rivals and 1 or math.min(most, room_in(queue))
+        local popped = redis.call("ZPOPMIN", key(queue, "waiting:" .. level), number_wanted)
+        if #popped == 0 then
+            redis.call("ZREM", ready, queue)
+        else
+            local lent = lend(queue, level, popped)
+            if lent > 0 then
+                redis.call("ZINCRBY", ready, lent, queue)
+                return lent
+            end
         end
     end
 end
 
-local passed = {}
 local function fetch()
     local ready = ns .. ":ready:"
     if redis.call("EXISTS", ready .. 0, ready .. 1, ready .. 2, ready .. 3) == 0 then
         return 0 -- an idle process costs few commands
     end
-    local has = {}
+    local has, passed, has_changed = {}, {}, false
+    local counts = redis.call("HMGET", ns .. ":passed", 1, 2, 3)
     for level = 0, 3 do
         has[level] = redis.call("EXISTS", ready .. level) == 1
-    end
-    local counts = redis.call("HMGET", ns .. ":passed", 1, 2, 3)
-    for level = 1, 3 do
         passed[level] = tonumber(counts[level] or 0)
     end
 
-    local function pick()
+    -- How many of a level may be picked in a row until a lower one has its share.
+    local function row(level)
+        local most = want
+        for lower = level + 1, 3 do
+            if has[lower] then
+                most = math.min(most, SHARE - 1 - passed[lower])
+            end
+        end
+        return most
+    end
+
+    local function pick(most)
         for level = 3, 1, -1 do
             if has[level] and passed[level] >= SHARE - 1 then
-                passed[level] = 0
-                if take(level) then
-                    return true
+                passed[level], has_changed = 0, true
+                if take(level, 1) == 1 then
+                    return 1
                 end
                 has[level] = false
             end
         end
         for level = 0, 3 do
-            if has[level] then
-                if take(level) then
-                    passed[level] = 0
-                    for lower = level + 1, 3 do
-                        if has[lower] then
-                            passed[lower] = passed[lower] + 1
-                        end
+            local taken = has[level] and take(level, math.min(most, row(level))) or 0
+            if taken > 0 then
+                has_changed = has_changed or passed[level] > 0
+                passed[level] = 0
+                for lower = level + 1, 3 do
+                    if has[lower] then
+                        has_changed = true
+                        passed[lower] = passed[lower] + taken
                     end
-                    return true
                 end
-                has[level] = false
+                return taken
             end
+            has[level] = false
         end
-        return false
+        return 0
     end
 
     local picked = 0
-    while picked < want and pick() do
-        picked = picked + 1
+    while picked < want do
+        local taken = pick(want - picked)
+        if taken == 0 then
+            break
+        end
+        picked = picked + taken
     end
-    redis.call("HSET", ns .. ":passed", 1, passed[1], 2, passed[2], 3, passed[3])
+    if has_changed then
+        redis.call("HSET", ns .. ":passed", 1, passed[1], 2, passed[2], 3, passed[3])
+    end
     return picked
 end
 
