@@ -15,6 +15,7 @@ from tests.acceptance.conftest import Installation, Simulator, clean_environ, im
 from tests.conftest import Eventually
 
 SLOW_S = 0.1
+TOO_SLOW_S = 2.0  # nothing is finished within the grace period
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def wait_for_the_batch(system: Installation, eventually: Eventually) -> list[dic
 def test_sigterm_while_syncs_run_ends_well_and_a_restart_finishes_them(
     system: Installation, simulator: Simulator, accounts: list[dict[str, Any]], eventually: Eventually
 ) -> None:
-    simulator.ask("POST", "faults", {"kind": "latency", "path": "/v*", "latency_s": SLOW_S})
+    simulator.ask("POST", "faults", {"kind": "latency", "path": "/v*", "latency_s": TOO_SLOW_S})
     system.start()
     assert system.run("batch").code == 0
     eventually(lambda: [run for run in unfinished(system) if run["state"] == "running"], deadline_s=30)
@@ -77,6 +78,7 @@ def test_sigterm_while_syncs_run_ends_well_and_a_restart_finishes_them(
     eventually(lambda: not processes_of(system.home))
     assert unfinished(system)
 
+    simulator.ask("DELETE", "faults")
     system.start()
     runs = wait_for_the_batch(system, eventually)
     assert {run["account_id"] for run in runs} == set(range(1, len(accounts) + 1))
