@@ -31,6 +31,7 @@ from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_pr
 from stores.redis.schedule import Schedule
 from stores.redis.versions import RedisVersions, open_history, open_reloader
 from stores.sql.engine import open_engine
+from stores.sql.grouped import GroupedAudit, GroupedRuns
 from stores.sql.migrate import upgrade
 from stores.sql.stores import open_stores
 from stores.sql.tokens import Tokens
@@ -89,7 +90,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
     client = open_client(redis_url, max_connections=settings.redis.max_connections)
     namespace = settings.redis.namespace
     cms = open_cms(CmsContext(settings=settings.cms, stores=stores, clock=clock))
-    broker = open_sender(redis_url, namespace=namespace, audit_log=stores.audit)
+    broker = open_sender(redis_url, namespace=namespace, audit_log=GroupedAudit(engine, clock))
     registry = Registry(client, namespace, clock)
 
     def ask_cms() -> None:
@@ -117,7 +118,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
         find_account=cms.find_account,
         stores=stores,
         progress=Progress(client, namespace),
-        publisher=Publisher(broker, runs=stores.runs, presets=settings.presets, clock=clock),
+        publisher=Publisher(broker, runs=GroupedRuns(engine), presets=settings.presets, clock=clock),
         operations=Operations(broker),
         find_message=partial(find_message, broker),
         gates=Gates(client, namespace),

@@ -65,7 +65,8 @@ class Services:
         return self.loaded().settings
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
+    # Async only to be answered in the event loop: a thread would cost more than the look.
     services: Services = request.app.state.services
     return services
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -37,7 +37,17 @@ class AuditLog:
         self, *, actor: str, source: str, action: str, subject: str | None, detail: Mapping[str, Any]
     ) -> None:
         """Append one line; `detail` holds JSON values and no secrets."""
-        row = {
+        self.append([self._row(actor, source, action, subject, detail)])
+
+    def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append lines in one transaction."""
+        with writing(self._engine) as connection:
+            connection.execute(insert(audit), list(rows))
+
+    def _row(
+        self, actor: str, source: str, action: str, subject: str | None, detail: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return {
             "at": self._clock.now(),
             "actor": actor,
             "source": source,
@@ -45,8 +55,6 @@ class AuditLog:
             "subject": subject,
             "detail": dict(detail),
         }
-        with writing(self._engine) as connection:
-            connection.execute(insert(audit).values(row))
 
     def list(self, *, limit: int, cursor: str | None = None, subject: str | None = None) -> Page[AuditEntry]:
         """Newest first, of everything or of one subject. Raises InvalidRequest for a foreign cursor."""

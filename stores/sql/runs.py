@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -36,8 +36,12 @@ class Runs:
 
     def request(self, run: Run) -> None:
         """Insert a queued run; repeatable, an existing one stays as it is."""
+        self.request_many([run])
+
+    def request_many(self, requested: Sequence[Run]) -> None:
+        """As `request`, many in one transaction."""
         with writing(self._engine) as connection:
-            insert_new(connection, runs, [_row(run)])
+            insert_new(connection, runs, [_row(run) for run in requested])
 
     def find(self, run_id: str) -> Run:
         """Raises NotFound."""
