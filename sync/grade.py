@@ -42,11 +42,12 @@ def sync_grade(context: Context, work: StageWork, grade: Grade) -> dict[str, Any
         where=f"grade {grade.name} ({grade.id})",
     )
     games = context.scope.games_in_scope({game.id: game for game in fixture.games})
+    stored = context.cms.read_games([grade.id])
     team_plan = _plan_teams(context, grade, fixture, games)
     plan = (
         _plan_grade_days(grade, fixture)
         + team_plan
-        + _plan_games(context, grade, games)
+        + _plan_games(context, games, stored)
         + _plan_ladders(context, grade, ladders.records)
     )
     read = len(plan.changes) + plan.unchanged
@@ -55,10 +56,14 @@ def sync_grade(context: Context, work: StageWork, grade: Grade) -> dict[str, Any
     if team_plan.changes:
         teams = context.scope.teams
         teams[grade.season_id] = applied(teams[grade.season_id], team_plan)
+    listed = listed_ids(fixture)
     return {
         "read": read + len(unreadable),
         "quarantined": len(unreadable) + len(refused),
-        "listed": listed_ids(fixture),
+        "listed": listed,
+        # For the validation, which so reads only the stored games that this listing lacks.
+        "in_scope": len(games),
+        "missing": sorted(context.scope.games_in_scope(stored).keys() - set(listed or ())),
     }
 
 
@@ -77,14 +82,14 @@ def listed_ids(fixture: Fixture) -> list[str] | None:
     return [*(game.id for game in fixture.games), *fixture.undecided_ids, *known]
 
 
-def _plan_games(context: Context, grade: Grade, games: Mapping[str, Game]) -> Plan:
-    stored = dict(context.cms.read_games([grade.id]))
+def _plan_games(context: Context, games: Mapping[str, Game], stored: Mapping[str, Game]) -> Plan:
+    known = dict(stored)
     removed: Mapping[str, Game] = {}
-    if unknown := games.keys() - stored.keys():
+    if unknown := games.keys() - known.keys():
         # A game keeps its id when it is moved to another grade.
-        stored.update(context.cms.find_games(unknown))
-        removed = context.cms.read_removed_games(games.keys() - stored.keys())
-    return plan_upserts(games.values(), stored, removed)
+        known.update(context.cms.find_games(unknown))
+        removed = context.cms.read_removed_games(games.keys() - known.keys())
+    return plan_upserts(games.values(), known, removed)
 
 
 def _fetch_ladders(context: Context, grade: Grade) -> Listing[Ladder]:

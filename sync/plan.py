@@ -132,6 +132,9 @@ def _keep_known(before: R, fetched: R) -> R:
 
 def differing_fields(before: Record, after: Record) -> tuple[FieldChange, ...]:
     """What differs between two records of one kind; hints that are not stored do not count."""
+    if before == after:
+        # Nearly all records of nearly all syncs; field by field they would cost ten times as much.
+        return ()
     return tuple(
         FieldChange(field.name, getattr(before, field.name), getattr(after, field.name))
         for field in fields(after)

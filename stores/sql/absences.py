@@ -26,6 +26,9 @@ class Absences:
         rows = [
             {"game_id": game_id, "day": day.isoformat(), "grade_id": grade_id} for game_id in sorted(missing)
         ]
+        if not rows and not self._are_any(present):
+            # The usual night: nothing is missing, nothing was. Reading holds up no writer.
+            return {}
         with writing(self._engine) as connection:
             for chunk in chunked(present):
                 connection.execute(delete(absences).where(absences.c.game_id.in_(chunk)))
@@ -37,6 +40,15 @@ class Absences:
         with reading(self._engine) as connection:
             counts = _count_days(connection, missing, without=day)
         return {game_id: counts.get(game_id, 0) + 1 for game_id in missing}
+
+    def _are_any(self, game_ids: Collection[str]) -> bool:
+        with reading(self._engine) as connection:
+            return any(
+                connection.execute(
+                    select(absences.c.game_id).where(absences.c.game_id.in_(chunk)).limit(1)
+                ).first()
+                for chunk in chunked(game_ids)
+            )
 
 
 def _count_days(

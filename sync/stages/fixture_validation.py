@@ -6,7 +6,8 @@ different days; a failed fetch, a hidden grade or an unreadable record proves no
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from sync.context import Context
 from sync.errors import NotFound
@@ -40,11 +41,14 @@ class _Listings:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._known: dict[str, Collection[str] | None] = {}
+        # By grade, what the games stage of this run left in its checkpoints.
+        self.results: dict[str, Mapping[str, Any]] = {}
 
     def take_from_checkpoints(self, grades: Collection[Grade]) -> None:
         done = self._context.checkpoints.done(self._context.run_id)
         for grade in grades:
-            self._known[grade.id] = done.get(unit_of(grade.id), {}).get("listed")
+            self.results[grade.id] = done.get(unit_of(grade.id), {})
+            self._known[grade.id] = self.results[grade.id].get("listed")
 
     def of(self, grade_id: str) -> Collection[str] | None:
         if grade_id not in self._known:
@@ -65,33 +69,41 @@ def _validate(context: Context, work: StageWork, grade: Grade, listings: _Listin
     listed = listings.of(grade.id)
     if listed is None:
         return
-    # Read after the games stage: a game that was moved to another grade is not missing here.
-    stored = context.scope.games_in_scope(context.cms.read_games([grade.id]))
-    work.count(read=len(stored))
-    present = stored.keys() & set(listed)
-    missing = stored.keys() - present
+    missing, stored_count = _find_missing(context, grade, listings, listed)
+    work.count(read=stored_count)
     verdict = judge_shrink(
-        listed=len(listed), missing=len(missing), stored=len(stored), limits=context.rules.limits
+        listed=len(listed), missing=len(missing), stored=stored_count, limits=context.rules.limits
     )
     if verdict.is_held:
         work.hold(verdict, where=f"grade {grade.name} ({grade.id})")
         return
-    gone = {game_id for game_id in missing if _is_gone(context, stored[game_id], listings)}
-    context.lease.renew()
+    gone = {game_id for game_id, game in missing.items() if _is_gone(context, game, listings)}
     days_missing = context.cms.record_absences(
-        grade.id, missing=gone, present=present, day=context.window.today
+        grade.id, missing=gone, present=listed, day=context.window.today
     )
     confirmed = [
-        stored[game_id]
+        missing[game_id]
         for game_id in sorted(gone)
         if days_missing.get(game_id, 0) >= context.rules.removal_confirmations
         and _is_nowhere(context, game_id, grade.season_id, listings)
     ]
     with work.lock:
         context.removable.extend(confirmed)
-        context.checked_count += len(stored)
+        context.checked_count += stored_count
     if unconfirmed := len(gone) - len(confirmed):
         work.note(f"grade {grade.name} ({grade.id}): {unconfirmed} games missing, not yet confirmed")
+
+
+def _find_missing(
+    context: Context, grade: Grade, listings: _Listings, listed: Collection[str]
+) -> tuple[dict[str, Game], int]:
+    """The grade's stored games that its fixture lacks, and of how many; a moved one is not missing."""
+    if (result := listings.results.get(grade.id)) is None:
+        stored = context.scope.games_in_scope(context.cms.read_games([grade.id]))
+        return {game_id: stored[game_id] for game_id in stored.keys() - set(listed)}, len(stored)
+    found = context.cms.find_games(result["missing"]) if result["missing"] else {}
+    missing = {game_id: game for game_id, game in found.items() if game.grade_id == grade.id}
+    return missing, result["in_scope"] + len(missing)
 
 
 def _is_gone(context: Context, game: Game, listings: _Listings) -> bool:

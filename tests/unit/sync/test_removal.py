@@ -123,6 +123,17 @@ def test_an_emptied_fixture_is_held_back_for_a_person(engine: Engine) -> None:
     assert "the listing is empty, 5 are stored" in str(run.stages[Stage.FIXTURE_VALIDATION].message)
 
 
+def test_a_club_whose_games_all_vanish_is_held_back_although_others_still_play() -> None:
+    engine = Engine(rules=Rules(removal_confirmations=1))
+    engine.sync_club()
+    for game_id in engine.cms.games:
+        del engine.world.games[game_id]
+    run = engine.sync_club()
+    assert len(engine.cms.games) == 4
+    assert run.outcome is Outcome.PARTIAL
+    assert "4 of 4 stored are missing" in str(run.stages[Stage.FIXTURE_VALIDATION].message)
+
+
 def test_more_removals_than_the_ceiling_are_all_held_back_and_the_rest_goes_on(engine: Engine) -> None:
     engine.rules = Rules(removal_confirmations=1, limits=Limits(removal_max_count=1, shrink_max_share=0.9))
     del engine.world.games["game-5"]
