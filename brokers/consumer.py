@@ -139,8 +139,8 @@ class QueueConsumer(Consumer):
     def _settle(self, message: Any, how: str) -> None:
         try:
             self._broker.pay_owed(message)
-            reason = self._broker.reason_of(message) if how == "nack" else b""
-            self._process.turn(0, (), [message.settled(how, reason)])
+            settled = self._broker.failed(message) if how == "nack" else message.settled(how)
+            self._process.turn(0, (), [settled])
         except CONNECTION_ERRORS as error:
             raise ConnectionClosed(error) from None
         self._held.pop(message.message_id, None)

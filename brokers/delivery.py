@@ -38,5 +38,5 @@ class Delivery(MessageProxy):
     def key(self) -> tuple[str, int]:
         return self.lent.message_id, self.lent.fetch
 
-    def settled(self, how: str, reason: bytes = b"") -> Settled:
-        return Settled(how, self.lent.queue, self.lent.message_id, self.lent.fetch, reason)
+    def settled(self, how: str) -> Settled:
+        return Settled(how, self.lent.queue, self.lent.message_id, self.lent.fetch)

@@ -182,19 +182,19 @@ class Dispatcher:
             self._closing.wait(timeout_s)
 
     def ack(self, delivery: Delivery) -> None:
-        self._settle(delivery, "ack", b"")
+        self._settle(delivery, delivery.settled("ack"))
 
     def nack(self, delivery: Delivery) -> None:
-        self._settle(delivery, "nack", self._broker.reason_of(delivery))
+        self._settle(delivery, self._broker.failed(delivery))
 
     def hand_back(self, deliveries: Iterable[Delivery]) -> None:
         for delivery in deliveries:
-            self._settle(delivery, "back", b"")
+            self._settle(delivery, delivery.settled("back"))
 
-    def _settle(self, delivery: Delivery, how: str, reason: bytes) -> None:
+    def _settle(self, delivery: Delivery, settled: Settled) -> None:
         if delivery.owed:
             self._broker.pay_owed(delivery)
-        self._settled.append(delivery.settled(how, reason))
+        self._settled.append(settled)
         self._held.pop(delivery.key, None)
         if self._is_dozing:
             # The dispatcher waits for messages on its other connection, so this thread settles.

@@ -279,10 +279,11 @@ class PriorityRedisBroker(Broker):
         for worker, dispatcher in self._dispatchers.items():
             if worker.consumers.get(queue_name) is current_thread():
                 return WorkerConsumer(dispatcher, queue_name, timeout)
-        process = self._new_process(threads=0)
+        process = self.new_process(threads=0)
         return QueueConsumer(self, process, queue_name, prefetch, timeout)
 
-    def _new_process(self, *, threads: int) -> Process:
+    def new_process(self, *, threads: int) -> Process:
+        """A worker process of this broker, not yet known to Redis."""
         return Process(
             self.dial,
             self.key,
@@ -314,23 +315,22 @@ class PriorityRedisBroker(Broker):
         return delivery
 
     def undecodable(self, lent: Lent, error: DecodeError) -> Settled:
-        """How a message ends that nobody can read: dead, by itself, with the reason."""
+        """How a message ends that nobody can read: dead, by itself."""
         self.logger.error("Message %s of queue %s cannot be read; it is dead.", lent.message_id, lent.queue)
-        reason = {"kind": "undecodable", "error": f"{error}: {error.error}", "host": socket.gethostname()}
+        return self.rejected(lent, kind="undecodable", error=f"{error}: {error.error}")
+
+    def rejected(
+        self, lent: Lent, *, kind: str = "failed", error: str = "rejected", **facts: object
+    ) -> Settled:
+        """A message that goes to the dead letters, with what they say of it."""
+        reason = {"kind": kind, "error": error, "host": socket.gethostname(), **facts}
         return Settled("nack", lent.queue, lent.message_id, lent.fetch, json.dumps(reason).encode())
 
-    def reason_of(self, delivery: Delivery) -> bytes:
-        """What the dead letters say of a message that failed."""
+    def failed(self, delivery: Delivery) -> Settled:
+        """How a message ends whose attempts have failed."""
         error = delivery._exception  # noqa: SLF001 -- dramatiq's own results middleware reads it too
-        reason = {
-            "kind": "failed",
-            "error": f"{type(error).__name__}: {error}" if error is not None else "rejected",
-            "host": socket.gethostname(),
-            "retries": delivery.options.get("retries", 0),
-            # The stored message is as it was lent: what its last attempt added is told here.
-            **{name: delivery.options[name] for name in TOLD_OPTIONS if name in delivery.options},
-        }
-        return json.dumps(reason).encode()
+        text = f"{type(error).__name__}: {error}" if error is not None else "rejected"
+        return self.rejected(delivery.lent, error=text, retries=delivery.options.get("retries", 0))
 
     def pay_owed(self, delivery: Delivery) -> None:
         """Send what a hook failed to send after the message was processed.
@@ -406,7 +406,7 @@ class PriorityRedisBroker(Broker):
 
     def _attach(self, worker: Worker) -> None:
         dispatcher = Dispatcher(
-            self, worker, self._new_process(threads=worker.worker_threads), hung_after_s=self.hung_after_s
+            self, worker, self.new_process(threads=worker.worker_threads), hung_after_s=self.hung_after_s
         )
         worker.work_queue = dispatcher.slots  # type: ignore[assignment]
         self._dispatchers[worker] = dispatcher

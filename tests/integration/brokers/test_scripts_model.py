@@ -41,6 +41,7 @@ class Entry:
     unique: str
     strength: int
     due_ms: int = 0
+    backs_off: bool = False
     lease: tuple[str, int] = ("", 0)
     deaths: int = 0
 
@@ -79,6 +80,7 @@ class BrokerModel(RuleBasedStateMachine):
         self.number = 0
         self.entries: dict[tuple[str, str], Entry] = {}
         self.counts = {"one": Counts(), "two": Counts()}
+        self.held: dict[str, tuple[str, str]] = {}
         self.leases: list[Lease] = []
         self.beats: dict[str, int] = {}
         self.suspects: set[str] = set()
@@ -101,10 +103,9 @@ class BrokerModel(RuleBasedStateMachine):
         return self.link.run(script, self.last.arguments)
 
     def holder_of(self, unique: str) -> tuple[str, str] | None:
-        for key, entry in self.entries.items():
-            if entry.unique == unique != "-" and entry.place != "dead":
-                return key
-        return None
+        key = self.held.get(unique)
+        entry = self.entries.get(key) if key else None
+        return key if entry and entry.place != "dead" and entry.unique == unique else None
 
     # -- the model of what the scripts promise
 
@@ -112,13 +113,19 @@ class BrokerModel(RuleBasedStateMachine):
         entry.place = "delayed" if delay else "waiting"
         entry.due_ms = self.now + delay
         self.entries[key] = entry
+        if entry.unique != "-" and self.holder_of(entry.unique) is None:
+            self.held[entry.unique] = key
 
-    def hurry(self, key: tuple[str, str], level: int) -> bool:
+    def hurry(self, key: tuple[str, str], level: int, delay: int | None) -> bool:
         entry = self.entries[key]
         if entry.place not in ("waiting", "delayed"):
             return False
         entry.level = min(entry.level, level)
-        if level == 0 and entry.place == "delayed":
+        if entry.place == "delayed" and not entry.backs_off and delay is not None:
+            entry.due_ms = min(entry.due_ms, self.now + delay)
+            if entry.due_ms <= self.now:
+                entry.place = "waiting"
+        if level == 0:
             entry.place = "waiting"
         return True
 
@@ -153,15 +160,17 @@ class BrokerModel(RuleBasedStateMachine):
         key = (queue, message_id)
         holder = self.holder_of(unique)
         old = self.entries.get(key)
-        if holder is not None and holder[1] != message_id:
+        if holder == key:
+            holder = None
+        is_stronger = holder is not None and strength > self.entries[holder].strength
+        if holder is not None and (self.hurry(holder, level, delay) or not is_stronger):
             self.counts[queue].enqueued += 1
             self.counts[queue].coalesced += 1
-            waits = self.hurry(holder, level)
-            is_weaker = waits and strength > self.entries[holder].strength
-            assert answer == [holder[1].encode(), b"-", int(is_weaker)]
+            assert answer == [holder[1].encode(), b"-", int(is_stronger)]
         elif old is None:
             assert answer == 0
             self.counts[queue].enqueued += 1
+            self.held.pop(unique, None)
             self.enter(key, Entry("", level, unique, strength), delay)
         elif old.place == "dead":
             assert answer == 0
@@ -184,7 +193,7 @@ class BrokerModel(RuleBasedStateMachine):
         value = f"{level} 0 {fair} {unique} 0 - 0 1 0\nbody"
         claim = f"{lease.process} {lease.fetch}"
         assert self.run_numbered(ENQUEUE, "sender", queue, message_id, delay, claim, value) == [0]
-        self.enter((queue, message_id), Entry("", level, unique, 0), delay)
+        self.enter((queue, message_id), Entry("", level, unique, 0, backs_off=delay > 0), delay)
 
     @rule(queue=queues, message_id=ids, level=levels, unique=uniques, strength=st.integers(0, 2))
     def upgrade(self, queue: str, message_id: str, level: int, unique: str, strength: int) -> None:
@@ -196,9 +205,10 @@ class BrokerModel(RuleBasedStateMachine):
             return
         value = f"{level} 0 - {unique} {strength} - 0 1 0\nbody"
         answer = self.run_numbered(ENQUEUE, "sender", queue, message_id, 0, "upgrade", value)
-        if self.hurry(key, level):
+        if self.hurry(key, level, None):
             assert answer == [0]
             entry.strength = strength
+            self.held[unique] = key
         else:
             assert answer == [1]
 
@@ -375,10 +385,10 @@ class BrokerModel(RuleBasedStateMachine):
     def a_unique_key_is_held_by_one_live_message(self) -> None:
         holders = self.client.hgetall(f"{self.ns}:unique")
         for unique, holder in holders.items():
-            queue, _, _, message_id = holder.decode().split(" ")
-            assert self.entries[queue, message_id].unique == unique.decode()
-        live = {e.unique for e in self.entries.values() if e.place != "dead"} - {"-"}
-        assert {unique.decode() for unique in holders} == live
+            queue, _, _, _, message_id = holder.decode().split(" ")
+            assert self.holder_of(unique.decode()) == (queue, message_id)
+        held = {unique for unique in self.held if self.holder_of(unique)}
+        assert {unique.decode() for unique in holders} == held
 
 
 @pytest.mark.parametrize(

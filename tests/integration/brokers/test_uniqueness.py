@@ -101,14 +101,61 @@ def test_a_stronger_duplicate_takes_the_waiting_ones_place_under_its_names(
     assert operations.ledger("default").is_balanced
 
 
-@pytest.mark.parametrize(("priority", "depth"), [("high", 0), ("urgent", 1)])
-def test_only_an_urgent_duplicate_ends_a_delay(
-    broker: PriorityRedisBroker, operations: Operations, priority: str, depth: int
+@pytest.mark.parametrize("priority", ["low", "urgent"])
+def test_a_duplicate_that_asks_for_an_earlier_start_gets_it(
+    broker: PriorityRedisBroker, operations: Operations, priority: str
 ) -> None:
-    broker.enqueue(ask("run-1"), delay=60_000)
+    """A batch is spread over hours; somebody who asks for one of its accounts does not wait for hours."""
+    broker.enqueue(ask("run-1"), delay=3_600_000)
+    broker.enqueue(ask("run-2", broker_priority=priority), delay=60_000)
+    broker.enqueue(ask("run-3", broker_priority=priority))
+    assert operations.queue("default").depth == 1
+
+
+@pytest.mark.parametrize(("priority", "depth"), [("high", 0), ("urgent", 1)])
+def test_only_an_urgent_duplicate_ends_a_backoff(
+    broker: PriorityRedisBroker,
+    working: Working,
+    operations: Operations,
+    eventually: Eventually,
+    *,
+    priority: str,
+    depth: int,
+) -> None:
+    @dramatiq.actor(actor_name="sync", max_retries=1, min_backoff=60_000, max_backoff=60_000)
+    def sync(run_id: str, preset: str) -> None:
+        raise RuntimeError(run_id)
+
+    with working():
+        broker.enqueue(ask("run-1"))
+        eventually(lambda: operations.ledger("default").delayed == 1)
     broker.enqueue(ask("run-2", broker_priority=priority))
     assert operations.queue("default").depth == depth
-    assert operations.ledger("default").delayed == 1 - depth
+
+
+def test_a_stronger_request_than_the_one_that_runs_is_carried_out_after_it(
+    broker: PriorityRedisBroker, working: Working, operations: Operations
+) -> None:
+    ran: list[tuple[str, str]] = []
+    has_started, may_end = threading.Event(), threading.Event()
+
+    def sync(run_id: str, preset: str) -> None:
+        has_started.set()
+        may_end.wait(5)
+        ran.append((run_id, preset))
+
+    declare(broker, sync, actor_name="sync")
+    with working():
+        broker.enqueue(ask("run-1", preset="quick", unique_strength=3))
+        assert has_started.wait(5)
+        assert "coalesced_with" in broker.enqueue(ask("run-2", preset="quick", unique_strength=3)).options
+        assert "coalesced_with" not in broker.enqueue(ask("run-3", preset="full", unique_strength=5)).options
+        again = broker.enqueue(ask("run-4", preset="full", unique_strength=5))
+        may_end.set()
+        broker.join("default", timeout=5_000)
+    assert again.options["coalesced_with"]["run_id"] == "run-3"
+    assert sorted(ran) == [("run-1", "quick"), ("run-3", "full")]
+    assert operations.ledger("default").is_balanced
 
 
 def test_deleting_the_holder_frees_the_key(broker: PriorityRedisBroker, operations: Operations) -> None:
