@@ -21,8 +21,8 @@ Validators = tuple[str | None, str | None]
 class Admission(Protocol):
     """The ledger's word on one request.
 
-    Admitted: send it after `wait_s`; its place is taken until it is released.
-    Refused: ask again after `wait_s`; `reason` is "pause", "concurrency" or "rate".
+    Admitted: it goes out now; its place is taken until it is released. Refused: ask again
+    after `wait_s`; `reason` is "pause", "concurrency" or "rate".
     """
 
     @property

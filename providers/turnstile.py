@@ -39,16 +39,14 @@ class Turnstile:
         Raises RateLimited when the wait would be too long.
         """
         place = uuid.uuid4().hex
-        wait_s = self._queue_up(place, operation, is_urgent=is_urgent)
+        self._queue_up(place, operation, is_urgent=is_urgent)
         try:
-            if wait_s > 0:
-                self._sleep(wait_s)
             yield
         finally:
             self._ledger.release(place)
             self._freed.set()
 
-    def _queue_up(self, place: str, operation: str, *, is_urgent: bool) -> float:
+    def _queue_up(self, place: str, operation: str, *, is_urgent: bool) -> None:
         started_s = time.monotonic()
         front = self._fronts[is_urgent]
         if not front.acquire(timeout=QUEUES_FOR_S):
@@ -58,7 +56,7 @@ class Turnstile:
                 self._freed.clear()
                 admission = self._ledger.admit(place, is_urgent=is_urgent)
                 if admission.is_admitted:
-                    return admission.wait_s
+                    return
                 waits_until_s = time.monotonic() - started_s + admission.wait_s
                 if admission.reason == "pause" and waits_until_s > self._max_pause_s:
                     raise _paused(operation, admission.wait_s)

@@ -31,7 +31,7 @@ class Stopwatch:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryAdmission:
     is_admitted: bool
-    wait_s: float
+    wait_s: float = 0.0
     reason: str = ""
 
 
@@ -43,6 +43,7 @@ class MemoryLedgers:
     def ledger(self, name: str, *, requests_per_s: float, concurrency: int) -> MemoryLedger:
         ledger = self._ledgers.setdefault(name, MemoryLedger(self._now_s))
         ledger.interval_s, ledger.concurrency = 1 / requests_per_s, concurrency
+        ledger.requests_a_window = max(1, int(requests_per_s))
         return ledger
 
 
@@ -50,6 +51,9 @@ class MemoryLedger:
     def __init__(self, now_s: Callable[[], float]) -> None:
         self.interval_s = 0.0
         self.concurrency = 1
+        self.requests_a_window = 1
+        self._log: list[float] = []
+        self._urgent_until_s = 0.0
         self.pauses_s: list[float] = []
         self._now_s = now_s
         self._lock = threading.Lock()
@@ -67,13 +71,22 @@ class MemoryLedger:
             if len(self._places) >= self.concurrency - reserved:
                 return MemoryAdmission(is_admitted=False, wait_s=0.02, reason="concurrency")
             arrival_s = max(self._arrival_s, now_s)
-            wait_s = arrival_s - now_s
-            horizon_s = max(0.5, 4 * self.interval_s) if is_urgent else max(0.1, 2 * self.interval_s)
-            if wait_s > horizon_s:
-                return MemoryAdmission(is_admitted=False, wait_s=wait_s - horizon_s / 2, reason="rate")
+            wait_s = arrival_s - (0.5 if is_urgent else 0.1) - now_s
+            if len(self._log) >= self.requests_a_window:
+                window_s = self.requests_a_window * self.interval_s
+                wait_s = max(wait_s, self._log[-self.requests_a_window] + window_s - now_s)
+            if not is_urgent:
+                wait_s = max(wait_s, min(self._urgent_until_s - now_s, self.interval_s))
+            if wait_s > 0:
+                if is_urgent:
+                    self._urgent_until_s = now_s + wait_s + self.interval_s
+                return MemoryAdmission(is_admitted=False, wait_s=wait_s, reason="rate")
+            if is_urgent:
+                self._urgent_until_s = 0.0
             self._arrival_s = arrival_s + self.interval_s
-            self._places[place] = now_s + wait_s + PLACE_LIVES_S
-            return MemoryAdmission(is_admitted=True, wait_s=wait_s)
+            self._log = [*self._log, now_s][-self.requests_a_window :]
+            self._places[place] = now_s + PLACE_LIVES_S
+            return MemoryAdmission(is_admitted=True)
 
     def release(self, place: str) -> None:
         with self._lock:

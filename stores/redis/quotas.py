@@ -1,8 +1,9 @@
 """The quota ledger of each provider key, shared by all processes.
 
-Rate by GCRA: a theoretical arrival time moves on by one interval a request, so that the
-script can say exactly how long a request has to wait, and reserve that moment for it.
-Concurrency by places that free themselves when their holder dies.
+Two rules bound the rate. A theoretical arrival time that moves on by one interval a request
+(GCRA) spaces requests out; a log of the last second's requests holds the quota exactly,
+however unpunctual the senders are. Both say how long to wait. Concurrency is bounded by
+places that free themselves when their holder dies.
 """
 
 from __future__ import annotations
@@ -13,37 +14,58 @@ from redis import Redis
 
 from stores.redis.errors import answering
 
-# Requests that leave a little late must not crowd into the same second as punctual ones.
-INTERVAL_MARGIN = 1.05
+# A request reaches the provider a little after it was admitted, and never equally late.
+WINDOW_MARGIN = 1.04
+# Above this nobody counts requests, and the log would only cost.
+MOST_LOGGED_REQUESTS_PER_S = 1000
+# How far ahead of even spacing requests may go, to catch up after a pause of ours.
+ORDINARY_TOLERANCE_S = 0.1
+URGENT_TOLERANCE_S = 0.5
 # A place outlives common timeouts; one whose holder was killed is lost for this long.
 PLACE_LIVES_S = 15.0
-# Ordinary work reserves only this far ahead, so that urgent work waits no longer than that.
-ORDINARY_HORIZON_S = 0.1
-URGENT_HORIZON_S = 0.5
 # Ordinary work leaves one place in so many to urgent work.
 PLACES_A_RESERVED_ONE = 8
 LEAST_PLACES_FOR_RESERVE = 4
 # How soon to ask again for a place; the process's own returned places wake it earlier.
 PLACE_POLL_S = 0.02
 
-# -> {admitted, wait in µs, reason}
+# KEYS: marks, places, log of admissions (newest first).
+# ARGV: place, interval, tolerance, places to be had, life of a place, poll, requests a window,
+#       window, is urgent; times in µs.  -> {admitted, wait in µs, reason}
 _ADMIT = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local interval, cap, horizon = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local marks = redis.call('HMGET', KEYS[1], 'arrival', 'paused_until')
+local interval, tolerance, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[7])
+local marks = redis.call('HMGET', KEYS[1], 'arrival', 'paused_until', 'urgent_until')
 local paused_until = tonumber(marks[2] or 0)
 if paused_until > now then return {0, paused_until - now, 'pause'} end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-if redis.call('ZCARD', KEYS[2]) >= cap then return {0, tonumber(ARGV[6]), 'concurrency'} end
+if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) then return {0, tonumber(ARGV[6]), 'concurrency'} end
 local arrival = math.max(tonumber(marks[1] or 0), now)
-local wait = arrival - now
-if wait > horizon then return {0, wait - math.floor(horizon / 2), 'rate'} end
+local wait = arrival - tolerance - now
+if most > 0 then
+  local oldest = redis.call('LINDEX', KEYS[3], most - 1)
+  if oldest then wait = math.max(wait, tonumber(oldest) + tonumber(ARGV[8]) - now) end
+end
+-- An urgent request that waits goes before ordinary ones.
+if ARGV[9] == '0' then wait = math.max(wait, math.min(tonumber(marks[3] or 0) - now, interval)) end
+if wait > 0 then
+  if ARGV[9] == '1' then
+    redis.call('HSET', KEYS[1], 'urgent_until', string.format('%.0f', now + wait + interval))
+  end
+  return {0, math.ceil(wait), 'rate'}
+end
 redis.call('HSET', KEYS[1], 'arrival', string.format('%.0f', arrival + interval))
-redis.call('ZADD', KEYS[2], string.format('%.0f', now + wait + tonumber(ARGV[5])), ARGV[1])
+if ARGV[9] == '1' then redis.call('HDEL', KEYS[1], 'urgent_until') end
+redis.call('ZADD', KEYS[2], string.format('%.0f', now + tonumber(ARGV[5])), ARGV[1])
 redis.call('PEXPIRE', KEYS[1], 7200000)
 redis.call('PEXPIRE', KEYS[2], 7200000)
-return {1, wait, ''}
+if most > 0 then
+  redis.call('LPUSH', KEYS[3], string.format('%.0f', now))
+  redis.call('LTRIM', KEYS[3], 0, most - 1)
+  redis.call('PEXPIRE', KEYS[3], 7200000)
+end
+return {1, 0, ''}
 """
 
 _PAUSE = """
@@ -86,28 +108,34 @@ class RedisLedger:
         self._redis = redis
         self._key = key
         self._places_key = f"{key}:places"
+        self._log_key = f"{key}:log"
         self._admit = redis.register_script(_ADMIT)
         self._pause = redis.register_script(_PAUSE)
-        interval_s = INTERVAL_MARGIN / requests_per_s
-        self._interval_us = _us(interval_s)
-        self._ordinary_horizon_us = _us(max(ORDINARY_HORIZON_S, 2 * interval_s))
-        self._urgent_horizon_us = _us(max(URGENT_HORIZON_S, 4 * interval_s))
+        self._interval_us = _us(1 / requests_per_s)
+        # A window of whole requests; about a second, and longer for less than one a second.
+        requests_a_window = max(1, int(requests_per_s))
+        self._window_us = _us(WINDOW_MARGIN * requests_a_window / requests_per_s)
+        is_logged = requests_per_s <= MOST_LOGGED_REQUESTS_PER_S
+        self._requests_a_window = requests_a_window if is_logged else 0
         self._concurrency = concurrency
         reserved = -(-concurrency // PLACES_A_RESERVED_ONE) if concurrency >= LEAST_PLACES_FOR_RESERVE else 0
         self._ordinary_concurrency = concurrency - reserved
 
     def admit(self, place: str, *, is_urgent: bool) -> Admission:
-        """Reserve a moment and a place, or say how long until it is worth asking again."""
+        """Take a turn and a place, or say how long until it is worth asking again."""
         with answering():
             is_admitted, wait_us, reason = self._admit(
-                keys=[self._key, self._places_key],
+                keys=[self._key, self._places_key, self._log_key],
                 args=[
                     place,
                     self._interval_us,
+                    _us(URGENT_TOLERANCE_S if is_urgent else ORDINARY_TOLERANCE_S),
                     self._concurrency if is_urgent else self._ordinary_concurrency,
-                    self._urgent_horizon_us if is_urgent else self._ordinary_horizon_us,
                     _us(PLACE_LIVES_S),
                     _us(PLACE_POLL_S),
+                    self._requests_a_window,
+                    self._window_us,
+                    int(is_urgent),
                 ],
             )
         return Admission(is_admitted=bool(is_admitted), wait_s=wait_us / 1e6, reason=reason.decode())
