@@ -16,20 +16,34 @@ local function place(queue, id, delay_ms, header)
     end
 end
 
-local function hold_unique(queue, id, header)
+-- A message that backs off was sent again with a delay, which a duplicate must not cut short.
+local function hold_unique(queue, id, header, backs_off)
     if header.unique ~= "-" then
-        local holder = table.concat({ queue, header.strength, header.run, id }, " ")
+        local patience = backs_off and 1 or 0
+        local holder = table.concat({ queue, header.strength, header.run, patience, id }, " ")
         redis.call("HSET", ns .. ":unique", header.unique, holder)
     end
+end
+
+-- The message that holds a unique key and still exists, unless it is this one.
+local function other_holder(unique, id)
+    if unique == "-" then
+        return nil
+    end
+    local queue, strength, run, patience, held_id = parse_holder(redis.call("HGET", ns .. ":unique", unique))
+    if not queue or held_id == id or redis.call("HEXISTS", key(queue, "values"), held_id) == 0 then
+        return nil
+    end
+    return { queue = queue, strength = tonumber(strength), run = run, backs_off = patience == "1", id = held_id }
 end
 
 local function set_level(value, level)
     return level .. string.sub(value, 2)
 end
 
--- A more urgent duplicate makes the holder as urgent, wherever it waits. A delayed one keeps its
--- delay, which may be a Retry-After, unless the duplicate is urgent. Answers whether it waits at all.
-local function hurry(queue, id, level)
+-- A more urgent duplicate makes the holder as urgent, and an earlier one as early, wherever it waits.
+-- One that backs off keeps its delay unless the duplicate is urgent. Answers whether it waits at all.
+local function hurry(queue, id, level, delay_ms, backs_off)
     local values = key(queue, "values")
     local value = redis.call("HGET", values, id)
     local header = read_header(value)
@@ -46,43 +60,48 @@ local function hurry(queue, id, level)
             wait_last(queue, id, header)
         end
     end
-    if is_delayed and level == 0 then
+    if is_delayed and (level == 0 or not backs_off) then
+        local due = level == 0 and now or math.min(tonumber(is_delayed), now + delay_ms)
         redis.call("ZREM", key(queue, "delayed"), id)
         note_next_due(queue)
-        wait_last(queue, id, header)
+        place(queue, id, due - now, header)
     end
     return true
 end
 
-local function coalesce(queue, id, header)
-    if header.unique == "-" then
+-- A stronger request than the one that runs is no duplicate: it waits for its turn, and holds the key.
+local function coalesce(queue, id, delay_ms, header)
+    local holder = other_holder(header.unique, id)
+    if not holder then
         return nil
     end
-    local held_queue, held_strength, run, held_id = parse_holder(redis.call("HGET", ns .. ":unique", header.unique))
-    if not held_queue or held_id == id or redis.call("HEXISTS", key(held_queue, "values"), held_id) == 0 then
+    local waits = hurry(holder.queue, holder.id, header.level, delay_ms, holder.backs_off)
+    local is_stronger = header.strength > holder.strength
+    if is_stronger and not waits then
         return nil
     end
     count(queue, "enqueued")
     count(queue, "coalesced")
-    local waits = hurry(held_queue, held_id, header.level)
-    local weaker = (waits and header.strength > tonumber(held_strength)) and 1 or 0
-    return { held_id, run, weaker }
+    return { holder.id, holder.run, is_stronger and 1 or 0 }
 end
 
 local function upgrade(queue, id, value, header)
     local values = key(queue, "values")
-    if redis.call("HEXISTS", values, id) == 0 or not hurry(queue, id, header.level) then
+    if redis.call("HEXISTS", values, id) == 0 or not hurry(queue, id, header.level, 0, true) then
         return 1
     end
     local level = math.min(header.level, read_header(redis.call("HGET", values, id)).level)
     redis.call("HSET", values, id, set_level(value, level))
-    hold_unique(queue, id, header)
+    local _, _, _, patience = parse_holder(redis.call("HGET", ns .. ":unique", header.unique))
+    hold_unique(queue, id, header, patience == "1")
     return 0
 end
 
 local function put_back(queue, id, delay_ms, value, header)
     redis.call("HSET", key(queue, "values"), id, value)
-    hold_unique(queue, id, header)
+    if not other_holder(header.unique, id) then
+        hold_unique(queue, id, header, delay_ms > 0)
+    end
     place(queue, id, delay_ms, header)
 end
 
@@ -114,7 +133,7 @@ local function enqueue(queue, id, delay_ms, claim, value)
     if claim ~= "" and send_again(queue, id, delay_ms, claim, value, header) then
         return 0
     end
-    local coalesced = coalesce(queue, id, header)
+    local coalesced = coalesce(queue, id, delay_ms, header)
     if coalesced then
         return coalesced
     end

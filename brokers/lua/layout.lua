@@ -19,7 +19,7 @@
 --   {ns}:due                    ZSET  queue by the due time of its first delayed message
 --   {ns}:wake:<queue>           ZSET  one member when an idle process should fetch (BZPOPMIN)
 --   {ns}:nudge:<process>        ZSET  one member when the process itself should look up
---   {ns}:unique                 HASH  unique key -> "<queue> <strength> <run> <id>"
+--   {ns}:unique                 HASH  unique key -> "<queue> <strength> <run> <1 if it backs off> <id>"
 --   {ns}:processes              SET   worker processes
 --   {ns}:process:<process>      STRING JSON: what it says of itself, and its orders; while its
 --                                     lease lasts, which each heartbeat extends
@@ -60,7 +60,7 @@ local function read_header(value)
 end
 
 local function parse_holder(holder)
-    return string.match(holder or "", "^(%S+) (%S+) (%S+) (.*)$")
+    return string.match(holder or "", "^(%S+) (%S+) (%S+) (%S+) (.*)$")
 end
 
 -- Counts of this call, kept here until `save`.
@@ -198,7 +198,7 @@ local function free_unique(queue, id, value)
         return
     end
     local holder = redis.call("HGET", ns .. ":unique", unique)
-    local held_queue, _, _, held_id = parse_holder(holder)
+    local held_queue, _, _, _, held_id = parse_holder(holder)
     if held_queue == queue and held_id == id then
         redis.call("HDEL", ns .. ":unique", unique)
     end

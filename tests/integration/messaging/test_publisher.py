@@ -96,6 +96,15 @@ def test_stronger_request_takes_the_place_of_the_waiting_one_under_its_run(
     assert (message.kwargs["preset"], message.kwargs["run_id"]) == ("full", first.run_id)
 
 
+def test_member_of_a_spread_batch_starts_when_somebody_asks_for_it(
+    publisher: Publisher, broker: PriorityRedisBroker
+) -> None:
+    [member] = publisher.send_many([parse(sync_club(42, batch_id="night"))], delays_s=[7200.0])
+    asked = publisher.send(parse(sync_club(42)))
+    assert (asked.run_id, asked.is_coalesced) == (member.run_id, True)
+    assert [message.message_id for message in list_waiting(broker, "syncs")] == [member.message_id]
+
+
 def test_dry_run_and_real_run_are_never_one_job(publisher: Publisher) -> None:
     first = publisher.send(parse(sync_club(42, dry_run=True)))
     second = publisher.send(parse(sync_club(42)))
