@@ -93,7 +93,7 @@ def undo(run_id: str, is_dry_run: bool, is_json: bool) -> None:
     for record in kept[:SHOWN_CHANGES]:
         click.echo(f"= {record['kind']} {record['record_id']} stays: {record['reason']}")
     click.echo(
-        f"{len(changes)} restored, {len(kept)} left as they are" + (" (dry run)" if is_dry_run else "")
+        f"{len(changes)} taken back, {len(kept)} left as they are" + (" (dry run)" if is_dry_run else "")
     )
 
 

@@ -43,15 +43,28 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield from _serve(binaries[-1].parent, log)
 
 
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: str) -> str:
+    """The name of a migrated database to make others from."""
+    with _database(postgres_server, "migrated", keeps=True) as url, _opened(url) as engine:
+        migrate.upgrade(engine)
+    return "migrated"
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("migrated") / "migrated.db"
+    with _opened(f"sqlite:///{path}") as engine:
+        migrate.upgrade(engine)
+    return path
+
+
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """The address of an empty Postgres database of this test's own."""
-    name = f"t{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    yield postgres_server.removesuffix("postgres") + name
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with _database(postgres_server, f"t{uuid.uuid4().hex[:12]}") as url:
+        yield url
 
 
 @pytest.fixture
@@ -74,27 +87,40 @@ def empty_engine(database_url: str) -> Iterator[Engine]:
         yield engine
 
 
-@pytest.fixture
-def engine(empty_engine: Engine) -> Engine:
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def engine(request: pytest.FixtureRequest) -> Engine:
     """An engine on a migrated database, once of each kind."""
-    migrate.upgrade(empty_engine)
-    return empty_engine
+    engine: Engine = request.getfixturevalue(f"{request.param}_engine")
+    return engine
 
 
 @pytest.fixture
-def sqlite_engine(sqlite_url: str) -> Iterator[Engine]:
+def sqlite_engine(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Engine]:
     """An engine on a migrated SQLite file."""
-    with _opened(sqlite_url) as engine:
-        migrate.upgrade(engine)
+    path = shutil.copy(migrated_sqlite, tmp_path / "migrated.db")
+    with _opened(f"sqlite:///{path}") as engine:
         yield engine
 
 
 @pytest.fixture
-def postgres_engine(postgres_url: str) -> Iterator[Engine]:
+def postgres_engine(postgres_server: str, migrated_postgres: str) -> Iterator[Engine]:
     """An engine on a migrated Postgres database."""
-    with _opened(postgres_url) as engine:
-        migrate.upgrade(engine)
+    name = f"t{uuid.uuid4().hex[:12]}"
+    with _database(postgres_server, name, template=migrated_postgres) as url, _opened(url) as engine:
         yield engine
+
+
+@contextmanager
+def _database(server: str, name: str, *, template: str = "template0", keeps: bool = False) -> Iterator[str]:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
+    yield server.removesuffix("postgres") + name
+    if keeps:
+        return
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def test_undo_restores_and_shows_the_diff(stores: SqlStores) -> None:
 
     assert result.exit_code == 0
     assert 'round: "Final" → "Round 3"' in result.output
-    assert "1 restored, 0 left as they are" in result.output
+    assert "1 taken back, 0 left as they are" in result.output
     assert stores.mirror.read_games(["grade-1"])["game-1"] == game()
     assert stores.audit.list(limit=1).items[0].action == "runs_undo"
 
