@@ -13,7 +13,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 from urllib.parse import urlencode
 
 import httpx
@@ -75,6 +75,7 @@ class Fetcher:
         An answer that is not JSON or not of this shape is asked for again, then refused.
         That a record does not exist is an answer too, and stored like one. `lasts_s` is for
         what costs the provider much: an answer is used for so long, whenever it was stored.
+        So is a stored answer within `http.stale_if_error_s` while the provider fails.
 
         Raises ProviderUnavailable, RateLimited, CredentialsRejected, NotFound and
         UnexpectedResponse.
@@ -90,9 +91,7 @@ class Fetcher:
         key = self._door.upstream.answer_key(question.url)
         lookup = self._look_up(key, question)
         if lookup.answer is not None and lookup.is_fresh:
-            self._count(cache_hits=1)
-            self._record(question, lookup.answer.body)
-            return _stored(lookup.answer, shape, operation)
+            return self._use_stored(lookup.answer, shape, question)
         asked_at = self._timing.now()
         try:
             answer, decoded = self._ask(question, lookup.answer, shape)
@@ -101,6 +100,11 @@ class Fetcher:
             self._door.answers.save(
                 key, None, validators=(None, None), fetched_at=asked_at, asker=question.asker
             )
+            raise
+        except (ProviderUnavailable, RateLimited):
+            self._door.answers.abandon(key, asker=question.asker)
+            if self._may_serve_stale(lookup.answer):
+                return self._use_stored(lookup.answer, shape, question)
             raise
         except BaseException:
             self._door.answers.abandon(key, asker=question.asker)
@@ -121,6 +125,17 @@ class Fetcher:
         if not lasts_s:
             return self._fresh_after
         return min(self._fresh_after, self._timing.now() - timedelta(seconds=lasts_s))
+
+    def _use_stored(self, answer: Answer, shape: type[T], question: _Question) -> T:
+        self._count(cache_hits=1)
+        self._record(question, answer.body)
+        if answer.body is None:
+            raise NotFound(f"{question.operation}: the provider did not know it a short while ago")
+        return msgspec.json.decode(answer.body, type=shape)
+
+    def _may_serve_stale(self, answer: Answer | None) -> TypeGuard[Answer]:
+        limit = timedelta(seconds=self._door.settings.stale_if_error_s)
+        return answer is not None and self._timing.now() - answer.fetched_at <= limit
 
     def _look_up(self, key: str, question: _Question) -> Lookup:
         """Read the stored answer, waiting while somebody else is asking for it."""
@@ -300,12 +315,6 @@ class _Throttling(Exception):
 def _address(upstream: Upstream, path: str, params: Params) -> str:
     query = urlencode([*params, *upstream.params])
     return f"{upstream.base_url.rstrip('/')}{path}{'?' if query else ''}{query}"
-
-
-def _stored(answer: Answer, shape: type[T], operation: str) -> T:
-    if answer.body is None:
-        raise NotFound(f"{operation}: the provider did not know it a short while ago")
-    return msgspec.json.decode(answer.body, type=shape)
 
 
 def _decode(answer: _Fetched, shape: type[T], operation: str) -> T:

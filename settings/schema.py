@@ -99,6 +99,7 @@ class HttpSettings(Section):
     retry_cap_s: float = Field(default=5.0, gt=0)
     max_throttle_wait_s: float = Field(default=20.0, ge=0)
     max_requests: int = Field(default=5000, ge=1)
+    stale_if_error_s: float = Field(default=0.0, ge=0)
     records_runs: bool = False
 
 

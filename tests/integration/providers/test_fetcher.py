@@ -301,6 +301,19 @@ def test_never_more_at_once_than_the_key_may(server: ProviderServer, open_fetche
     assert server.most_in_flight <= 3
 
 
+@pytest.mark.parametrize("fault", [Reply(b"", 500), Reply(b"", 429, {"Retry-After": "90"}), BLOCK])
+def test_stored_answer_serves_while_the_provider_fails_where_that_is_asked_for(
+    server: ProviderServer, open_fetcher: OpenFetcher, fault: Reply
+) -> None:
+    server.script(PATH, GOOD, fault)
+    fetch(open_fetcher())
+    patient = open_fetcher(settings=QUICK.model_copy(update={"stale_if_error_s": 60.0}))
+    assert fetch(patient) == {"a": 1}
+    assert patient.requests.cache_hits == 1
+    with pytest.raises((ProviderUnavailable, RateLimited)):
+        fetch(open_fetcher())
+
+
 def test_run_sends_no_more_than_its_budget(server: ProviderServer, open_fetcher: OpenFetcher) -> None:
     server.script(PATH, GOOD)
     fetcher = open_fetcher(settings=QUICK.model_copy(update={"max_requests": 2}))
