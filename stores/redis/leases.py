@@ -30,8 +30,15 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return {token, 0}
 """
 
+# A lease that ran out while its holder waited for a slow page, and that nobody has taken
+# since, is taken up again: the work done under it is still the last.
 _RENEW = """
-if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return 0 end
+local token = redis.call('HGET', KEYS[1], 'token')
+if not token and ARGV[3] ~= '' and redis.call('GET', KEYS[2]) == ARGV[1] then
+  redis.call('HSET', KEYS[1], 'owner', ARGV[3], 'token', ARGV[1])
+elseif token ~= ARGV[1] then
+  return 0
+end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 
@@ -41,7 +48,7 @@ if redis.call('HGET', KEYS[1], 'token') == ARGV[1] then redis.call('DEL', KEYS[1
 
 
 class RedisLeases:
-    """Satisfies `sync.ports.Leases`; a lease that is not renewed ends after `lease_s`."""
+    """Satisfies `sync.ports.Leases`; a lease that is not renewed is free after `lease_s`."""
 
     def __init__(self, redis: Redis, namespace: str, *, lease_s: float) -> None:
         self._namespace = namespace
@@ -58,7 +65,7 @@ class RedisLeases:
         is lost by that. Raises AccountBusy while another owner holds it.
         """
         # The counter of fences stays when the lease is gone: a token is never given twice.
-        keys = [f"{{{self._namespace}}}:lease:{key}", f"{{{self._namespace}}}:fence:{key}"]
+        keys = self._keys(key)
         with answering():
             token, left_ms = self._take(keys=keys, args=[owner, self._lease_ms])
         if not token:
@@ -68,34 +75,40 @@ class RedisLeases:
                 retry_after_s=min(max(left_ms, 0) / 1000, BUSY_RETRY_S) + spread_s,
             )
         try:
-            yield HeldLease(Fence(key, token), keys[0], self._renew, self._lease_ms)
+            yield HeldLease(Fence(key, token), keys, self._renew, [self._lease_ms, owner])
         finally:
             # Unreleased, it ends by itself; the outcome of the work matters more.
             with suppress(StoreUnavailable), answering():
                 self._release(keys=keys[:1], args=[token])
 
     def join(self, fence: Fence) -> Lease:
-        """Work under a lease that another process holds; renewing it here keeps it, too."""
-        return HeldLease(fence, f"{{{self._namespace}}}:lease:{fence.key}", self._renew, self._lease_ms)
+        """Work under a lease that another process holds; renewing it here keeps it, too.
+
+        Once it has ended, it has ended: its holder may be gone.
+        """
+        return HeldLease(fence, self._keys(fence.key), self._renew, [self._lease_ms, ""])
+
+    def _keys(self, key: str) -> list[str]:
+        return [f"{{{self._namespace}}}:lease:{key}", f"{{{self._namespace}}}:fence:{key}"]
 
 
 class HeldLease:
     """Satisfies `sync.ports.Lease`."""
 
-    def __init__(self, fence: Fence, redis_key: str, renew: Script, lease_ms: int) -> None:
+    def __init__(self, fence: Fence, keys: list[str], renew: Script, terms: list[int | str]) -> None:
         self._fence = fence
-        self._redis_key = redis_key
+        self._keys = keys
         self._renew = renew
-        self._lease_ms = lease_ms
+        self._terms = terms  # how many ms it lasts, and who may take it up again
 
     @property
     def fence(self) -> Fence:
         return self._fence
 
     def renew(self) -> None:
-        """Raises LeaseLost when it ended or somebody else holds it."""
+        """Raises LeaseLost when somebody else holds it, or has held it since."""
         with answering():
-            is_held = self._renew(keys=[self._redis_key], args=[self._fence.token, self._lease_ms])
+            is_held = self._renew(keys=self._keys, args=[self._fence.token, *self._terms])
         if not is_held:
             raise LeaseLost(
                 f"the lease of {self._fence.key} passed to another run", retry_after_s=BUSY_RETRY_S
