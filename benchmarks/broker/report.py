@@ -9,6 +9,8 @@ from html import escape
 from pathlib import Path
 from statistics import median
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -34,13 +36,13 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """How many times stock our best figure is; of times and sizes, how many times smaller."""
+        """How many times stock our first figure is; of times and sizes, how many times smaller."""
         first = self.figures[0]
         stock = first.value if first.label.startswith("stock") else None
-        ours = [figure.value for figure in self.figures if figure.label.startswith("ours") and figure.value]
+        ours = next((figure.value for figure in self.figures if figure.label.startswith("ours")), None)
         if not stock or not ours:
             return None
-        return max(ours) / stock if self.is_rate else stock / min(ours)
+        return ours / stock if self.is_rate else stock / ours
 
 
 def median_figure(label: str, values: Sequence[float]) -> Figure:
@@ -97,7 +99,12 @@ def to_svg(rows: Sequence[Row]) -> str:
 
 
 def write(rows: Sequence[Row], conditions: str, folder: Path) -> None:
+    """Write table and plot; rows that were not measured this time stay as they were."""
     folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / "broker.json"
+    earlier = msgspec.json.decode(kept.read_bytes(), type=list[Row]) if kept.exists() else []
+    rows = list(({row.what: row for row in earlier} | {row.what: row for row in rows}).values())
+    kept.write_bytes(msgspec.json.format(msgspec.json.encode(rows)) + b"\n")
     (folder / "broker.md").write_text(to_markdown(rows, conditions))
     (folder / "broker.svg").write_text(to_svg(rows))
 

@@ -49,7 +49,7 @@ def measure_single(url: str, count: int, rounds: int) -> list[Row]:
     for _ in range(rounds):
         for contestant in (STOCK, OURS):
             arena = Arena(contestant, url)
-            rates.time(contestant.label, count, lambda arena=arena: _send_each(arena.sender, count))  # type: ignore[misc]
+            rates.time(contestant.kind, count, lambda arena=arena: _send_each(arena.sender, count))  # type: ignore[misc]
             arena.close()
         rates.time("floor, EVALSHA", count, lambda: _floor(url, count, pipeline=1))
     return rates.rows("send, one at a time", must="1.3 x, aim 0.9 of the floor")
@@ -58,8 +58,8 @@ def measure_single(url: str, count: int, rounds: int) -> list[Row]:
 def measure_bulk(url: str, count: int, rounds: int) -> list[Row]:
     rates = Rates()
     for _ in range(rounds):
-        rates.time(STOCK.label, count // 5, lambda: _in_arena(STOCK, url, _send_each, count // 5))
-        rates.time(OURS.label, count, lambda: _in_arena(OURS, url, _send_bulk, count))
+        rates.time(STOCK.kind, count // 5, lambda: _in_arena(STOCK, url, _send_each, count // 5))
+        rates.time(OURS.kind, count, lambda: _in_arena(OURS, url, _send_bulk, count))
         rates.time("floor, pipelined EVALSHA", count, lambda: _floor(url, count, pipeline=PIPELINE))
     return rates.rows("send in bulk", must="7 x, aim 10 x")
 

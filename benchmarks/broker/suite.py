@@ -48,7 +48,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--only", action="append", metavar="NAME", help="one measurement; may be repeated")
     parser.add_argument("--profile", choices=PROFILES, help="say where the time of one thing goes instead")
     parser.add_argument(
-        "--write", type=Path, metavar="FOLDER", help=f"for the table and the plot, as {DOCS.name}"
+        "--write",
+        type=Path,
+        metavar="FOLDER",
+        help="keep table and plot here; of --only, just those rows change",
     )
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="clubsync-bench-") as home:
@@ -103,4 +106,5 @@ def _conditions(url: str) -> str:
     name = "Valkey" if "valkey_version" in server else "Redis"
     version = server.get("valkey_version", server["redis_version"])
     day = time.strftime("%Y-%m-%d", time.gmtime())
-    return f"{day}, {os.cpu_count()} cores, Python {platform.python_version()}, {name} {version}"
+    machine = f"{os.cpu_count()} cores under a load of {os.getloadavg()[0]:.0f}"
+    return f"{day}, {machine}, Python {platform.python_version()}, {name} {version}"

@@ -38,4 +38,13 @@ def test_plot_is_xml_with_a_bar_for_each_ratio() -> None:
 
 def test_table_and_plot_are_written_together(tmp_path: Path) -> None:
     write([SENT], "today", tmp_path / "docs")
-    assert {path.name for path in (tmp_path / "docs").iterdir()} == {"broker.md", "broker.svg"}
+    assert {path.name for path in (tmp_path / "docs").iterdir()} == {"broker.md", "broker.svg", "broker.json"}
+
+
+def test_rows_that_were_not_measured_again_stay(tmp_path: Path) -> None:
+    write([SENT, LATE], "yesterday", tmp_path)
+    write([Row("send", "messages/s", (Figure("stock", 1000.0), Figure("ours", 3000.0)))], "today", tmp_path)
+    table = (tmp_path / "broker.md").read_text()
+    assert "3.00 x" in table
+    assert "2.50 x" not in table
+    assert "150.00 x" in table
