@@ -1,7 +1,7 @@
 """A scheduler process for the drill; arguments: Redis's URL, namespace, seconds between ticks, entries.
 
-It leads or waits like the real one and sends each tick as a health check. Prints `leading`
-each time it takes over.
+It leads or waits like the real one and sends each tick as a health check. Prints `ready` once it
+has started, and `leading` each time it takes over.
 """
 
 from __future__ import annotations
@@ -51,15 +51,20 @@ def main(url: str, namespace: str, every_s: float, count: int) -> None:
     batches = Batches(lambda: (), publisher, BatchStore(client, namespace), runs, clock)
     ticker = Ticker(Schedule(client, namespace), leader, Actions(batches, publisher, clock), clock)
     threading.Thread(target=leader.run, args=[threading.Event()], daemon=True).start()
+    _say("ready")
     term, pause = None, threading.Event()
     while True:
         if leader.term not in (None, term):
             term = leader.term
-            sys.stdout.write("leading\n")
-            sys.stdout.flush()
+            _say("leading")
         for entry in entries(every_s, count):
             ticker.sweep(entry)
         pause.wait(PASS_S)
+
+
+def _say(word: str) -> None:
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
