@@ -21,8 +21,16 @@ _KIND_OF: Mapping[type[Record], RecordKind] = {
 
 # Providers leave these out at times; that says nothing about what was known before.
 _KEPT_WHEN_MISSING: Mapping[type[Record], tuple[str, ...]] = {
-    Season: ("association_name", "first_day", "last_day"),
-    Grade: ("first_day", "last_day"),
+    Season: (
+        "name",
+        "status",
+        "competition_id",
+        "competition_name",
+        "association_name",
+        "first_day",
+        "last_day",
+    ),
+    Grade: ("name", "url", "first_day", "last_day"),
     Team: ("name",),
 }
 
@@ -125,7 +133,7 @@ def _keep_known(before: R, fetched: R) -> R:
     known = {
         name: getattr(before, name)
         for name in _KEPT_WHEN_MISSING.get(type(fetched), ())
-        if getattr(fetched, name) is None
+        if getattr(fetched, name) in (None, "")
     }
     return replace(fetched, **known) if known else fetched
 

@@ -78,6 +78,11 @@ def test_a_missing_name_or_day_never_erases_a_known_one() -> None:
     assert change.after == replace(known_grade, name="A Grade")
 
 
+def test_a_season_known_only_by_its_id_erases_nothing() -> None:
+    bare = season(name="", status="", competition_id=None, competition_name=None, first_day=None)
+    assert plan_upserts([bare], {"season-1": season()}).changes == ()
+
+
 def test_other_missing_values_do_erase() -> None:
     (change,) = plan_upserts([replace(team(1), grade_id=None)], {"team-1": team(1)}).changes
     assert change.fields == (FieldChange("grade_id", "grade-1", None),)
