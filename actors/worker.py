@@ -190,7 +190,10 @@ def _rules(settings: Settings, *, version: int) -> Rules:
         look_back_days=sync.look_back_days,
         removal_confirmations=sync.removal_confirmations,
         limits=Limits(removal_max_count=sync.removal_max_count, removal_max_share=sync.removal_max_share),
-        extra_season_ids=frozenset(settings.providers.playhq.extra_season_ids),
+        # "ASSOCIATION/SEASON" or "SEASON".
+        extra_season_ids=frozenset(
+            entry.lower().rpartition("/")[2] for entry in settings.providers.playhq.extra_season_ids
+        ),
         default_provider=settings.providers.default,
         config_version=version,
     )
