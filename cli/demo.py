@@ -36,6 +36,8 @@ from stores.redis.registry import Registry
 from stores.redis.schedule import RunNow, Schedule
 from stores.sql.accounts import AccountFilter
 from stores.sql.documents import change_document, run_document
+from stores.sql.engine import open_engine
+from stores.sql.migrate import upgrade
 from stores.sql.runs import RunFilter
 from sync.errors import ConfigurationError
 from sync.model import Account
@@ -140,8 +142,8 @@ def _running(
     logs.mkdir(parents=True, exist_ok=True)
     port = _web_port(settings)
     environ = {**_demo_environ(settings), **ground.environ, "PORT": str(port)}
+    upgrade(open_engine(settings.database_url, busy_timeout_s=settings.database.busy_timeout_s))
     backend = Backend(settings, ground.redis_url)
-    _ = backend.stores
     backdrop = Supervisor(environ, say=show_nothing, log_dir=logs)
     processes = Supervisor(environ, say=show_nothing, log_dir=logs)
     try:
