@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from typing import Protocol, runtime_checkable
 
 from cms.local import LocalStores
 from settings.schema import CmsSettings
 from sync.errors import ConfigurationError
 from sync.ports import Clock, Cms
+from sync.report import Run
 
 GROUP = "clubsync.cms"
 
@@ -25,6 +27,15 @@ class CmsContext:
     settings: CmsSettings
     stores: LocalStores
     clock: Clock
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """A CMS that wants to know when runs end."""
+
+    def run_ended(self, run: Run) -> None:
+        """Called once after the verdict; never raises."""
+        ...
 
 
 OpenCms = Callable[[CmsContext], Cms]
@@ -42,6 +53,15 @@ def open_cms(context: CmsContext) -> Cms:
     return adapter(context)
 
 
+def listener_of(cms: Cms) -> Callable[[Run], None]:
+    """What to tell of a run's end: the CMS when it wants to know, else nobody."""
+    return cms.run_ended if isinstance(cms, Listener) else _ignore
+
+
 def installed_kinds() -> tuple[str, ...]:
     """The kinds that can be opened."""
     return tuple(sorted(entry.name for entry in entry_points(group=GROUP)))
+
+
+def _ignore(_run: Run) -> None:
+    """Nobody wants to know."""

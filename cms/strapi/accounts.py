@@ -8,6 +8,7 @@ whole id comes from a column of its row or from the organisations known here.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,8 +19,10 @@ from cms.strapi.client import StrapiClient, address_end
 from cms.strapi.entries import Entry, Version
 from cms.strapi.formats import short_code
 from cms.strapi.projection import ASSOCIATIONS, CLUBS, KEYS
-from sync.errors import InvalidRequest, NotFound
+from sync.errors import InvalidRequest, NotFound, SyncError
 from sync.model import Account, Organisation, OrganisationKind
+
+log = logging.getLogger(__name__)
 
 _COLLECTION = "accounts"
 # The short codes are PlayHQ's.
@@ -59,6 +62,20 @@ class Accounts:
         }
         if entry is not None and wanted:
             self._client.update(_COLLECTION, entry.ref, wanted)
+
+    def find_number(self, account_id: int) -> int | None:
+        """What the CMS calls the account, or None when it has none; never raises."""
+        try:
+            registered = self._stores.accounts.find(account_id)
+        except NotFound:
+            # It was the CMS's own number that was asked for.
+            return account_id
+        try:
+            entry = self._find_of(registered.organisation)
+        except SyncError as error:
+            log.warning("cms_account_not_found", extra={"account_id": account_id, "reason": str(error)})
+            return None
+        return entry.number if entry else None
 
     def _find_in_cms(self, account_id: int) -> Account:
         entry = self._find(account_id, [*_RELATIONS.values(), _TYPE])

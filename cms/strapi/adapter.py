@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from cms.local import LocalStores
 from cms.strapi.accounts import Accounts
+from cms.strapi.callbacks import Callbacks
 from cms.strapi.client import StrapiClient
 from cms.strapi.club_links import ClubLinks
 from cms.strapi.drift import as_in_cms
@@ -36,7 +37,7 @@ from sync.model import (
     Team,
 )
 from sync.ports import Clock, Fence, Quarantined
-from sync.report import Stage
+from sync.report import Run, Stage
 
 R = TypeVar("R", bound=Record)
 
@@ -51,6 +52,7 @@ class StrapiCms:
         self._stores = stores
         self._clock = clock
         self._accounts = Accounts(client, stores)
+        self._callbacks = Callbacks(client)
         self._projection = Projection(settings)
         self._upserts = Upserts(client, concurrency=settings.write_concurrency)
         self._club_links = ClubLinks(client)
@@ -73,6 +75,14 @@ class StrapiCms:
         self, account_id: int, *, is_setup: bool | None = None, is_updating: bool | None = None
     ) -> None:
         self._accounts.set_flags(account_id, is_setup=is_setup, is_updating=is_updating)
+
+    def run_ended(self, run: Run) -> None:
+        """Tell the CMS that an account's run has ended; best effort."""
+        if run.account_id is None or run.mode.is_direct or run.dry_run:
+            return
+        number = self._accounts.find_number(run.account_id)
+        if number is not None:
+            self._callbacks.run_ended(run, number)
 
     def read_seasons(self, association_ids: Collection[str]) -> Mapping[str, Season]:
         return self._as_in_cms(self._stores.mirror.read_seasons(association_ids))

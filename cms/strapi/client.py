@@ -121,13 +121,9 @@ class StrapiClient:
         """PUT the fields; those not named stay. Raises RecordRefused and NotFound."""
         self._send("PUT", f"{collection}/{ref}", body={"data": fields})
 
-    def call(self, route: str) -> bool:
-        """Call a route of the CMS's own, once; False when it does not exist."""
-        try:
-            self._send_once("GET", route)
-        except NotFound:
-            return False
-        return True
+    def call(self, route: str) -> None:
+        """Call a route of the CMS's own, once, whatever its body. Raises NotFound when it has none."""
+        self._send_once("GET", route)
 
     def _list(self, collection: str, query: Query, relations: Sequence[str]) -> Sequence[Entry]:
         order_by = "documentId" if self.version is Version.V5 else "id"

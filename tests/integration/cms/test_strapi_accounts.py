@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from cms.registry import listener_of
 from cms.strapi.adapter import StrapiCms
+from simulator.server import Answer
 from stores.sql.accounts import NewAccount
 from stores.sql.stores import SqlStores
 from sync.errors import InvalidRequest, NotFound
 from sync.model import Organisation, OrganisationKind
+from sync.report import Mode, Run, RunState
+from tests.fakes import START
 from tests.strapi_server import StrapiServer
 
 WHOLE_ID = "5d10ff00-0000-4000-8000-000000000001"
@@ -108,6 +112,40 @@ def test_account_registered_here_serves_when_the_cms_has_none(cms: StrapiCms, st
     cms.set_flags(local.id, is_setup=True)
 
     assert cms.find_account(local.id).is_setup
+
+
+@pytest.mark.parametrize(
+    ("mode", "state", "routes"),
+    [
+        (Mode.CLUB, RunState.SUCCEEDED, ["account/AccountSchedulerToFalse/1"]),
+        (Mode.UPDATE, RunState.FAILED, ["account/AccountSchedulerToFalse/1"]),
+        (Mode.ONBOARDING, RunState.SUCCEEDED, ["account/setCompleteEmail/1"]),
+        (Mode.ONBOARDING, RunState.PARTIAL, []),
+        (Mode.CLUB_DIRECT, RunState.SUCCEEDED, []),
+    ],
+)
+def test_cms_is_told_once_of_the_end_of_an_accounts_run(
+    cms: StrapiCms, strapi: StrapiServer, mode: Mode, state: RunState, routes: list[str]
+) -> None:
+    account_id = strapi.add("accounts", FirstName="Ann").number
+    strapi.before = lambda request: Answer(200, b"ok") if "/account/" in request.path else None
+    listener_of(cms)(
+        Run(id="r", mode=mode, preset="full", state=state, requested_at=START, account_id=account_id)
+    )
+
+    assert [path for _, path in strapi.requests] == routes
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_route_that_fails_or_is_missing_costs_nothing(
+    cms: StrapiCms, strapi: StrapiServer, status: int
+) -> None:
+    strapi.before = lambda _: Answer(status)
+    listener_of(cms)(
+        Run(id="r", mode=Mode.CLUB, preset="full", state=RunState.SUCCEEDED, requested_at=START, account_id=1)
+    )
+
+    assert len(strapi.requests) == 1
 
 
 def test_account_that_nobody_knows_is_not_found(cms: StrapiCms) -> None:
