@@ -38,7 +38,7 @@ def find_message(broker: PriorityRedisBroker, unique_key: str) -> Whereabouts | 
     holder: Any = broker.client.hget(f"{broker.key}:unique", quote(unique_key, safe=":"))
     if holder is None:
         return None
-    queue, _, _, message_id = holder.decode().split(" ", 3)
+    queue, *_, message_id = holder.decode().split(" ")
     prefix = f"{broker.key}:q:{queue}"
     with broker.client.pipeline(transaction=True) as pipe:
         for level in range(4):
