@@ -25,7 +25,7 @@ from brokers.messages import Request, SendNotification
 from brokers.middleware.drain_on_sigterm import DrainOnSigterm
 from brokers.middleware.error_aware_retries import RetryRules
 from brokers.publisher import Publisher
-from cms.registry import CmsContext, open_cms
+from cms.registry import CmsContext, listener_of, open_cms
 from notifications.live import LiveNotifications
 from providers.door import Timing, stoppable_sleep
 from providers.outbound import Outbound
@@ -108,6 +108,14 @@ def start() -> None:
     notifications = LiveNotifications(
         settings.notifications, publish, stores.runs, stores.deliveries, lambda run: _name_of(run, stores)
     )
+    cms = open_cms(CmsContext(settings=settings.cms, stores=stores, clock=clock))
+    tell_cms = listener_of(cms)
+
+    def announce(run: Run) -> None:
+        notifications.announce(run)
+        # Last, because it is the one part that is not repeatable.
+        tell_cms(run)
+
     sync_run = SyncRun(
         sources=InstalledSources(
             load_plugins(),
@@ -119,7 +127,7 @@ def start() -> None:
             ),
             lambda: reloader.in_force.loaded.settings,
         ),
-        cms=open_cms(CmsContext(settings=settings.cms, stores=stores, clock=clock)),
+        cms=cms,
         leases=RedisLeases(client, namespace, lease_s=settings.sync.lease_s),
         runs=stores.runs,
         checkpoints=Checkpoints(client, namespace),
@@ -127,7 +135,7 @@ def start() -> None:
         stop=drain,
         progress=Progress(client, namespace),
         map_concurrently=InThreads(settings.sync.grade_concurrency),
-        announce=notifications.announce,
+        announce=announce,
         fan_out=FanOut(
             gathers=RedisGathers(client, namespace, claim_s=settings.sync.lease_s),
             share_out=lambda tasks: publisher.send_many(requests_for(tasks)),
