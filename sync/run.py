@@ -155,7 +155,7 @@ class SyncRun:
         context.scope.teams[task.season_id] = dict(self.cms.read_teams([task.season_id]))
         help_with(context, grade, self.fan_out.gathers)
 
-    def finish_as_failed(self, run_id: str, error: Exception) -> None:
+    def finish_as_failed(self, run_id: str, error: BaseException) -> None:
         """Close a run whose message will not be tried again, with one announcement.
 
         What was stored before the last attempt gave up counts: then the run is partial.
@@ -168,7 +168,7 @@ class SyncRun:
             self._settle(run)
             return
         state = RunState.PARTIAL if _has_results(run.stages) else RunState.FAILED
-        run = replace(run, state=state, message=str(error))
+        run = replace(run, state=state, message=_describe(error))
         self._finish(run, is_announced=not isinstance(error, AccountBusy))
 
     def _admit(self, request: SyncRequest) -> Run:
@@ -224,7 +224,7 @@ class SyncRun:
             state=RunState.RUNNING,
             organisation_id=organisation.id,
             provider=organisation.provider,
-            started_at=run.started_at or self.clock.now(),
+            started_at=(None if run.state.is_final else run.started_at) or self.clock.now(),
             finished_at=None,
             config_version=self.rules.config_version,
             message=None,
@@ -299,7 +299,7 @@ class SyncRun:
             stopped_by = stopped_by or ended_by or work.first_transient
         if stopped_by is not None:
             raise stopped_by
-        return replace(run, state=_verdict(reports))
+        return replace(run, state=_verdict(reports), message=_what_is_partial(reports))
 
     def _perform_stage(self, context: Context, work: StageWork, stages: Sequence[Stage]) -> SyncError | None:
         """Answers what ended the stage early. Raises LeaseLost: then not even a report is written."""
@@ -317,10 +317,10 @@ class SyncRun:
         duration_s = (self.clock.now() - work.started_at).total_seconds()
         return replace(report, duration_s=duration_s + (earlier.duration_s if earlier else 0.0))
 
-    def _postpone(self, run_id: str, error: Exception) -> None:
+    def _postpone(self, run_id: str, error: BaseException) -> None:
         run = self.runs.find(run_id)
         if not run.state.is_final:
-            self.runs.save(replace(run, state=RunState.DEFERRED, message=str(error)))
+            self.runs.save(replace(run, state=RunState.DEFERRED, message=_describe(error)))
 
     def _finish(self, run: Run, *, is_announced: bool = True) -> Run:
         """Save the verdict, then set the flags and announce it, each once."""
@@ -366,6 +366,18 @@ def _verdict(reports: Mapping[Stage, StageReport]) -> RunState:
         default=Outcome.SUCCEEDED,
     )
     return RunState(worst.value)
+
+
+def _what_is_partial(reports: Mapping[Stage, StageReport]) -> str | None:
+    reasons = [
+        f"{stage}: {report.message}" for stage, report in reports.items() if report.outcome is Outcome.PARTIAL
+    ]
+    return "; ".join(reasons) or None
+
+
+def _describe(error: BaseException) -> str:
+    """Our own errors are sentences; of a bug or an interrupt, the name tells most."""
+    return str(error) if isinstance(error, SyncError) else f"{type(error).__name__}: {error}"
 
 
 def _has_results(reports: Mapping[Stage, StageReport]) -> bool:

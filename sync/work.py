@@ -169,7 +169,7 @@ class _Attempts(Generic[T]):
         self._failed_in_a_row = 0
         self._errors: list[SyncError] = []
         self._stopped_by: SyncError | None = None
-        self.lock = Lock()
+        self._lock = Lock()
 
     def attempt(self, unit: T) -> None:
         if self._stopped_by is not None:
@@ -196,14 +196,14 @@ class _Attempts(Generic[T]):
             raise self._errors[0]
 
     def _note_failure(self, error: SyncError) -> None:
-        with self.lock:
+        with self._lock:
             self._errors.append(error)
             self._failed_in_a_row += isinstance(error, TransientError)
             if self._failed_in_a_row >= _DOWN_AFTER and self._stopped_by is None:
                 self._stopped_by = error
 
     def _note_success(self) -> None:
-        with self.lock:
+        with self._lock:
             self._failed_in_a_row = 0
             self._done += 1
             done = self._done
