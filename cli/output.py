@@ -46,10 +46,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
 
 
 def console() -> Any:
-    """The terminal on standard output; 120 columns where there is none."""
+    """The terminal on standard output; 200 columns where there is none."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
 def describe_run(run: Mapping[str, Any]) -> str:
