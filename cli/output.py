@@ -72,7 +72,8 @@ def describe_run(run: Mapping[str, Any]) -> str:
             if stage[key]
         )
         lines.append(f"  {name:<18} {stage['outcome']:<9} {counts}")
-        if stage.get("message") and stage["message"] != run["message"]:
+        is_news = stage.get("message") not in (None, run["message"]) and name != "tracking"
+        if is_news:
             lines.append(f"  {'':<18} {stage['message']}")
     requests = run["requests"]
     lines.append(f"  requests: {requests['sent']} sent, {requests['cache_hits']} from cache")

@@ -116,6 +116,9 @@ class Supervisor:
             return
         if child.is_alive or child.process.returncode == 0:
             return
+        # A crashed master leaves its workers behind; they drain while the next one starts.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.process.pid, signal.SIGTERM)
         if now_s - child.started_at_s > HEALTHY_AFTER_S:
             child.restarts = 0
         backoff_s = RESTART_BACKOFF_S[min(child.restarts, len(RESTART_BACKOFF_S) - 1)]

@@ -94,6 +94,24 @@ print("second life", flush=True)
     assert any("ended with code 3" in line for line in lines.said)
 
 
+def test_a_crashed_child_leaves_no_child_of_its_own_behind(
+    lines: Lines, tmp_path: Path, eventually: Eventually
+) -> None:
+    crash_once = f"""
+import pathlib, subprocess, sys
+marker = pathlib.Path({str(tmp_path / "marker")!r})
+if not marker.exists():
+    marker.touch()
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    print(f"child={{child.pid}}", flush=True)
+    sys.exit(3)
+"""
+    supervisor = Supervisor(os.environ, say=lines)
+    supervisor.start("master", python(crash_once))
+    supervisor.watch(should_stop=lambda: False)
+    eventually(_is_gone(int(lines.wait_for("child=").partition("=")[2])))
+
+
 def test_a_child_that_dies_while_starting_is_named_with_its_last_words(tmp_path: Path) -> None:
     supervisor = Supervisor(os.environ, say=lambda *_: None, log_dir=tmp_path)
     supervisor.start("web", python("import sys; sys.exit('port 8000 is taken')"))
