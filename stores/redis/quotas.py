@@ -15,7 +15,7 @@ from redis import Redis
 from stores.redis.errors import answering
 
 # A request reaches the provider a little after it was admitted, and never equally late.
-WINDOW_MARGIN = 1.04
+WINDOW_MARGIN = 1.06
 # Above this nobody counts requests, and the log would only cost.
 MOST_LOGGED_REQUESTS_PER_S = 1000
 # How far ahead of even spacing requests may go, to catch up after a pause of ours.
