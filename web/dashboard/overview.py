@@ -11,7 +11,8 @@ from fastapi.responses import Response
 from brokers.metrics import BOUNDS_S, Histogram
 from brokers.operations import QueueState
 from stores.sql.runs import RunFilter
-from sync.report import RunState
+from sync.ports import Progressed
+from sync.report import Run, RunState, Stage
 from web.access import Reader
 from web.api.queues import queue_states
 from web.dashboard.facts import paused_by, roles_alive, running_syncs
@@ -24,6 +25,7 @@ router = APIRouter(include_in_schema=False)
 
 CHART_MINUTES = 60
 FAILURES_SHOWN = 8
+RUNNING_SHOWN = 12
 
 
 @router.get("/")
@@ -97,7 +99,8 @@ def _context(services: Services, report: dict[str, dict[str, Any]], required: li
     return {
         "verdict": verdict,
         "rows": queue_rows(services, queues),
-        "running": [(one, services.progress.read(one.run.id)) for one in running],
+        "running": [(one, _current_stage(services, one.run)) for one in running],
+        "shown": RUNNING_SHOWN,
         "alive": alive,
         "failures": failures,
         "waits": _waits(services),
@@ -109,6 +112,13 @@ def _context(services: Services, report: dict[str, dict[str, Any]], required: li
             "died_per_minute": sum(queue.died_per_minute for queue in queues),
         },
     }
+
+
+def _current_stage(services: Services, run: Run) -> dict[Stage, Progressed]:
+    """The last stage that has begun, and how far it is."""
+    begun = services.progress.read(run.id)
+    stages = [stage for stage in Stage if stage in begun]
+    return {stage: begun[stage] for stage in stages[-1:]}
 
 
 def _waits(services: Services) -> dict[str, tuple[float | None, ...]]:
