@@ -7,7 +7,7 @@ history, fences and absences.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol, TypeVar
 
 from sync.changes import Action, Change
@@ -102,6 +102,8 @@ class CmsRefs(Protocol):
     def find(self, collection: str, key: str) -> str | None: ...
 
     def save(self, collection: str, key: str, ref: str) -> None: ...
+
+    def claim(self, collection: str, keys: Collection[str], *, now: datetime) -> Collection[str]: ...
 
 
 class LocalStores(Protocol):

@@ -54,7 +54,7 @@ class StrapiCms:
         self._accounts = Accounts(client, stores)
         self._callbacks = Callbacks(client)
         self._projection = Projection(settings)
-        self._upserts = Upserts(client, concurrency=settings.write_concurrency)
+        self._upserts = Upserts(client, self._claim, concurrency=settings.write_concurrency)
         self._club_links = ClubLinks(client)
         self._sports: dict[str, str | None] = {}
 
@@ -146,6 +146,9 @@ class StrapiCms:
 
     def count_absences(self, grade_id: str, *, missing: Collection[str], day: date) -> Mapping[str, int]:  # noqa: ARG002 - the port names the grade for CMSs that need it
         return self._stores.absences.count(missing=missing, day=day)
+
+    def _claim(self, collection: str, keys: Sequence[str]) -> Collection[str]:
+        return self._stores.cms_refs.claim(collection, keys, now=self._clock.now())
 
     def _as_in_cms(self, mirrored: Mapping[str, R]) -> Mapping[str, R]:
         """The mirrored records as the CMS has them; those that it lacks are left out."""

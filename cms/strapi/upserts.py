@@ -10,7 +10,7 @@ import logging
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -27,6 +27,9 @@ _CREATE_ATTEMPTS = 3
 _CREATE_PAUSE_S = 0.5
 # So many records failing one after another mean that the CMS is broken, not the records.
 _BROKEN_AFTER = 3
+# Another run that creates the same row is done within seconds, or dead.
+_LOOKS_AT_OTHERS = 6
+_LOOK_PAUSE_S = 0.5
 # v5 refuses a body with a name that it does not know, and says which.
 _UNKNOWN_COLUMN = re.compile(r"Invalid key (\w+)")
 
@@ -45,12 +48,15 @@ class Refused:
 
 
 Result = Done | Refused
+# Of a collection's keys, those that the caller may create now.
+Claim = Callable[[str, Sequence[str]], Collection[str]]
 Refs = Mapping[Target, Entry]
 
 
 class Upserts:
-    def __init__(self, client: StrapiClient, *, concurrency: int) -> None:
+    def __init__(self, client: StrapiClient, claim: Claim, *, concurrency: int) -> None:
         self._client = client
+        self._claim = claim
         self._concurrency = concurrency
         # Columns that this CMS turned out not to have, by collection.
         self._missing_columns: dict[str, set[str]] = defaultdict(set)
@@ -64,7 +70,7 @@ class Upserts:
         if not rows:
             return ()
         relations = sorted({name for row in rows for name in row.links})
-        stored = self.find(rows, relations)
+        stored = self._found_or_claimed(rows, relations)
         refs = self._find_targets(target for row in rows for links in row.links.values() for target in links)
         failures = _Failures()
 
@@ -78,6 +84,24 @@ class Upserts:
         """The stored entries of rows of one collection, by key and oldest first."""
         keys = [row.key for row in rows]
         return self._client.find_by_keys(rows[0].collection, rows[0].key_field, keys, relations)
+
+    def _found_or_claimed(
+        self, rows: Sequence[Row], relations: Sequence[str]
+    ) -> Mapping[str, Sequence[Entry]]:
+        """The stored entries; what is missing is ours to create, or another run was given its time."""
+        stored = dict(self.find(rows, relations))
+        missing = [row for row in rows if row.key not in stored and not row.must_exist]
+        if not missing:
+            return stored
+        won = self._claim(missing[0].collection, [row.key for row in missing])
+        others = [row for row in missing if row.key not in won]
+        for _ in range(_LOOKS_AT_OTHERS):
+            if not others:
+                break
+            time.sleep(_LOOK_PAUSE_S)
+            stored.update(self.find(others, relations))
+            others = [row for row in others if row.key not in stored]
+        return stored
 
     def _write(self, row: Row, found: Sequence[Entry], refs: Refs) -> Result:
         absent = [

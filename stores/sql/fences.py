@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects import postgresql, sqlite
 
 from stores.sql.tables import fences
+from stores.sql.upserts import conflicting_insert
 from sync.errors import LeaseLost
 from sync.ports import Fence
 
@@ -14,8 +14,7 @@ _RETRY_AFTER_S = 5.0
 
 def check_fence(connection: Connection, fence: Fence) -> None:
     """Lock the fence's row and remember its token. Raises LeaseLost when a later one has written."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(fences).values(key=fence.key, token=fence.token)
+    statement = conflicting_insert(connection.dialect, fences).values(key=fence.key, token=fence.token)
     statement = statement.on_conflict_do_update(
         index_elements=[fences.c.key],
         set_={"token": statement.excluded.token},

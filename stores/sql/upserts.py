@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 # Well under the 32,766 variables that SQLite takes in one statement.
@@ -21,7 +21,7 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
     if not rows:
         return
     keys = [column.name for column in table.primary_key]
-    statement = _insert(connection, table)
+    statement = conflicting_insert(connection.dialect, table)
     written = [name for name in rows[0] if name not in keys]
     statement = statement.on_conflict_do_update(
         index_elements=keys, set_={name: statement.excluded[name] for name in written}
@@ -32,7 +32,7 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows; those that break a unique key are there already and stay as they are."""
     if rows:
-        connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
+        connection.execute(conflicting_insert(connection.dialect, table).on_conflict_do_nothing(), rows)
 
 
 def chunked(values: Collection[str]) -> Iterator[list[str]]:
@@ -42,6 +42,6 @@ def chunked(values: Collection[str]) -> Iterator[list[str]]:
         yield chunk
 
 
-def _insert(connection: Connection, table: Table) -> Any:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    return dialect.insert(table)
+def conflicting_insert(dialect: Dialect, table: Table) -> Any:
+    """An INSERT that takes an ON CONFLICT clause."""
+    return (sqlite if dialect.name == "sqlite" else postgresql).insert(table)

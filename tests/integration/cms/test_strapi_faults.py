@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +19,7 @@ from sync.errors import CmsUnavailable, CredentialsRejected, RateLimited, Unexpe
 from sync.model import Record
 from sync.ports import Fence, Quarantined
 from sync.report import Stage
+from tests.fakes import FakeClock
 from tests.integration.cms.conftest import OpenStrapi
 from tests.records import created, game, grade, removed, season, team
 from tests.strapi_server import TOKEN, StrapiServer
@@ -43,6 +46,7 @@ def body_of(request: Request) -> dict[str, Any]:
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cms.strapi.client._RETRY_BASE_S", 0.0)
     monkeypatch.setattr("cms.strapi.upserts._CREATE_PAUSE_S", 0.0)
+    monkeypatch.setattr("cms.strapi.upserts._LOOK_PAUSE_S", 0.0)
 
 
 @pytest.mark.parametrize("delivery", [Delivery.RESET, Delivery.CUT])
@@ -65,6 +69,36 @@ def test_created_row_whose_answer_got_lost_is_not_created_twice(
     for collection in ("competitions", "grades", "game-meta-datas"):
         assert len(strapi.rows(collection)) == 1
     assert len(strapi.rows("teams")) == 2
+
+
+def test_runs_that_create_the_same_rows_at_once_make_each_one_once(
+    strapi: StrapiServer, open_strapi: OpenStrapi, stores: SqlStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cms.strapi.upserts._LOOK_PAUSE_S", 0.1)
+    adapters = [open_strapi(stores) for _ in range(4)]
+    start = threading.Barrier(len(adapters))
+
+    def fill(number: int) -> Sequence[Quarantined]:
+        start.wait()
+        fence = Fence(f"playhq:club-{number}", 1)
+        return adapters[number].apply(f"run-{number}", Stage.GAMES, [*map(created, FAMILY)], fence=fence)
+
+    with ThreadPoolExecutor(len(adapters)) as pool:
+        refused = list(pool.map(fill, range(len(adapters))))
+
+    assert refused == [[], [], [], []]
+    for collection in ("competitions", "grades", "game-meta-datas"):
+        assert len(strapi.rows(collection)) == 1
+    assert len(strapi.rows("teams")) == 2
+
+
+def test_claim_of_a_run_that_died_does_not_keep_the_row_out(
+    cms: StrapiCms, strapi: StrapiServer, stores: SqlStores
+) -> None:
+    stores.cms_refs.claim("competitions", ["season-1"], now=FakeClock().now())
+
+    assert apply(cms, created(season())) == []
+    assert len(strapi.rows("competitions")) == 1
 
 
 def test_reads_and_updates_are_tried_again(cms: StrapiCms, strapi: StrapiServer) -> None:
