@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.retry import Retry
 
-from brokers.scripts import Script
+from brokers.scripts import LIBRARY, Script
 
 # A stalled server answers late or never. Longer than any healthy answer, shorter than a lease.
 CALL_TIMEOUT_S = 5.0
@@ -50,6 +50,10 @@ def dialler(client: Any, namespace: str) -> Dial:
     return client.connection_pool.make_connection  # type: ignore[no-any-return]
 
 
+class LibraryMissing(Exception):
+    """A new or flushed server does not know the functions yet."""
+
+
 class Link:
     """One connection, opened when first used and again after a failure. Not thread-safe.
 
@@ -64,25 +68,30 @@ class Link:
         self._connection: AbstractConnection | None = None
 
     def run(self, script: Script, arguments: Sequence[Argument]) -> Any:
-        """Run a script whose only key is the namespace; texts in the answer are bytes."""
+        """Call a function whose only key is the namespace; texts in the answer are bytes."""
         self.send(script, arguments)
         try:
             return self.receive()
-        except redis.exceptions.NoScriptError:
-            # A restart or SCRIPT FLUSH emptied the server's cache.
-            return self.command("EVAL", script.text, 1, self._namespace, *arguments)
+        except LibraryMissing:
+            self.command("FUNCTION", "LOAD", "REPLACE", LIBRARY)
+            self.send(script, arguments)
+            return self.receive()
 
     def send(self, script: Script, arguments: Sequence[Argument]) -> None:
         connection = self._open()
-        packed = connection.pack_command("EVALSHA", script.sha, 1, self._namespace, *arguments)
+        packed = connection.pack_command("FCALL", script.name, 1, self._namespace, *arguments)
         connection.send_packed_command(packed, check_health=False)
 
     def receive(self) -> Any:
-        """The answer to the oldest `send` that has none yet."""
+        """The answer to the oldest `send` that has none yet. Raises LibraryMissing."""
         try:
             return self._open().read_response(disable_decoding=True)
         except CONNECTION_ERRORS:
             self.close()  # the next call dials again: after a failover, another server
+            raise
+        except redis.ResponseError as error:
+            if str(error) == "Function not found":
+                raise LibraryMissing from error
             raise
 
     def command(self, *arguments: Argument) -> Any:

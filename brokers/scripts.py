@@ -1,39 +1,44 @@
-"""The Lua scripts in lua/, each with what it shares with the others in front.
+"""The library of Redis functions in lua/: every move of a message is one call of one of them.
 
+Functions rather than scripts: a script defines its Lua functions anew on each call, which cost
+more than the moves themselves. A library is loaded once, is replicated and survives a restart.
+Its name carries its version, so that old and new processes can run side by side.
 Layout and the life of a message are described in lua/layout.lua.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 _FOLDER = Path(__file__).with_name("lua")
+_SHARED = ("layout", "settle")
+_CALLS = ("enqueue", "work", "recover", "return", "purge", "delete", "bury")
 
 
-@dataclass(frozen=True)
+def _compose() -> tuple[str, str]:
+    shared = "".join((_FOLDER / f"{name}.lua").read_text() for name in _SHARED)
+    # Each file's locals are its own: Lua allows 200 a block.
+    calls = "".join(f"do\n{(_FOLDER / f'{name}.lua').read_text()}end\n" for name in _CALLS)
+    version = hashlib.sha256((shared + calls).encode()).hexdigest()[:12]
+    return version, f"#!lua name=clubsync_{version}\nlocal version = '{version}'\n{shared}{calls}"
+
+
+VERSION, LIBRARY = _compose()
+
+
 class Script:
-    """A script's text and the SHA-1 by which Redis knows it."""
+    """One function of the library, by the name that Redis knows."""
 
-    text: bytes
-    sha: bytes
-
-
-def _compose(*parts: str, works_when_full: bool) -> Script:
-    # What frees memory, or moves a message that Redis holds already, must work at maxmemory.
-    flags = "#!lua flags=allow-oom\n" if works_when_full else "#!lua\n"
-    text = flags + "".join((_FOLDER / f"{part}.lua").read_text() for part in ("layout", *parts))
-    encoded = text.encode()
-    return Script(encoded, hashlib.sha1(encoded, usedforsecurity=False).hexdigest().encode())
+    def __init__(self, name: str) -> None:
+        self.name = f"clubsync_{VERSION}_{name}"
 
 
-ENQUEUE = _compose("enqueue", works_when_full=False)
-# A leased message that is sent again takes no new room, and must not be lost for lack of it.
-SEND_AGAIN = _compose("enqueue", works_when_full=True)
-WORK = _compose("settle", "work", works_when_full=True)
-RECOVER = _compose("settle", "recover", works_when_full=True)
-RETURN = _compose("settle", "return", works_when_full=True)
-PURGE = _compose("purge", works_when_full=True)
-DELETE = _compose("delete", works_when_full=True)
-BURY = _compose("bury", works_when_full=False)
+ENQUEUE = Script("enqueue")
+SEND_AGAIN = Script("send_again")
+WORK = Script("work")
+RECOVER = Script("recover")
+RETURN = Script("give_back")
+PURGE = Script("purge")
+DELETE = Script("delete")
+BURY = Script("bury")

@@ -11,9 +11,7 @@ from contextlib import contextmanager
 from threading import BoundedSemaphore
 from typing import Any
 
-from redis.exceptions import NoScriptError
-
-from brokers.connection import CONNECTION_ERRORS, Argument, Dial, Link
+from brokers.connection import CONNECTION_ERRORS, Argument, Dial, LibraryMissing, Link
 from brokers.scripts import Script
 
 SERVER_CLOCK = 0
@@ -77,7 +75,7 @@ class Sender:
     def _receive(self, script: Script, in_flight: deque[Sequence[Argument]]) -> Iterator[list[Any]]:
         try:
             answer = self._link.receive()
-        except (*CONNECTION_ERRORS, NoScriptError):
+        except (*CONNECTION_ERRORS, LibraryMissing):
             yield from self._repeat_all(script, in_flight)
         else:
             in_flight.popleft()

@@ -1,13 +1,14 @@
 -- Put a refused message straight into the dead letters; it never waited.
 --
--- ARGV: clock, queue, id, value, reason. Answer: 1, or 0 if the queue knows the id already.
+-- args: clock, queue, id, value, reason. Answer: 1, or 0 if the queue knows the id already.
 
-local queue, id, value = ARGV[2], ARGV[3], ARGV[4]
-redis.call("SADD", ns .. ":queues", queue)
-if redis.call("HSETNX", key(queue, "values"), id, value) == 0 then
-    return 0
-end
-count(queue, "enqueued")
-bury(queue, id, value, ARGV[5])
-save()
-return 1
+define("bury", false, function(args)
+    local queue, id, value, reason = args[2], args[3], args[4], args[5]
+    redis.call("SADD", ns .. ":queues", queue)
+    if redis.call("HSETNX", key(queue, "values"), id, value) == 0 then
+        return 0
+    end
+    count(queue, "enqueued")
+    bury(queue, id, value, reason)
+    return 1
+end)

@@ -1,6 +1,6 @@
 -- Enqueue messages: new ones, and leased ones that a worker sends again (retry, deferral).
 --
--- ARGV: clock, sender, number of the call, then for each message
+-- args: clock, sender, number of the call, then for each message
 --       queue, id, delay in ms, claim, value.
 -- claim: "" for a new message, "<process> <fetch>" for a leased one that is sent again,
 --        "upgrade" to put a stronger request's value in place of the one that holds the unique key.
@@ -150,21 +150,26 @@ local function enqueue(queue, id, delay_ms, claim, value)
     return 1
 end
 
-local answers = {}
-if is_repeated(ARGV[2], ARGV[3]) then
-    for i = 4, #ARGV, 5 do
-        answers[#answers + 1] = 1
+local function enqueue_all(args)
+    local answers = {}
+    if is_repeated(args[2], args[3]) then
+        for i = 4, #args, 5 do
+            answers[#answers + 1] = 1
+        end
+        return answers
+    end
+    local known = {}
+    for i = 4, #args, 5 do
+        local queue = args[i]
+        if not known[queue] then
+            known[queue] = true
+            redis.call("SADD", ns .. ":queues", queue)
+        end
+        answers[#answers + 1] = enqueue(queue, args[i + 1], tonumber(args[i + 2]), args[i + 3], args[i + 4])
     end
     return answers
 end
-local known = {}
-for i = 4, #ARGV, 5 do
-    local queue = ARGV[i]
-    if not known[queue] then
-        known[queue] = true
-        redis.call("SADD", ns .. ":queues", queue)
-    end
-    answers[#answers + 1] = enqueue(queue, ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4])
-end
-save()
-return answers
+
+define("enqueue", false, enqueue_all)
+-- A leased message that is sent again takes no new room, and must not be lost for lack of it.
+define("send_again", true, enqueue_all)

@@ -1,7 +1,8 @@
--- What every script shares: the keys, the clock, and how a message enters and leaves a place.
+-- What all calls share: the keys, the clock, and how a message enters and leaves a place.
 --
--- A message of a queue is in exactly one place: waiting, delayed, leased or dead. Every script
--- moves it in one call. All keys of a namespace share the hash tag "{namespace}", KEYS[1].
+-- The files of this folder make one library of Redis functions (brokers/scripts.py). A message of
+-- a queue is in exactly one place: waiting, delayed, leased or dead; every call moves it at once.
+-- All keys of a namespace share the hash tag "{namespace}", the only key that a call names.
 --
 --   {ns}:q:<queue>:values       HASH  id -> "<header>\n<body>", while the message exists
 --   {ns}:q:<queue>:waiting:<l>  ZSET  id by turn, one a priority level l (0 urgent .. 3 low)
@@ -32,12 +33,18 @@
 -- header: "<level> <bias> <fair> <unique> <strength> <run> <deaths> <sent_ms> <due_ms>"; texts are
 -- percent-encoded, "-" stands for none. bias: places that dramatiq's numeric priority costs.
 
-local ns = KEYS[1]
+-- Of the call that runs now; a library's values outlive a call, so `begin` starts them anew.
+local ns, now
+local turns, counts, woken, ready_at, first_due, is_limited
 
-local now = tonumber(ARGV[1]) -- a test's clock; 0 is the server's
-if now == 0 then
-    local time = redis.call("TIME")
-    now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function begin(keys, args)
+    ns = keys[1]
+    now = tonumber(args[1]) -- a test's clock; 0 is the server's
+    if now == 0 then
+        local time = redis.call("TIME")
+        now = time[1] * 1000 + math.floor(time[2] / 1000)
+    end
+    turns, counts, woken, ready_at, first_due, is_limited = {}, {}, {}, {}, {}, {}
 end
 
 local function key(queue, part)
@@ -64,8 +71,6 @@ local function parse_holder(holder)
 end
 
 -- Counts of this call, kept here until `save`.
-local counts = {}
-
 local function count(queue, what, by)
     counts[queue] = counts[queue] or {}
     counts[queue][what] = (counts[queue][what] or 0) + (by or 1)
@@ -96,8 +101,6 @@ local function is_repeated(sender, number)
 end
 
 -- One idle process wakes, fetches, and wakes the next one if something is left.
-local woken = {}
-
 local function wake(queue)
     if not woken[queue] then
         woken[queue] = true
@@ -108,8 +111,6 @@ end
 -- Turns make shares fair: a message's turn follows the last one given to its fair key, but is
 -- never before the turn that is served now. So a key with a thousand messages waiting and a key
 -- with one are served alternately. Turns given in this call are kept here until `save`.
-local turns = {}
-
 local function next_turn(queue, level, fair)
     local place = queue .. ":" .. level
     local given = turns[place]
@@ -139,15 +140,7 @@ local function save_turns()
     end
 end
 
--- Every script ends with this.
-local function save()
-    save_turns()
-    save_counts()
-end
-
 -- A queue that had nothing waiting joins where the least served one stands.
-local ready_at = {}
-
 local function be_ready(queue, level)
     local ready = ns .. ":ready:" .. level
     if not redis.call("ZSCORE", ready, queue) then
@@ -168,8 +161,6 @@ end
 local function wait_last(queue, id, header)
     wait_at(queue, id, header.level, next_turn(queue, header.level, header.fair) + header.bias)
 end
-
-local first_due = {}
 
 local function delay(queue, id, due)
     redis.call("ZADD", key(queue, "delayed"), due, id)
@@ -224,8 +215,6 @@ local function bury(queue, id, value, reason)
 end
 
 -- A freed slot matters to others only where a queue's limit kept them from fetching.
-local is_limited = {}
-
 local function wake_if_limited(queue)
     if is_limited[queue] == nil then
         is_limited[queue] = redis.call("HEXISTS", ns .. ":rules", "limit:" .. queue) == 1
@@ -233,4 +222,19 @@ local function wake_if_limited(queue)
     if is_limited[queue] then
         wake(queue)
     end
+end
+
+-- A call that frees memory, or moves what Redis holds already, works at maxmemory too.
+local function define(name, works_when_full, run)
+    redis.register_function({
+        function_name = "clubsync_" .. version .. "_" .. name,
+        callback = function(keys, args)
+            begin(keys, args)
+            local answer = run(args)
+            save_turns()
+            save_counts()
+            return answer
+        end,
+        flags = works_when_full and { "allow-oom" } or {},
+    })
 end

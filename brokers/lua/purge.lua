@@ -1,63 +1,68 @@
 -- Delete messages of a queue, some at a time so that the server stays free for others.
 --
--- ARGV: clock, queue, how many at most, then the places: waiting, delayed, leased, dead.
--- Answer: how many were deleted; fewer than asked for means that the places are empty.
+-- args: clock, queue, how many at most, then the places: waiting, delayed, leased, dead.
+-- Answer: how many were deleted; 0 means that the places are empty.
 
-local queue, budget = ARGV[2], tonumber(ARGV[3])
-local deleted = 0
-
-local function delete(id)
+local function delete_value(queue, id)
     local values = key(queue, "values")
     free_unique(queue, id, redis.call("HGET", values, id))
     redis.call("HDEL", values, id)
-    deleted = deleted + 1
 end
 
-local function delete_first(zset)
-    local ids = redis.call("ZRANGE", zset, 0, budget - deleted - 1)
+local function delete_first(queue, place, most)
+    local zset = key(queue, place)
+    local ids = redis.call("ZRANGE", zset, 0, most - 1)
     for _, id in ipairs(ids) do
         redis.call("ZREM", zset, id)
-        delete(id)
+        delete_value(queue, id)
     end
     return ids
 end
 
 local purge = {}
 
-function purge.waiting()
+function purge.waiting(queue, most)
+    local deleted = 0
     for level = 0, 3 do
-        if deleted < budget then
-            delete_first(key(queue, "waiting:" .. level))
+        if deleted < most then
+            deleted = deleted + #delete_first(queue, "waiting:" .. level, most - deleted)
         end
     end
+    return deleted
 end
 
-function purge.delayed()
-    delete_first(key(queue, "delayed"))
+function purge.delayed(queue, most)
+    local deleted = #delete_first(queue, "delayed", most)
     note_next_due(queue)
+    return deleted
 end
 
-function purge.leased()
-    local leased = key(queue, "leased")
-    for _, id in ipairs(redis.call("HKEYS", leased)) do
-        redis.call("HDEL", leased, id)
-        delete(id)
+function purge.leased(queue)
+    local ids = redis.call("HKEYS", key(queue, "leased")) -- never more than workers have slots
+    for _, id in ipairs(ids) do
+        redis.call("HDEL", key(queue, "leased"), id)
+        delete_value(queue, id)
     end
+    return #ids
 end
 
-function purge.dead()
-    for _, id in ipairs(delete_first(key(queue, "dead"))) do
+function purge.dead(queue, most)
+    local ids = delete_first(queue, "dead", most)
+    for _, id in ipairs(ids) do
         redis.call("HDEL", key(queue, "reasons"), id)
     end
+    return #ids
 end
 
-for i = 4, #ARGV do
-    if deleted < budget then
-        purge[ARGV[i]]()
+define("purge", true, function(args)
+    local queue, most, deleted = args[2], tonumber(args[3]), 0
+    for i = 4, #args do
+        if deleted < most then
+            deleted = deleted + purge[args[i]](queue, most - deleted)
+        end
     end
-end
-if deleted > 0 then
-    count(queue, "deleted", deleted)
-end
-save()
-return deleted
+    if deleted > 0 then
+        count(queue, "deleted", deleted)
+    end
+    return deleted
+end)

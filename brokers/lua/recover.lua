@@ -1,17 +1,11 @@
 -- Give back the messages of processes that fell silent.
 --
--- ARGV: clock, worker deaths that send a message to the dead letters, then the processes that
+-- args: clock, worker deaths that send a message to the dead letters, then the processes that
 --       the caller found silent some seconds ago.
 -- Answer: {number of messages given back, the processes that are silent now}.
 --
 -- A process is lost only when it is found silent twice: after a stall of Redis itself all leases
 -- are over at once, and their owners must get the chance to renew them.
-
-local most_deaths = tonumber(ARGV[2])
-local suspected = {}
-for i = 3, #ARGV do
-    suspected[ARGV[i]] = true
-end
 
 local function add_death(value)
     local before, deaths, after = string.match(value, "^(%d %S+ %S+ %S+ %S+ %S+ )(%d+)(.*)$")
@@ -19,7 +13,7 @@ local function add_death(value)
     return before .. deaths .. after, deaths
 end
 
-local function give_back(queue, id, lost, fetch)
+local function give_back(queue, id, lost, fetch, most_deaths)
     local values = key(queue, "values")
     local value = redis.call("HGET", values, id)
     count(queue, "lost")
@@ -40,20 +34,24 @@ local function give_back(queue, id, lost, fetch)
     end
 end
 
-local recovered = 0
-local silent = {}
-for _, process in ipairs(redis.call("SMEMBERS", ns .. ":processes")) do
-    if redis.call("EXISTS", ns .. ":process:" .. process) == 0 then
-        if suspected[process] then
-            for _, lease in ipairs(leases_of(process)) do
-                give_back(lease.queue, lease.id, process, lease.fetch)
-                recovered = recovered + 1
+define("recover", true, function(args)
+    local most_deaths, suspected = tonumber(args[2]), {}
+    for i = 3, #args do
+        suspected[args[i]] = true
+    end
+    local recovered, silent = 0, {}
+    for _, process in ipairs(redis.call("SMEMBERS", ns .. ":processes")) do
+        if redis.call("EXISTS", ns .. ":process:" .. process) == 0 then
+            if suspected[process] then
+                for _, lease in ipairs(leases_of(process)) do
+                    give_back(lease.queue, lease.id, process, lease.fetch, most_deaths)
+                    recovered = recovered + 1
+                end
+                forget_process(process)
+            else
+                silent[#silent + 1] = process
             end
-            forget_process(process)
-        else
-            silent[#silent + 1] = process
         end
     end
-end
-save()
-return { recovered, silent }
+    return { recovered, silent }
+end)

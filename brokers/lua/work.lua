@@ -1,7 +1,7 @@
 -- One turn of a worker process: settle what it finished, promote what is due, fetch what it has
 -- slots for.
 --
--- ARGV: clock, process, number of the call, how many to fetch, number of queues, the queues,
+-- args: clock, process, number of the call, how many to fetch, number of queues, the queues,
 --       then for each settled delivery: ack | nack | back, queue, id, fetch, reason.
 -- Answer: {number of this fetch, ms until the next delayed message is due or -1,
 --          {queue, id, value, ...}}; -1 as the number says that this call came before.
@@ -12,17 +12,6 @@ local SHARE = 10
 local PROMOTED_AT_ONCE = 500
 -- Lua's `unpack` ends somewhere below 8,000 values.
 local MOST_LENT = 1000
-
-local process = ARGV[2]
-if is_repeated(process, ARGV[3]) then
-    return { -1, -1, {} }
-end
-local want = math.min(tonumber(ARGV[4]), MOST_LENT)
-local first_queue, last_queue = 6, 5 + tonumber(ARGV[5])
-
-for i = last_queue + 1, #ARGV, 5 do
-    settle[ARGV[i]](ARGV[i + 1], ARGV[i + 2], process, ARGV[i + 3], ARGV[i + 4])
-end
 
 local function promote()
     local budget = PROMOTED_AT_ONCE
@@ -46,15 +35,11 @@ local function promote()
     return 0
 end
 
-local due_in = promote()
 
-local served = {}
-for i = first_queue, last_queue do
-    served[ARGV[i]] = true
-end
+-- Of the call that runs now.
+local process, served, room, number, found
 
 -- How many more messages of the queue may be leased now.
-local room = {}
 local function room_in(queue)
     if not served[queue] then
         return 0
@@ -87,9 +72,6 @@ local function least_served(level)
         start = start + 16
     end
 end
-
-local number = 0
-local found = {}
 
 -- `popped`: ids and turns in pairs. Answers how many were lent.
 local function lend(queue, level, popped)
@@ -144,7 +126,7 @@ local function take(level, most)
     end
 end
 
-local function fetch()
+local function fetch(want)
     local ready = ns .. ":ready:"
     if redis.call("EXISTS", ready .. 0, ready .. 1, ready .. 2, ready .. 3) == 0 then
         return 0 -- an idle process costs few commands
@@ -209,8 +191,8 @@ local function fetch()
     return picked
 end
 
-if want > 0 and last_queue >= first_queue and fetch() == want then
-    -- This process is busy now; if more is waiting or delayed, another one should know.
+-- This process is busy now; if more is waiting or delayed, another one should know.
+local function wake_another(due_in)
     for level = 0, 3 do
         local queue = least_served(level)
         if queue then
@@ -223,5 +205,22 @@ if want > 0 and last_queue >= first_queue and fetch() == want then
     end
 end
 
-save()
-return { number, due_in, found }
+define("work", true, function(args)
+    process, served, room, number, found = args[2], {}, {}, 0, {}
+    if is_repeated(process, args[3]) then
+        return { -1, -1, found }
+    end
+    local want = math.min(tonumber(args[4]), MOST_LENT)
+    local last_queue = 5 + tonumber(args[5])
+    for i = 6, last_queue do
+        served[args[i]] = true
+    end
+    for i = last_queue + 1, #args, 5 do
+        settle[args[i]](args[i + 1], args[i + 2], process, args[i + 3], args[i + 4])
+    end
+    local due_in = promote()
+    if want > 0 and fetch(want) == want then
+        wake_another(due_in)
+    end
+    return { number, due_in, found }
+end)

@@ -204,16 +204,17 @@ def test_a_stall_longer_than_every_timeout_loses_and_doubles_nothing(
     assert operations.ledger("default").done == 2
 
 
-def test_scripts_are_loaded_again_after_a_flush(broker: PriorityRedisBroker, working: Working) -> None:
+def test_functions_are_loaded_again_after_a_flush(broker: PriorityRedisBroker, working: Working) -> None:
     done: list[int] = []
     declare(broker, done.append, actor_name="note")
     with working():
         broker.enqueue(note(0))
         broker.join("default", timeout=5_000)
+        broker.client.function_flush()
         broker.client.script_flush()
         broker.enqueue(note(1))
         broker.join("default", timeout=5_000)
-        broker.client.script_flush()
+        broker.client.function_flush()
         broker.enqueue_many([note(number) for number in range(2, 2000)])
         broker.join("default", timeout=10_000)
     assert sorted(done) == list(range(2000))
