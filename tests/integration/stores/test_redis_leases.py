@@ -10,14 +10,15 @@ from sync.errors import LeaseLost
 from tests.conftest import Eventually
 
 
-def test_lease_that_is_not_renewed_ends_and_its_holder_learns_it(
+def test_lease_that_is_not_renewed_is_free_for_others_and_lost_to_its_holder(
     redis_client: redis.Redis, namespace: str, eventually: Eventually
 ) -> None:
-    leases = RedisLeases(redis_client, namespace, lease_s=0.05)
-    with leases.hold("playhq:a", owner="run-1") as lease:
+    leases = RedisLeases(redis_client, namespace, lease_s=30)
+    with leases.hold("playhq:a", owner="run-1") as lapsed:
+        redis_client.pexpire(f"{{{namespace}}}:lease:playhq:a", 1)
         eventually(lambda: not redis_client.exists(f"{{{namespace}}}:lease:playhq:a"))
-        with pytest.raises(LeaseLost):
-            lease.renew()
+        with leases.hold("playhq:a", owner="run-2"), pytest.raises(LeaseLost):
+            lapsed.renew()
 
 
 def test_renewed_lease_lives_on(redis_client: redis.Redis, namespace: str) -> None:
