@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from cms.registry import CmsContext, installed_kinds, open_cms
+from cms.registry import CmsContext, Listener, installed_kinds, listener_of, open_cms
 from settings.schema import CmsSettings
 from stores.sql.engine import open_engine
 from stores.sql.stores import open_stores
 from sync.clock import SystemClock
 from sync.errors import ConfigurationError
+from sync.report import Mode, Run, RunState
 
 
 def test_built_in_kinds_are_installed() -> None:
@@ -24,3 +27,36 @@ def test_unknown_kind_is_refused_with_those_that_are_installed(sqlite_url: str) 
         ConfigurationError, match=r"cms\.kind: 'wordpress' is not installed; one of .*embedded"
     ):
         open_cms(context)
+
+
+def test_package_of_a_stranger_adds_a_cms(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stranger.py").write_text(
+        "from cms.embedded.adapter import EmbeddedCms\n"
+        "class StrangersCms(EmbeddedCms):\n"
+        "    told = []\n"
+        "    def run_ended(self, run): self.told.append(run)\n"
+        "def open_cms(context): return StrangersCms(context.stores)\n"
+    )
+    packaged = tmp_path / "stranger-1.0.dist-info"
+    packaged.mkdir()
+    (packaged / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
+    (packaged / "entry_points.txt").write_text("[clubsync.cms]\nstranger = stranger:open_cms\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    stores = open_stores(open_engine(sqlite_url, busy_timeout_s=1), SystemClock())
+    cms = open_cms(CmsContext(settings=CmsSettings(kind="stranger"), stores=stores, clock=SystemClock()))
+
+    assert type(cms).__name__ == "StrangersCms"
+    assert "stranger" in installed_kinds()
+
+
+def test_embedded_cms_is_told_nothing_of_runs(sqlite_url: str) -> None:
+    stores = open_stores(open_engine(sqlite_url, busy_timeout_s=1), SystemClock())
+    cms = open_cms(CmsContext(settings=CmsSettings(), stores=stores, clock=SystemClock()))
+    run = Run(
+        id="r", mode=Mode.CLUB, preset="full", state=RunState.SUCCEEDED, requested_at=SystemClock().now()
+    )
+
+    assert not isinstance(cms, Listener)
+    listener_of(cms)(run)
