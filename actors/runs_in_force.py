@@ -1,0 +1,60 @@
+"""The sync run that messages are carried out by: always under the settings in force."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dramatiq.broker import MessageProxy
+
+from settings.reload import InForce
+from settings.schema import Settings
+from sync.context import Rules
+from sync.guard import Limits
+from sync.ports import GradeTask
+from sync.report import Run
+from sync.run import SyncRequest, SyncRun
+
+
+class RunsInForce:
+    """Built before the run it holds, because the broker asks it to close the runs of dead messages.
+
+    A run that has begun keeps the rules it began with.
+    """
+
+    _current: SyncRun
+
+    def begin(self, run: SyncRun) -> None:
+        self._current = run
+
+    def take_over(self, in_force: InForce) -> None:
+        """Later runs follow the new rules and name their version."""
+        rules = rules_of(in_force.loaded.settings, version=in_force.number)
+        self._current = replace(self._current, rules=rules)
+
+    def perform(self, request: SyncRequest) -> Run:
+        return self._current.perform(request)
+
+    def perform_grade(self, task: GradeTask) -> None:
+        self._current.perform_grade(task)
+
+    def close(self, message: MessageProxy, error: BaseException) -> None:
+        """Finish the run of a message that will not be tried again."""
+        if run_id := message.kwargs.get("run_id"):
+            self._current.finish_as_failed(run_id, error)
+
+
+def rules_of(settings: Settings, *, version: int) -> Rules:
+    """What a run takes from the settings."""
+    sync = settings.sync
+    return Rules(
+        zone=settings.providers.playhq.default_zone,
+        look_back_days=sync.look_back_days,
+        removal_confirmations=sync.removal_confirmations,
+        limits=Limits(removal_max_count=sync.removal_max_count, removal_max_share=sync.removal_max_share),
+        # "ASSOCIATION/SEASON" or "SEASON".
+        extra_season_ids=frozenset(
+            entry.lower().rpartition("/")[2] for entry in settings.providers.playhq.extra_season_ids
+        ),
+        default_provider=settings.providers.default,
+        config_version=version,
+    )
