@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
@@ -51,6 +52,8 @@ def open_engine(url: str, *, busy_timeout_s: float) -> Engine:
         pool_timeout=_POSTGRES_POOL_WAIT_S,
         pool_pre_ping=True,
         hide_parameters=True,
+        json_serializer=_to_json,
+        json_deserializer=msgspec.json.decode,
         connect_args={"connect_timeout": _POSTGRES_CONNECT_TIMEOUT_S, "application_name": "clubsync"},
     )
 
@@ -130,6 +133,8 @@ def _open_sqlite(address: URL, busy_timeout_s: float) -> Engine:
         pool_size=_SQLITE_POOL_SIZE,
         max_overflow=_SQLITE_POOL_OVERFLOW,
         hide_parameters=True,
+        json_serializer=_to_json,
+        json_deserializer=msgspec.json.decode,
         execution_options={"write_turn": threading.Lock(), "busy_timeout_s": busy_timeout_s},
     )
     event.listen(engine, "connect", _prepare_sqlite)
@@ -168,6 +173,10 @@ def _begin_sqlite(connection: Connection) -> None:
                 return
     finally:
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {_SQLITE_READ_WAIT_MS}")
+
+
+def _to_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 @contextmanager
