@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from importlib import metadata
+from urllib.parse import urlsplit
 
 from brokers import embedded
 from brokers.chain import open_sender
@@ -19,6 +20,7 @@ from brokers.operations import Operations
 from brokers.publisher import Publisher
 from brokers.whereabouts import find_message
 from cms.registry import CmsContext, open_cms
+from providers.playhq.plugin import PUBLIC_API
 from settings import logs
 from settings.loader import Loaded, load
 from settings.reload import Reloader
@@ -108,6 +110,8 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
     following = Following(loaded, open_followed)
     signal.signal(signal.SIGHUP, lambda _number, _frame: following.ask())
     versions = RedisVersions(client, namespace)
+    operations, gates = Operations(broker), Gates(client, namespace)
+    hosts = _provider_hosts(settings)
     services = Services(
         loaded=following.loaded,
         config_number=following.number,
@@ -119,9 +123,10 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
         stores=stores,
         progress=Progress(client, namespace),
         publisher=Publisher(broker, runs=GroupedRuns(engine), presets=settings.presets, clock=clock),
-        operations=Operations(broker),
+        operations=operations,
         find_message=partial(find_message, broker),
-        gates=Gates(client, namespace),
+        gates=gates,
+        provider_hosts=hosts,
         answers=Answers(client, namespace),
         clock=clock,
         registry=registry,
@@ -139,6 +144,12 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
             Check(
                 name="scheduler",
                 ask=partial(checks.check_role, registry, "scheduler", consequence="no batch is sent"),
+            ),
+            Check(name="queues", ask=partial(checks.check_queues, operations)),
+            Check(name="config", ask=partial(checks.check_config, versions, clock)),
+            *(
+                Check(name=f"provider:{name}", ask=partial(checks.check_provider, gates, host))
+                for name, host in hosts.items()
             ),
             Check(name="disk", ask=partial(checks.check_disk, settings.home)),
         ),
@@ -159,6 +170,15 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
         broker.client.close()
         client.close()
         engine.dispose()
+
+
+def _provider_hosts(settings: Settings) -> dict[str, str]:
+    """Where each provider is asked, as its breaker is named."""
+    addresses = {
+        "playhq": settings.providers.playhq.base_url or PUBLIC_API,
+        "playcricket": settings.providers.playcricket.base_url,
+    }
+    return {name: urlsplit(address).netloc.rpartition("@")[2] for name, address in addresses.items()}
 
 
 if __name__ == "__main__":

@@ -9,10 +9,15 @@ from pathlib import Path
 import redis
 from sqlalchemy import Engine
 
+from brokers.operations import Operations
+from brokers.queues import Queue
 from stores.redis.errors import answering
+from stores.redis.gates import Gates
 from stores.redis.registry import Registry
+from stores.redis.versions import RedisVersions
 from stores.sql.engine import ping
 from stores.sql.migrate import pending
+from sync.ports import Clock
 from web.health import Finding, Status
 
 LOW_DISK_BYTES = 1024**3
@@ -86,6 +91,44 @@ def check_role(registry: Registry, role: str, *, consequence: str) -> Finding:
             hint=f"No {role} runs, so {consequence}; start one with `clubsync {role}`.",
         )
     return Finding(value=count, unit="processes")
+
+
+def check_queues(operations: Operations) -> Finding:
+    """None is paused; how many messages wait."""
+    # A queue can be paused before it was ever used.
+    states = operations.queues(sorted({*Queue, *operations.queue_names()}))
+    if paused := [state.name for state in states if state.is_paused]:
+        names = ", ".join(paused)
+        return Finding(
+            status=Status.WARN,
+            value=len(paused),
+            unit="paused queues",
+            hint=f"Nothing starts of {names}; `clubsync queues resume NAME` if that is a mistake.",
+        )
+    return Finding(value=sum(state.depth for state in states), unit="messages waiting")
+
+
+def check_config(versions: RedisVersions, clock: Clock) -> Finding:
+    """Every process has taken over the newest settings."""
+    newest = versions.newest_number()
+    said = versions.acknowledgements(clock.now())
+    refused = [one for one in said if one.version == newest and not one.is_accepted]
+    if refused:
+        return Finding(
+            status=Status.WARN,
+            value=newest,
+            unit="version",
+            hint=f"{refused[0].process} refuses it: {refused[0].reason}; `clubsync config rollback` helps.",
+        )
+    return Finding(value=newest, unit="version")
+
+
+def check_provider(gates: Gates, host: str) -> Finding:
+    """Its breaker is closed; the provider itself is not asked, that costs quota."""
+    if open_s := gates.breaker_open_s(host):
+        hint = f"{host} does not answer; it is asked again by itself. See whether the provider is down."
+        return Finding(status=Status.WARN, value=round(open_s), unit="s until the next try", hint=hint)
+    return Finding(value=host, unit="host")
 
 
 def check_disk(folder: Path) -> Finding:

@@ -52,6 +52,7 @@ class Services:
     operations: Operations
     find_message: Callable[[str], Whereabouts | None]
     gates: Gates
+    provider_hosts: Mapping[str, str]
     answers: Answers
     checks: Sequence[Check]
     clock: Clock

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from brokers.operations import QueueState
 from stores.sql.runs import RunFilter
@@ -51,6 +50,7 @@ def situation_of(services: Services, run: Run) -> Situation:
     queue_name = MESSAGE_OF[run.mode].queue_name.value
     queue = services.operations.queue(queue_name)
     organisation_key = _organisation_key(services, run)
+    provider = run.provider or services.settings().providers.default
     return Situation(
         run=run,
         queue=queue_name,
@@ -59,7 +59,7 @@ def situation_of(services: Services, run: Run) -> Situation:
         paused_by=paused_by(services, [queue]).get(queue_name),
         taking_worker_count=sum(not worker.is_quiet for worker in services.operations.workers()),
         lease=services.gates.lease(organisation_key) if organisation_key else None,
-        breaker_open_s=services.gates.breaker_open_s(_host(services, run)),
+        breaker_open_s=services.gates.breaker_open_s(services.provider_hosts.get(provider, "")),
         done_per_minute=queue.done_per_minute,
     )
 
@@ -92,12 +92,6 @@ def _organisation_key(services: Services, run: Run) -> str | None:
     except NotFound:
         return None
     return f"{organisation.provider}:{organisation.id}"
-
-
-def _host(services: Services, run: Run) -> str:
-    providers = services.settings().providers
-    provider = getattr(providers, run.provider or providers.default, None)
-    return urlsplit(getattr(provider, "base_url", None) or "").netloc.rpartition("@")[2]
 
 
 def roles_alive(services: Services) -> Counter[str]:

@@ -101,7 +101,8 @@ def judge(facts: Facts) -> Verdict:
 
 def _checks(facts: Facts) -> Iterator[Evidence]:
     for name, check in facts.checks.items():
-        if check["status"] == "pass":
+        # What is the matter with a queue is told below, queue by queue.
+        if check["status"] == "pass" or name == "queues":
             continue
         is_urgent = check["status"] == "fail" and name in facts.required
         hint = str(check.get("output", "It does not answer."))

@@ -158,6 +158,7 @@ def site(
         operations=Operations(broker),
         find_message=partial(find_message, broker),
         gates=Gates(redis_client, namespace),
+        provider_hosts={"playhq": "provider.example"},
         answers=Answers(redis_client, namespace),
         clock=SystemClock(),
         registry=Registry(redis_client, namespace, SystemClock()),

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import redis
+from sqlalchemy import Engine
+
+from settings.reload import Acknowledgement
+from stores.redis.breakers import FAILURES_TO_OPEN, RedisBreakers
+from stores.redis.gates import Gates
+from stores.redis.leases import RedisLeases
+from stores.redis.registry import describe_process
+from stores.sql.engine import open_engine
+from sync.clock import SystemClock
+from sync.errors import StoreUnavailable
+from tests.integration.web.conftest import Site
+from web import checks
+from web.health import Status
+
+HOST = "provider.example"
+
+
+def test_a_redis_that_keeps_what_it_is_given_passes(redis_client: redis.Redis) -> None:
+    assert checks.check_redis(redis_client).status is Status.PASS
+
+
+def test_a_redis_that_throws_messages_away_is_told(redis_client: redis.Redis) -> None:
+    redis_client.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        finding = checks.check_redis(redis_client)
+    finally:
+        redis_client.config_set("maxmemory-policy", "noeviction")
+    assert finding.status is Status.WARN
+    assert "maxmemory-policy noeviction" in (finding.hint or "")
+
+
+def test_a_redis_that_is_gone_fails() -> None:
+    with (
+        redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=1) as gone,
+        pytest.raises(StoreUnavailable),
+    ):
+        checks.check_redis(gone)
+
+
+def test_missing_migrations_fail_and_a_current_schema_passes(engine: Engine, tmp_path: object) -> None:
+    assert checks.SqlCheck(engine)().status is Status.PASS
+    empty = open_engine(f"sqlite:///{tmp_path}/empty.db", busy_timeout_s=5)
+    finding = checks.SqlCheck(empty)()
+    empty.dispose()
+    assert finding.status is Status.FAIL
+    assert "clubsync migrate" in (finding.hint or "")
+
+
+def test_a_role_without_a_process_is_told_with_its_consequence(site: Site) -> None:
+    registry = site.services.registry
+    finding = checks.check_role(registry, "worker", consequence="nothing is carried out")
+    assert (finding.status, finding.value) == (Status.WARN, 0)
+    registry.beat(describe_process("worker", SystemClock()))
+    assert checks.check_role(registry, "worker", consequence="").status is Status.PASS
+
+
+def test_a_paused_queue_is_told(site: Site) -> None:
+    assert checks.check_queues(site.operations).status is Status.PASS
+    site.operations.pause("syncs")
+    finding = checks.check_queues(site.operations)
+    assert (finding.status, finding.value) == (Status.WARN, 1)
+    assert "Nothing starts of syncs" in (finding.hint or "")
+
+
+def test_a_process_that_refuses_the_newest_settings_is_told(site: Site) -> None:
+    versions = site.services.versions
+    assert checks.check_config(versions, SystemClock()).status is Status.PASS
+    versions.acknowledge(
+        Acknowledgement(
+            process="worker:a",
+            version=versions.newest_number(),
+            is_accepted=False,
+            at=SystemClock().now() - timedelta(seconds=1),
+            reason="its file is wrong",
+        )
+    )
+    finding = checks.check_config(versions, SystemClock())
+    assert finding.status is Status.WARN
+    assert "worker:a refuses it: its file is wrong" in (finding.hint or "")
+
+
+def test_an_open_breaker_is_told_until_the_next_try(redis_client: redis.Redis, namespace: str) -> None:
+    gates = Gates(redis_client, namespace)
+    assert checks.check_provider(gates, HOST).status is Status.PASS
+    breaker = RedisBreakers(redis_client, namespace).breaker(HOST)
+    for _ in range(FAILURES_TO_OPEN):
+        breaker.failed()
+    assert checks.check_provider(gates, HOST).status is Status.WARN
+    assert 50 < gates.breaker_open_s(HOST) <= 60
+
+
+def test_a_lease_names_its_holder_for_as_long_as_it_is_held(
+    redis_client: redis.Redis, namespace: str
+) -> None:
+    gates = Gates(redis_client, namespace)
+    with RedisLeases(redis_client, namespace, lease_s=30).hold("playhq:o1", owner="run-1"):
+        held = gates.lease("playhq:o1")
+    assert held is not None
+    assert (held.owner, round(held.left_s)) == ("run-1", 30)
+    assert gates.lease("playhq:o1") is None
