@@ -37,7 +37,7 @@ def stores(engine: Engine) -> SqlStores:
 
 def write(stores: SqlStores, run_id: str, *records: object, stored: object = ()) -> None:
     known = {record.id: record for record in stored}  # type: ignore[attr-defined]
-    changes = plan_upserts(records, known).changes  # type: ignore[type-var]
+    changes = plan_upserts(records, known).changes
     stores.mirror.apply(run_id, Stage.GAMES, changes, fence=Fence(run_id, 1))
 
 
