@@ -13,7 +13,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from threading import current_thread, local
@@ -311,7 +311,8 @@ class PriorityRedisBroker(Broker):
         message.options[LEASE_OPTION] = f"{lent.queue} {lent.claim}"
         delivery = Delivery(message, lent)
         if header.due_ms:
-            self.emit_before("delay_message", delivery)
+            with suppress(MiddlewareError):  # nobody can refuse a delay that is over
+                self.emit_before("delay_message", delivery)
         return delivery
 
     def undecodable(self, lent: Lent, error: DecodeError) -> Settled:
@@ -330,7 +331,9 @@ class PriorityRedisBroker(Broker):
         """How a message ends whose attempts have failed."""
         error = delivery._exception  # noqa: SLF001 -- dramatiq's own results middleware reads it too
         text = f"{type(error).__name__}: {error}" if error is not None else "rejected"
-        return self.rejected(delivery.lent, error=text, retries=delivery.options.get("retries", 0))
+        # The stored message is as it was lent: what its last attempt added is told here.
+        told = {name: delivery.options[name] for name in TOLD_OPTIONS if name in delivery.options}
+        return self.rejected(delivery.lent, error=text, retries=delivery.options.get("retries", 0), **told)
 
     def pay_owed(self, delivery: Delivery) -> None:
         """Send what a hook failed to send after the message was processed.
