@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from dramatiq import JSONEncoder, Message, get_encoder
+from dramatiq.errors import DecodeError
 
 from brokers.envelope import ETA_OPTION, LEASE_OPTION
 
@@ -49,6 +50,14 @@ def encode(message: Message[Any]) -> bytes:
 
 def decode(body: bytes) -> Message[Any]:
     """Raises dramatiq's DecodeError when the bytes are no message."""
+    message = _decode(body)
+    if not (isinstance(message.options, dict) and isinstance(message.kwargs, dict)):
+        error = TypeError("options and kwargs must be objects")
+        raise DecodeError("Failed to decode message.", body, error)
+    return message
+
+
+def _decode(body: bytes) -> Message[Any]:
     if type(get_encoder()) is not JSONEncoder:
         return Message.decode(body)
     try:

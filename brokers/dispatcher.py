@@ -123,6 +123,8 @@ class Dispatcher:
         # By id and fetch: a retry without delay may be here before its first delivery is settled.
         self._held: dict[tuple[str, int], Delivery] = {}
         self._settled: deque[Settled] = deque()
+        # What is on its way to Redis is in neither of them, so calls that look at both wait for it.
+        self._talking = Lock()
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_resting = False
         self._is_dozing = False
@@ -210,22 +212,24 @@ class Dispatcher:
             self.heartbeat.loop_is_alive()
             try:
                 self._turn()
-                pause_s = FIRST_PAUSE_S
             except REDIS_ERRORS as error:
                 if self._closed.is_set():
                     return
                 self.logger.warning("Redis does not answer (%s); next try in %.2f s.", error, pause_s)
-                self._must_resync = True
-                self._closed.wait(pause_s)
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            except Exception:  # without this thread the worker would stand still for ever
+                self.logger.critical("Unexpected failure; next try in %.2f s.", pause_s, exc_info=True)
+            else:
+                pause_s = FIRST_PAUSE_S
+                continue
+            self._must_resync = True
+            self._closed.wait(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     def _turn(self) -> None:
         self._drop_if_lost()
         self._tell_of_trouble()
         if self._must_resync:
-            held = [message_id for message_id, _ in list(self._held)]
-            self._process.give_back_unknown([*held, *(one.message_id for one in list(self._settled))])
-            self._must_resync = False
+            self._resync()
         want = self.slots.free_count if self._may_fetch() else 0
         if not (want and self._queues) and not self._settled:
             self._rest()
@@ -234,15 +238,23 @@ class Dispatcher:
         if want and lent_count < want and self._queues:
             self._doze(due_in_s)
 
+    def _resync(self) -> None:
+        """After an answer was lost: hand back what may have been lent in it."""
+        with self._talking:
+            held = [message_id for message_id, _ in list(self._held)]
+            self._process.give_back_unknown([*held, *(one.message_id for one in list(self._settled))])
+        self._must_resync = False
+
     def _exchange(self, want: int) -> tuple[float | None, int]:
-        settled = []
-        while self._settled:
-            settled.append(self._settled.popleft())
-        try:
-            turn = self._process.turn(want, tuple(self._queues), settled)
-        except REDIS_ERRORS:
-            self._settled.extendleft(reversed(settled))
-            raise
+        with self._talking:
+            settled = []
+            while self._settled:
+                settled.append(self._settled.popleft())
+            try:
+                turn = self._process.turn(want, tuple(self._queues), settled)
+            except REDIS_ERRORS:
+                self._settled.extendleft(reversed(settled))
+                raise
         for lent in turn.lent:
             self._deliver(lent)
         return turn.due_in_s, len(turn.lent)
@@ -299,7 +311,9 @@ class Dispatcher:
         try:
             self._flush()
         except REDIS_ERRORS:
-            self._must_resync = True  # the dispatcher settles it once Redis answers again
+            self._must_resync = True
+            with suppress(*REDIS_ERRORS):  # if only this connection was cut, the dispatcher dozes on
+                self._process.nudge()
 
     def _flush(self) -> None:
         if self._settled:

@@ -23,6 +23,9 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 
+NO_OPTIONS = b"""{"queue_name": "q", "actor_name": "a", "args": [], "kwargs": {}, "options": null,
+    "message_id": "1", "message_timestamp": 1}"""
+
 
 def message(*args: Any, **options: Any) -> Message[Any]:
     return Message("default", "note", args, {"key": args[0] if args else 1}, options)
@@ -50,7 +53,7 @@ def test_lease_and_due_time_are_not_stored() -> None:
     assert codec.decode(encoded).options == {"kept": "yes"}
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"args": []}', b"\xff", b'{"unknown": 1}'])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"args": []}', b"\xff", b'{"unknown": 1}', NO_OPTIONS])
 def test_what_is_no_message_is_a_decode_error(body: bytes) -> None:
     with pytest.raises(DecodeError):
         codec.decode(body)
