@@ -94,14 +94,14 @@ def _read_rows(
         ids[change.kind].add(change.record_id)
     return {
         (kind, row["id"]): row
-        for kind, wanted in ids.items()
-        for chunk in chunked(sorted(wanted))
-        for row in _locked(connection, tables[kind], chunk)
+        for kind, table in tables.items()
+        for chunk in chunked(sorted(ids[kind]))
+        for row in _locked(connection, table, chunk)
     }
 
 
 def _locked(connection: Connection, table: Table, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
-    # In the order of their keys, as upserts go, so that concurrent writers do not deadlock.
+    # In the order of tables and keys, as upserts go, so that concurrent writers do not deadlock.
     names = [str(column.name) for column in table.c]
     query = select(table).where(table.c.id.in_(ids)).order_by(table.c.id).with_for_update()
     for row in connection.execute(query):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,14 @@ from sqlalchemy import Engine, func, insert, select, text
 
 from stores.sql import migrate
 from stores.sql.engine import open_engine, reading, writing
+from stores.sql.stores import open_stores
 from stores.sql.tables import audit, fences
 from sync.clock import SystemClock
 from sync.errors import StoreUnavailable
+from sync.model import Season, Team
+from sync.ports import Fence
+from sync.report import Stage
+from tests.records import created, season, team
 
 HOLD_THE_LOCK = """
 import sqlite3, sys
@@ -32,6 +39,10 @@ from gevent import monkey; monkey.patch_all()
 import sys, gevent
 from stores.sql.engine import open_engine, writing
 from sync.errors import StoreUnavailable
+from sync.model import Season, Team
+from sync.ports import Fence
+from sync.report import Stage
+from tests.records import created, season, team
 turns = 0
 def others():
     global turns
@@ -88,6 +99,27 @@ def test_many_writers_at_once_lose_nothing(engine: Engine) -> None:
 
     with reading(engine) as connection:
         assert connection.scalar(select(func.count()).select_from(audit)) == 40
+
+
+def test_runs_that_write_the_same_records_in_any_order_do_not_block_each_other(engine: Engine) -> None:
+    stores = open_stores(engine, SystemClock())
+    teams = [team(f"t{number}", season_id=f"s{number}") for number in range(30)]
+    records: list[Season | Team] = [*(season(f"s{number}") for number in range(30)), *teams]
+    barrier = threading.Barrier(4)
+
+    def write(number: int) -> None:
+        shuffled = random.Random(number).sample(records, len(records))
+        barrier.wait()
+        for turn in range(5):
+            renamed = [replace(record, name=f"{number} {turn}") for record in shuffled]
+            changes = [created(record) for record in renamed]
+            fence = Fence(f"run-{number}", turn)
+            assert stores.mirror.apply(f"run-{number}-{turn}", Stage.TEAMS, changes, fence=fence) == []
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+
+    assert len(stores.mirror.find(Team, [one.id for one in teams])) == 30
 
 
 def test_failed_transaction_leaves_nothing(engine: Engine) -> None:
