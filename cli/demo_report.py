@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 
 from cli.output import describe_change, print_table
 
+NAME_WIDTH = 26  # the table fits 100 columns
 COUNTS = ("read", "created", "updated", "unchanged", "removed")
 
 
@@ -31,7 +33,7 @@ def show_runs(title: str, runs: Sequence[Mapping[str, Any]], names: Mapping[int,
         rows.append(
             [
                 run["account_id"],
-                names.get(run["account_id"], ""),
+                textwrap.shorten(names.get(run["account_id"], ""), NAME_WIDTH, placeholder="…"),
                 run["outcome"],
                 *(counts[count] for count in COUNTS),
                 requests["sent"],
@@ -42,7 +44,7 @@ def show_runs(title: str, runs: Sequence[Mapping[str, Any]], names: Mapping[int,
     if len(rows) > 1:
         sums = [sum(row[column] for row in rows) for column in range(3, 10)]
         rows.append([None, "all", None, *sums, None])
-    columns = ["account", "name", "outcome", *COUNTS, "requests", "cache hits", "seconds"]
+    columns = ["account", "name", "outcome", *COUNTS, "requests", "cached", "seconds"]
     print_table(columns, rows, title=f"\n{title}")
 
 

@@ -35,11 +35,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
     """A table that fits the terminal; numbers to the right."""
     from rich.table import Table  # 40 ms that `--json` need not pay
 
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(
+        title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold"
+    )
     materialised = [list(row) for row in rows]
     for index, column in enumerate(columns):
         is_numeric = all(isinstance(row[index], int | float | None) for row in materialised)
-        table.add_column(column, justify="right" if materialised and is_numeric else "left")
+        # Ids are copied, so they are folded rather than cut.
+        table.add_column(column, justify="right" if materialised and is_numeric else "left", overflow="fold")
     for row in materialised:
         table.add_row(*(_cell(value) for value in row))
     console().print(table)
