@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -70,6 +71,7 @@ class QueueConsumer(Consumer):
         self._held: dict[str, Delivery] = {}
         self._heartbeat: Heartbeat | None = None
         self._must_resync = False
+        self._due_in_s: float | None = None
 
     @property
     def outstanding_message_count(self) -> int:
@@ -93,18 +95,19 @@ class QueueConsumer(Consumer):
         self._settle(message, "nack")
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        # The last one goes back first, so that the first one ends up at the head.
         for message in messages:
             self._settle(message, "back")
 
     def close(self) -> None:
         if self._heartbeat is not None:
             self._heartbeat.close()
+            self._heartbeat = None
         self._process.leave()
 
     def _start(self) -> None:
         if self._heartbeat is None:
-            self._heartbeat = Heartbeat(self._process)
+            # The loop is the program's own: between two messages it may take its time.
+            self._heartbeat = Heartbeat(self._process, hung_after_s=math.inf)
             self._heartbeat.start()
         self._heartbeat.loop_is_alive()
         if self._must_resync:
