@@ -40,7 +40,13 @@ IdempotencyKey = Annotated[
 class SyncAccepted(BaseModel):
     """Where to look for what was ordered."""
 
-    run_id: str = Field(examples=["5f0c2f8e6f6d4f0f9d1f6f3f1f0a9b21"])
+    id: str = Field(
+        description="The run's id, as the run itself calls it.", examples=["5f0c2f8e6f6d4f0f9d1f6f3f1f0a9b21"]
+    )
+    run_id: str = Field(
+        description="The same, where an answer holds ids of other things too.",
+        examples=["5f0c2f8e6f6d4f0f9d1f6f3f1f0a9b21"],
+    )
     message_id: str = Field(examples=["0b7d9a7e-5f38-4d0c-9a53-7d1b2c3d4e5f"])
     is_coalesced: bool = Field(description="A sync of this account waited or ran already; this is its run.")
     run_url: str = Field(examples=["/api/v1/syncs/5f0c2f8e6f6d4f0f9d1f6f3f1f0a9b21"])
@@ -154,6 +160,7 @@ def _accepted(receipt: Receipt) -> SyncAccepted:
     assert receipt.run_id is not None  # noqa: S101 every sync message has a run
     run_url = f"/api/v1/syncs/{receipt.run_id}"
     return SyncAccepted(
+        id=receipt.run_id,
         run_id=receipt.run_id,
         message_id=receipt.message_id,
         is_coalesced=receipt.is_coalesced,
