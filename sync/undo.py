@@ -5,20 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from sync.by_hand import Kept, Key
 from sync.changes import Action, Change
 from sync.model import Game, Record, RecordKind
 from sync.plan import differing_fields
-
-Key = tuple[RecordKind, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A record that an undo leaves as it is, and why."""
-
-    kind: RecordKind
-    record_id: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
