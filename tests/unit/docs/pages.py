@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
+# What running and building leaves in the folder.
+MADE_HERE = ("var", "dist")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 # A command stands in a code span or at the start of a line of a code block.
@@ -29,7 +31,10 @@ def tracked() -> list[Path]:
     return [
         path
         for path in ROOT.rglob("*")
-        if path.is_file() and not any(part.startswith((".", "__")) for part in path.relative_to(ROOT).parts)
+        if path.is_file()
+        and not any(
+            part.startswith((".", "__")) or part in MADE_HERE for part in path.relative_to(ROOT).parts
+        )
     ]
 
 
