@@ -101,7 +101,7 @@ def test_a_refused_post_is_told_by_what_to_do_about_it(
     ("header", "lowest", "highest"),
     [
         ("7", 7, 7),
-        (format_datetime(datetime.now(UTC) + timedelta(seconds=300), usegmt=True), 200, 300),
+        ("in 300 s, as a date", 200, 300),
         ("soon", 30, 30),
         ("-5", 0, 0),
         ("9999999", 3600, 3600),
@@ -110,6 +110,8 @@ def test_a_refused_post_is_told_by_what_to_do_about_it(
 def test_a_throttled_post_is_deferred_for_as_long_as_asked(
     hook: Channel, httpserver: HTTPServer, header: str, lowest: float, highest: float
 ) -> None:
+    if header.endswith("date"):
+        header = format_datetime(datetime.now(UTC) + timedelta(seconds=300), usegmt=True)
     httpserver.expect_request("/services/T0/B0/secret").respond_with_data(
         "slow down", status=429, headers={"Retry-After": header}
     )
