@@ -130,7 +130,7 @@ def show(account_id: int, is_json: bool) -> None:
         change = entry.change
         fields = ", ".join(field.name for field in change.fields)
         what = f"  {change.kind} {change.record_id} {change.action}{f' ({fields})' if fields else ''}"
-        happened.append((entry.at, what))
+        happened.append((entry.at, what if entry.is_applied else f"{what}, planned only"))
     for at, line in sorted(happened, reverse=True):
         click.echo(f"{ago(at):<12} {line}")
 

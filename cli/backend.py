@@ -13,9 +13,10 @@ from stores.sql.changes import ChangeEntry
 from stores.sql.engine import open_engine
 from stores.sql.migrate import is_current, pending, upgrade
 from stores.sql.stores import SqlStores, open_stores
+from sync.approval_run import ApprovalRun
 from sync.clock import SystemClock
 from sync.errors import ConfigurationError
-from sync.ports import Cms
+from sync.ports import Cms, Leases
 from sync.undo_run import UndoRun
 
 if TYPE_CHECKING:
@@ -96,16 +97,31 @@ class Backend:
     @cached_property
     def undo_run(self) -> UndoRun:
         """What takes a run back, under the lease that syncs take too."""
-        from stores.redis.leases import RedisLeases
-
-        leases = RedisLeases(self.redis, self.settings.redis.namespace, lease_s=self.settings.sync.lease_s)
         return UndoRun(
             cms=self.cms,
             runs=self.stores.runs,
             history=self.stores.changes,
-            leases=leases,
+            leases=self._leases,
             clock=self.clock,
         )
+
+    @cached_property
+    def approval_run(self) -> ApprovalRun:
+        """What carries out a plan that was held back, under the same lease."""
+        return ApprovalRun(
+            cms=self.cms,
+            runs=self.stores.runs,
+            held=self.stores.changes,
+            leases=self._leases,
+            clock=self.clock,
+            confirmations=self.settings.sync.removal_confirmations,
+        )
+
+    @cached_property
+    def _leases(self) -> Leases:
+        from stores.redis.leases import RedisLeases
+
+        return RedisLeases(self.redis, self.settings.redis.namespace, lease_s=self.settings.sync.lease_s)
 
     def changes_of(self, run_id: str) -> Iterator[ChangeEntry]:
         """Everything that the run wrote (or, dry, would write), in order."""

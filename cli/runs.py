@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -19,9 +21,25 @@ from cli.output import (
 )
 from stores.sql.documents import change_document, planned_document, run_document
 from stores.sql.runs import RunFilter
+from sync.by_hand import Kept
+from sync.changes import Change
+from sync.errors import InvalidRequest
 from sync.report import Run, RunState, StageReport
 
 SHOWN_CHANGES = 200
+
+
+def _by_hand(command: Any) -> Any:
+    """The options of what a person decides."""
+    for option in (
+        as_json,
+        click.option("--yes", "is_sure", is_flag=True, help="Do not ask."),
+        click.option(
+            "--dry-run", "is_dry_run", is_flag=True, help="Show what would be written; write nothing."
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group()
@@ -62,39 +80,55 @@ def show(run_id: str, is_json: bool) -> None:
         print_json({**run_document(run), "changes": changes})
         return
     click.echo(describe_run(run_document(run)))
-    for change in changes[:SHOWN_CHANGES]:
-        click.echo(describe_change(change))
-    if len(changes) > SHOWN_CHANGES:
-        click.echo(f"… and {len(changes) - SHOWN_CHANGES} more (--json shows all)", file=sys.stderr)
+    held = [] if run.dry_run else [change for change in changes if not change["applied"]]
+    _print_changes([change for change in changes if change not in held])
+    if held:
+        click.echo(f"held back; clubsync runs approve {run_id} writes:")
+        _print_changes(held)
 
 
 @runs.command()
 @click.argument("run_id", metavar="ID")
-@click.option("--dry-run", "is_dry_run", is_flag=True, help="Show what would be restored, and write nothing.")
-@as_json
-def undo(run_id: str, is_dry_run: bool, is_json: bool) -> None:
+@_by_hand
+def undo(run_id: str, is_dry_run: bool, is_sure: bool, is_json: bool) -> None:
     """Restore what run ID changed; records that were edited since stay as they are."""
     backend = Backend()
-    if is_dry_run:
-        run, undone = None, backend.undo_run.plan(run_id)
-    else:
+    undone, run = backend.undo_run.plan(run_id), None
+    if not is_json:
+        _print_choice(undone.changes, undone.kept)
+    if not is_dry_run:
+        _ask(f"take back {len(undone.changes)} changes of run {run_id}?", is_sure=is_sure)
         run, undone = backend.undo_run.perform(run_id, undo_id=uuid.uuid4().hex)
         backend.audit("runs_undo", f"run:{run_id}", {"undo_id": run.id})
-    changes = [planned_document(change) for change in undone.changes]
-    kept = [
-        {"kind": record.kind.value, "record_id": record.record_id, "reason": record.reason}
-        for record in undone.kept
-    ]
     if is_json:
-        print_json({**(run_document(run) if run else {}), "changes": changes, "kept": kept})
-        return
-    for change in changes[:SHOWN_CHANGES]:
-        click.echo(describe_change(change))
-    for record in kept[:SHOWN_CHANGES]:
-        click.echo(f"= {record['kind']} {record['record_id']} stays: {record['reason']}")
-    click.echo(
-        f"{len(changes)} taken back, {len(kept)} left as they are" + (" (dry run)" if is_dry_run else "")
-    )
+        print_json(_choice_document(run, undone.changes, undone.kept))
+    else:
+        click.echo(_summary("taken back", undone.changes, undone.kept, run))
+
+
+@runs.command()
+@click.argument("run_id", metavar="ID")
+@click.option("--hash", "plan_hash", metavar="H", help="Only if the plan still has this hash.")
+@_by_hand
+def approve(run_id: str, plan_hash: str | None, is_dry_run: bool, is_sure: bool, is_json: bool) -> None:
+    """Write what the guard held back in run ID; records that changed since stay as they are."""
+    backend = Backend()
+    approval, run = backend.approval_run.plan(run_id, plan_hash=plan_hash), None
+    if not is_json:
+        _print_choice(approval.changes, approval.kept)
+        click.echo(f"plan {approval.plan_hash}")
+    if not is_dry_run:
+        _ask(f"write {len(approval.changes)} changes that run {run_id} held back?", is_sure=is_sure)
+        run, approval = backend.approval_run.perform(
+            run_id, approval_id=uuid.uuid4().hex, plan_hash=approval.plan_hash
+        )
+        detail = {"approval_id": run.id, "plan_hash": approval.plan_hash}
+        backend.audit("runs_approve", f"run:{run_id}", detail)
+    if is_json:
+        document = _choice_document(run, approval.changes, approval.kept)
+        print_json({**document, "plan_hash": approval.plan_hash})
+    else:
+        click.echo(_summary("written", approval.changes, approval.kept, run))
 
 
 @runs.command()
@@ -110,15 +144,47 @@ def replay(run_id: str, is_json: bool) -> None:
         print_json({**run_document(run), "changes": changes})
         return
     click.echo(describe_run(run_document(run)))
+    _print_changes(changes)
+
+
+def written(stage: StageReport) -> int:
+    """How many records the stage wrote."""
+    return stage.created + stage.updated + stage.removed
+
+
+def _ask(question: str, *, is_sure: bool) -> None:
+    """Ask the person at the terminal; a program that calls has decided already."""
+    if not is_sure and sys.stdin.isatty() and not click.confirm(question, err=True):
+        raise InvalidRequest("nothing was written")
+
+
+def _print_changes(changes: Sequence[Mapping[str, Any]]) -> None:
     for change in changes[:SHOWN_CHANGES]:
         click.echo(describe_change(change))
     if len(changes) > SHOWN_CHANGES:
         click.echo(f"… and {len(changes) - SHOWN_CHANGES} more (--json shows all)", file=sys.stderr)
 
 
-def written(stage: StageReport) -> int:
-    """How many records the stage wrote."""
-    return stage.created + stage.updated + stage.removed
+def _print_choice(changes: Sequence[Change], kept: Sequence[Kept]) -> None:
+    _print_changes([planned_document(change) for change in changes])
+    for record in kept[:SHOWN_CHANGES]:
+        click.echo(f"= {record.kind} {record.record_id} stays: {record.reason}")
+
+
+def _choice_document(run: Run | None, changes: Sequence[Change], kept: Sequence[Kept]) -> dict[str, Any]:
+    return {
+        **(run_document(run) if run else {}),
+        "changes": [planned_document(change) for change in changes],
+        "kept": [
+            {"kind": record.kind.value, "record_id": record.record_id, "reason": record.reason}
+            for record in kept
+        ],
+    }
+
+
+def _summary(done: str, changes: Sequence[Change], kept: Sequence[Kept], run: Run | None) -> str:
+    by = f" by run {run.id}" if run else " (dry run)"
+    return f"{len(changes)} {done}, {len(kept)} left as they are{by}"
 
 
 def _row(run: Run) -> list[object]:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sync.changes import Change
 from sync.guard import Limits
 from sync.model import Game
 from sync.ports import (
@@ -75,6 +76,8 @@ class Context:
     # From validation to cleanup: games that were missing on enough days, of how many checked.
     removable: list[Game] = field(default_factory=list)
     checked_count: int = 0
+    # What the guard held back, in a real run kept with its verdict for a person to approve.
+    held: list[Change] = field(default_factory=list)
 
     def fill_scope(self, stages: Collection[Stage], stage: Stage) -> None:
         """Take from the CMS what `stage` works on and no stage of this run collects."""

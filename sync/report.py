@@ -60,7 +60,10 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageReport:
-    """What one stage did; written counts come from the changes it applied."""
+    """What one stage did; written counts come from the changes it applied.
+
+    `held` changes wait for a person, who approves the plan that `plan_hash` names.
+    """
 
     outcome: Outcome
     read: int = 0
@@ -69,6 +72,8 @@ class StageReport:
     unchanged: int = 0
     removed: int = 0
     quarantined: int = 0
+    held: int = 0
+    plan_hash: str | None = None
     duration_s: float = 0.0
     message: str | None = None
 

@@ -299,6 +299,9 @@ class SyncRun:
             stopped_by = stopped_by or ended_by or work.first_transient
         if stopped_by is not None:
             raise stopped_by
+        if context.held and not run.dry_run:
+            # With the verdict and not before: an attempt that is repeated may hold something else.
+            context.cms.record_plan(run.id, Stage.FIXTURE_CLEANUP, context.held)
         return replace(run, state=_verdict(reports), message=_what_is_partial(reports))
 
     def _perform_stage(self, context: Context, work: StageWork, stages: Sequence[Stage]) -> SyncError | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from threading import Lock
 from typing import Generic, TypeVar
 
+from sync.approval import hash_of
 from sync.changes import Action, Change
 from sync.context import Context
 from sync.errors import (
@@ -43,6 +44,7 @@ class StageWork:
         self._failures: list[tuple[str, SyncError]] = []
         self._notes: list[str] = []
         self._held: list[str] = []
+        self._held_changes: Sequence[Change] = ()
         self.lock = Lock()
 
     def through(
@@ -106,6 +108,11 @@ class StageWork:
         with self.lock:
             self._held.append(f"{where}: {verdict.reason}")
 
+    def hold_plan(self, verdict: Verdict, changes: Sequence[Change], *, where: str) -> None:
+        """Hold the stage's whole plan until a person approves it."""
+        self.hold(verdict, where=where)
+        self._held_changes = self.context.held = list(changes)
+
     def fail(self, name: str, error: SyncError) -> None:
         with self.lock:
             self._failures.append((name, error))
@@ -129,6 +136,8 @@ class StageWork:
             unchanged=max(0, self._read - created - updated - self._quarantined),
             removed=written.get(Action.REMOVED, 0),
             quarantined=self._quarantined,
+            held=len(self._held_changes),
+            plan_hash=hash_of(self._held_changes) if self._held_changes else None,
             message=_summary(self._messages(error)),
         )
 

@@ -67,14 +67,12 @@ class Changes:
         return self._page(query, limit)
 
     def applied_of_run(self, run_id: str) -> Iterator[Change]:
-        """What the run wrote, oldest first, read in pages; the diff of a dry run is not among it."""
-        cursor: str | None = None
-        while True:
-            page = self.of_run(run_id, limit=_BATCH, cursor=cursor)
-            yield from (entry.change for entry in page.items if entry.is_applied)
-            if page.next_cursor is None:
-                return
-            cursor = page.next_cursor
+        """What the run wrote, oldest first; the diff of a dry run is not among it."""
+        return (entry.change for entry in self._all_of_run(run_id) if entry.is_applied)
+
+    def planned_of_run(self, run_id: str) -> Iterator[Change]:
+        """What the run planned and did not write, oldest first."""
+        return (entry.change for entry in self._all_of_run(run_id) if not entry.is_applied)
 
     def of_account(self, account_id: int, *, limit: int, cursor: str | None = None) -> Page[ChangeEntry]:
         """What the account's runs wrote, newest first."""
@@ -100,6 +98,16 @@ class Changes:
                 counts[Stage(row["stage"])][Action(row["action"])] = row["count"]
         return counts
 
+    def _all_of_run(self, run_id: str) -> Iterator[ChangeEntry]:
+        """Oldest first, read in pages."""
+        cursor: str | None = None
+        while True:
+            page = self.of_run(run_id, limit=_BATCH, cursor=cursor)
+            yield from page.items
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
     def _newest(self, query: Select[Any], limit: int, cursor: str | None) -> Page[ChangeEntry]:
         query = query.order_by(changes.c.id.desc())
         if cursor is not None:
@@ -124,12 +132,15 @@ def insert_changes(
         "is_applied": marks.is_applied,
         "at": marks.at,
     }
-    insert_new(connection, changes, [{**shared, **_columns(stage, change)} for change in written])
+    insert_new(connection, changes, [{**shared, **_columns(stage, change, marks)} for change in written])
 
 
-def _columns(stage: Stage, change: Change) -> dict[str, Any]:
+def _columns(stage: Stage, change: Change, marks: Marks) -> dict[str, Any]:
     after = None if change.after is None else to_document(change.after)
     key = [stage.value, change.kind.value, change.record_id, change.action.value, after]
+    if not marks.is_applied:
+        # A run that is killed may write later what it had planned or held back before.
+        key.append("planned")
     return {
         "kind": change.kind.value,
         "record_id": change.record_id,

@@ -13,8 +13,9 @@ def perform(context: Context, work: StageWork) -> None:
     games = sorted(context.removable, key=lambda game: game.id)
     work.count(read=len(games))
     verdict = judge_removals(removals=len(games), stored=context.checked_count, limits=context.rules.limits)
-    if verdict.is_held:
-        work.hold(verdict, where="removals")
-        return
     days = context.rules.removal_confirmations
-    work.write(plan_removals(games, cause=f"missing from the fixture on {days} days").changes)
+    plan = plan_removals(games, cause=f"missing from the fixture on {days} days")
+    if verdict.is_held:
+        work.hold_plan(verdict, plan.changes, where="removals")
+        return
+    work.write(plan.changes)

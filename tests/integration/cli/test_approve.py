@@ -1,0 +1,134 @@
+"""`clubsync runs approve` at a terminal and for programs."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cli.runs import runs
+from stores.sql import migrate
+from stores.sql.engine import open_engine
+from stores.sql.stores import SqlStores, open_stores
+from sync.approval import hash_of
+from sync.clock import SystemClock
+from sync.errors import InvalidRequest
+from sync.plan import plan_removals
+from sync.ports import Fence
+from sync.report import Mode, Outcome, Run, RunState, Stage, StageReport
+from tests.records import created, game, grade, season, team
+
+HELD = plan_removals([game()], cause="missing from the fixture on 3 days").changes
+
+
+@pytest.fixture
+def stores(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> SqlStores:
+    """A database where run `held` holds the removal of a game back."""
+    url = f"sqlite:///{tmp_path}/cli.db"
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("CLUBSYNC_HOME", str(tmp_path))
+    engine = open_engine(url, busy_timeout_s=10)
+    migrate.upgrade(engine)
+    stores = open_stores(engine, SystemClock())
+    cleanup = StageReport(outcome=Outcome.PARTIAL, held=1, plan_hash=hash_of(HELD))
+    run = Run(
+        id="held",
+        mode=Mode.CLUB,
+        preset="full",
+        state=RunState.PARTIAL,
+        requested_at=SystemClock().now(),
+        account_id=1,
+        organisation_id="club-1",
+        provider="playhq",
+        stages={Stage.FIXTURE_CLEANUP: cleanup},
+    )
+    stores.runs.save(run)
+    family = [created(record) for record in (season(), grade(), team("home"), team("away"), game())]
+    stores.mirror.apply("held", Stage.GAMES, family, fence=Fence("playhq:club-1", 1))
+    for day in range(3):
+        stores.absences.record("grade-1", missing=["game-1"], present=[], day=date(2031, 10, 18 + day))
+    stores.changes.record("held", Stage.FIXTURE_CLEANUP, HELD, is_applied=False)
+    return stores
+
+
+def test_approval_shows_the_diff_writes_it_and_is_audited(stores: SqlStores) -> None:
+    result = CliRunner().invoke(runs, ["approve", "held", "--yes"], catch_exceptions=False)
+
+    assert result.exit_code == 0
+    assert "- game game-1 removed" in result.output
+    assert f"plan {hash_of(HELD)}" in result.output
+    assert "1 written, 0 left as they are" in result.output
+    assert stores.mirror.read_games(["grade-1"]) == {}
+    line = stores.audit.list(limit=1).items[0]
+    assert (line.action, line.subject) == ("runs_approve", "run:held")
+    assert line.detail["plan_hash"] == hash_of(HELD)
+
+
+class Terminal(io.StringIO):
+    """A person who types these lines."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("verb", ["approve", "undo"])
+def test_person_who_says_no_changes_nothing(
+    stores: SqlStores, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    with pytest.raises(InvalidRequest, match="nothing was written"):
+        runs.main([verb, "held"], standalone_mode=False)
+    assert stores.mirror.read_games(["grade-1"])["game-1"] == game()
+
+
+def test_person_who_says_yes_gets_the_plan_written(
+    stores: SqlStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    runs.main(["approve", "held"], standalone_mode=False)
+    assert stores.mirror.read_games(["grade-1"]) == {}
+
+
+def test_dry_approval_writes_nothing(stores: SqlStores) -> None:
+    result = CliRunner().invoke(runs, ["approve", "held", "--dry-run", "--json"], catch_exceptions=False)
+
+    document = json.loads(result.output)
+    assert [change["record_id"] for change in document["changes"]] == ["game-1"]
+    assert document["plan_hash"] == hash_of(HELD)
+    assert stores.mirror.read_games(["grade-1"])["game-1"] == game()
+
+
+def test_approval_for_programs_is_the_run_that_did_it(stores: SqlStores) -> None:
+    arguments = ["approve", "held", "--hash", hash_of(HELD), "--json"]
+    document = json.loads(CliRunner().invoke(runs, arguments, catch_exceptions=False).output)
+
+    assert (document["preset"], document["outcome"]) == ("approval", "succeeded")
+    assert document["stages"]["fixture-cleanup"]["removed"] == 1
+    assert document["kept"] == []
+
+
+def test_another_hash_writes_nothing(stores: SqlStores) -> None:
+    with pytest.raises(InvalidRequest, match="holds back plan"):
+        CliRunner().invoke(runs, ["approve", "held", "--hash", "0123", "--yes"], catch_exceptions=False)
+    assert stores.mirror.read_games(["grade-1"])["game-1"] == game()
+
+
+def test_approval_is_undone_like_any_run(stores: SqlStores) -> None:
+    arguments = ["approve", "held", "--yes", "--json"]
+    approval = json.loads(CliRunner().invoke(runs, arguments, catch_exceptions=False).output)
+    CliRunner().invoke(runs, ["undo", approval["id"], "--yes"], catch_exceptions=False)
+
+    assert stores.mirror.read_games(["grade-1"])["game-1"] == game()
+
+
+def test_a_run_shows_what_it_holds_back_apart(stores: SqlStores) -> None:
+    output = CliRunner().invoke(runs, ["show", "held"], catch_exceptions=False).output
+
+    written, held = output.split("held back; clubsync runs approve held writes:")
+    assert "game-1 removed" not in written
+    assert "game-1 removed" in held
