@@ -13,11 +13,11 @@ import msgspec
 from dramatiq import JSONEncoder, Message, get_encoder
 from dramatiq.errors import DecodeError
 
-from brokers.envelope import ETA_OPTION, LEASE_OPTION
+from brokers.envelope import ETA_OPTION, ID_OPTION
 
 COALESCED_OPTION = "coalesced_with"
-# True for the moment only: the place says when a message is due and who holds it.
-_NOT_STORED = (ETA_OPTION, LEASE_OPTION, COALESCED_OPTION)
+# True for the moment only: the place says when a message is due, and under which id.
+_NOT_STORED = frozenset({ETA_OPTION, ID_OPTION, COALESCED_OPTION})
 # msgspec would turn what json refuses, or keeps as it is (NaN), into something else.
 _SAME_IN_BOTH = frozenset({str, bool, int, type(None)})
 
@@ -27,9 +27,7 @@ _decoder = msgspec.json.Decoder(dict[str, Any])
 
 def encode(message: Message[Any]) -> bytes:
     """The message as it is stored."""
-    options = message.options
-    if any(name in options for name in _NOT_STORED):
-        options = {name: value for name, value in options.items() if name not in _NOT_STORED}
+    options = {name: value for name, value in message.options.items() if name not in _NOT_STORED}
     fields = {
         "queue_name": message.queue_name,
         "actor_name": message.actor_name,

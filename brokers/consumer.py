@@ -6,7 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dramatiq import Consumer, MessageProxy
 from dramatiq.common import q_name
@@ -41,14 +41,22 @@ class WorkerConsumer(Consumer):
             self._is_serving = True
         self._dispatcher.wait_for_close(self._timeout_s)
 
+    @property
+    def outstanding_message_count(self) -> int:
+        return self._dispatcher.held_count(q_name(self._queue_name))
+
+    # A message that no consumer delivered holds no lease, so there is nothing to settle.
+
     def ack(self, message: MessageProxy) -> None:
-        self._dispatcher.ack(message)  # type: ignore[arg-type]
+        if isinstance(message, Delivery):
+            self._dispatcher.ack(message)
 
     def nack(self, message: MessageProxy) -> None:
-        self._dispatcher.nack(message)  # type: ignore[arg-type]
+        if isinstance(message, Delivery):
+            self._dispatcher.nack(message)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        self._dispatcher.hand_back(messages)  # type: ignore[arg-type]
+        self._dispatcher.hand_back(message for message in messages if isinstance(message, Delivery))
 
     def close(self) -> None:
         if self._is_serving:
@@ -139,7 +147,9 @@ class QueueConsumer(Consumer):
                 self._fetched.append(delivery)
         return bool(self._fetched)
 
-    def _settle(self, message: Any, how: str) -> None:
+    def _settle(self, message: MessageProxy, how: str) -> None:
+        if not isinstance(message, Delivery):
+            return
         try:
             self._broker.pay_owed(message)
             settled = self._broker.failed(message) if how == "nack" else message.settled(how)

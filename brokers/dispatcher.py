@@ -106,6 +106,9 @@ class Dispatcher:
     def stop_serving(self, queue_name: str) -> None:
         self._queues.pop(queue_name, None)
 
+    def held_count(self, queue_name: str) -> int:
+        return sum(delivery.lent.queue == queue_name for delivery in list(self._held.values()))
+
     def wait_for_close(self, timeout_s: float) -> None:
         if self._closing.is_set():
             time.sleep(CLOSING_PAUSE_S)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, unquote
 
 from dramatiq import Message
@@ -17,14 +17,32 @@ from dramatiq import Message
 from brokers.queues import Priority
 
 LEVELS: Mapping[Any, int] = {**{p.value: p.level for p in Priority}, **{p.level: p.level for p in Priority}}
-# dramatiq's numeric priority orders messages near each other, as its prefetch does; more than
-# this many places would let a low one starve.
-MOST_BIAS = 100
+# dramatiq's numeric priority orders messages near each other, as its prefetch does: each step costs
+# some places in the line, but more than this many would let a low one starve.
+PLACES_A_STEP = 10
+MOST_BIAS = 1000
 NONE = "-"
-# What delivery adds to the options and sending takes away: the lease under which a worker holds
-# the message, and dramatiq's own due time, which would make its worker keep delays in memory.
-LEASE_OPTION = "redis_lease"
+ID_OPTION = "redis_message_id"
+# Sending takes dramatiq's own due time away, which would make its worker keep delays in memory.
 ETA_OPTION = "eta"
+
+
+class LeasedId(str):
+    """The `redis_message_id` of a delivered message: equal to the one sent, and it knows the lease.
+
+    So whatever copy of the message a program sends again gives up the lease, while a delivered
+    message still equals the one that was sent.
+    """
+
+    __slots__ = ("claim", "queue")
+
+    queue: str
+    claim: str
+
+    def __new__(cls, message_id: str, queue: str = "", claim: str = "") -> Self:
+        self = super().__new__(cls, message_id)
+        self.queue, self.claim = queue, claim
+        return self
 
 
 @dataclass(frozen=True, slots=True)

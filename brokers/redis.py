@@ -34,7 +34,15 @@ from brokers.connection import CALL_TIMEOUT_S, CONNECTION_ERRORS, Argument, dial
 from brokers.consumer import QueueConsumer, WorkerConsumer
 from brokers.delivery import Delivery
 from brokers.dispatcher import Dispatcher
-from brokers.envelope import ETA_OPTION, LEASE_OPTION, MOST_BIAS, level_of, read_text
+from brokers.envelope import (
+    ETA_OPTION,
+    ID_OPTION,
+    MOST_BIAS,
+    PLACES_A_STEP,
+    LeasedId,
+    level_of,
+    read_text,
+)
 from brokers.heartbeat import HUNG_AFTER_S
 from brokers.process import LEASE_S, Lent, Process, Settled
 from brokers.scripts import ENQUEUE, PURGE, RECOVER, SEND_AGAIN, Script
@@ -44,6 +52,7 @@ from brokers.sender import Senders
 CHUNK = 500
 PURGE_CHUNK = 2000
 PRIORITY_OPTION = "broker_priority"
+IGNORED_SETTINGS = ("maintenance_chance", "heartbeat_timeout", "dead_message_ttl")
 TOLD_OPTIONS = ("dead_reason", "attempts", "traceback")
 
 
@@ -77,7 +86,8 @@ class PriorityRedisBroker(Broker):
     `unique_key`, `unique_strength`. A message whose unique key is held comes back from `enqueue`
     with `options["coalesced_with"] = {"message_id", "run_id"}` and is not enqueued.
 
-    Further `parameters` go to `redis.Redis`. Raises BrokerUnavailable when Redis does not
+    Further `parameters` go to `redis.Redis`, except the stock broker's settings of its upkeep
+    (IGNORED_SETTINGS), which are accepted and mean nothing here. Raises BrokerUnavailable when Redis does not
     answer several attempts, BrokerFull at maxmemory.
     """
 
@@ -205,7 +215,9 @@ class PriorityRedisBroker(Broker):
 
     def _prepare(self, message: Message[Any], delay: int | None) -> tuple[Message[Any], int | None]:
         """The copy that is sent: its options name it in Redis, and say when it is due."""
-        options = {**message.options, "redis_message_id": message.message_id}
+        options = message.options.copy()
+        if options.get(ID_OPTION) != message.message_id:
+            options[ID_OPTION] = message.message_id
         if delay is not None:
             options[ETA_OPTION] = current_millis() + delay
         elif isinstance(eta := options.get(ETA_OPTION), int | float):
@@ -234,7 +246,7 @@ class PriorityRedisBroker(Broker):
             if priority is None:
                 priority = actor.options.get(PRIORITY_OPTION)
             if actor.priority:
-                bias = max(-MOST_BIAS, min(actor.priority, MOST_BIAS))
+                bias = max(-MOST_BIAS, min(actor.priority * PLACES_A_STEP, MOST_BIAS))
         due_ms = int(options.get(ETA_OPTION) or 0)
         value = envelope.pack(
             message,
@@ -266,7 +278,7 @@ class PriorityRedisBroker(Broker):
             message.actor_name,
             message.args,
             kwargs,
-            {**message.options, "redis_message_id": holder_id},
+            {**message.options, ID_OPTION: holder_id},
             holder_id,
             message.message_timestamp,
         )
@@ -307,8 +319,7 @@ class PriorityRedisBroker(Broker):
         if message.queue_name != lent.queue or message.message_id != lent.message_id:
             # Somebody edited it; where Redis keeps it counts.
             message = replace(message, queue_name=lent.queue, message_id=lent.message_id)
-        message.options["redis_message_id"] = lent.message_id
-        message.options[LEASE_OPTION] = f"{lent.queue} {lent.claim}"
+        message.options[ID_OPTION] = LeasedId(lent.message_id, lent.queue, lent.claim)
         delivery = Delivery(message, lent)
         if header.due_ms:
             with suppress(MiddlewareError):  # nobody can refuse a delay that is over
@@ -392,7 +403,7 @@ class PriorityRedisBroker(Broker):
             hooked = [
                 middleware
                 for middleware in self.middleware
-                if getattr(getattr(middleware, name, empty), "__func__", empty) is not empty
+                if _function(getattr(middleware, name, empty)) is not empty
             ]
             if name.startswith("after_"):
                 hooked.reverse()
@@ -495,7 +506,7 @@ def _open_client(url: str | None, parameters: dict[str, Any]) -> redis.Redis:
         "timeout": 10,
         "socket_timeout": CALL_TIMEOUT_S,
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), 2),
-        **parameters,
+        **{name: value for name, value in parameters.items() if name not in IGNORED_SETTINGS},
     }
     if url is not None:
         return redis.Redis(connection_pool=redis.BlockingConnectionPool.from_url(url, **settings))
@@ -514,5 +525,10 @@ def _translated_errors() -> Iterator[None]:
 
 def _claim(message: Message[Any]) -> str:
     """The lease that is given up by sending this message again, "" if it has none in its queue."""
-    queue, _, claim = message.options.get(LEASE_OPTION, "").partition(" ")
-    return claim if queue == message.queue_name else ""
+    held = message.options[ID_OPTION]
+    return held.claim if isinstance(held, LeasedId) and held.queue == message.queue_name else ""
+
+
+def _function(hook: Any) -> Any:
+    """What a bound method calls; a hook may be a static method or set on the object, too."""
+    return getattr(hook, "__func__", hook)

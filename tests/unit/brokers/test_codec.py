@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers import codec
+from brokers.envelope import LeasedId
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -48,8 +49,9 @@ def test_what_json_refuses_is_refused_and_what_it_keeps_is_kept(value: Any) -> N
         assert json.dumps(codec.decode(codec.encode(message(value))).args[0]) == expected
 
 
-def test_lease_and_due_time_are_not_stored() -> None:
-    encoded = codec.encode(message(1, eta=5, redis_lease="default p 1", coalesced_with={}, kept="yes"))
+def test_due_time_lease_and_place_are_not_stored() -> None:
+    lease = LeasedId("1", "default", "p 1")
+    encoded = codec.encode(message(1, eta=5, redis_message_id=lease, coalesced_with={}, kept="yes"))
     assert codec.decode(encoded).options == {"kept": "yes"}
 
 

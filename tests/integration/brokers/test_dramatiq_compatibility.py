@@ -1,0 +1,139 @@
+"""What programs and middleware written for dramatiq's own Redis broker may rely on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dramatiq
+import pytest
+from dramatiq import Message, MessageProxy, Middleware
+from dramatiq.middleware import CurrentMessage
+
+from brokers.operations import Operations
+from brokers.redis import PriorityRedisBroker
+from tests.conftest import Eventually
+from tests.integration.brokers.conftest import Working, declare
+
+
+def stranger() -> MessageProxy:
+    """A message that was never sent."""
+    return MessageProxy(Message("default", "note", (), {}, {"redis_message_id": "nobody"}))
+
+
+def consumer_of(worker: dramatiq.Worker, eventually: Eventually) -> Any:
+    """A worker's consumer of the default queue, which its own thread makes."""
+    return eventually(lambda: worker.consumers["default"].consumer)
+
+
+def test_a_delivered_message_equals_the_one_that_was_sent(
+    broker: PriorityRedisBroker, working: Working
+) -> None:
+    broker.add_middleware(CurrentMessage())
+    delivered: list[Message[Any]] = []
+
+    def note(number: int) -> None:
+        current = CurrentMessage.get_current_message()
+        assert current is not None
+        delivered.append(current.copy(options={"number": number}))
+
+    actor = declare(broker, note)
+    sent = [actor.send(number) for number in range(3)]
+    with working(threads=1):
+        broker.join("default", timeout=5_000)
+    assert delivered == [message.copy(options={"number": number}) for number, message in enumerate(sent)]
+
+
+@pytest.mark.parametrize("rebuild", [Message.copy, lambda message: Message(**message.asdict())])
+def test_an_actor_may_send_its_own_message_again(
+    broker: PriorityRedisBroker, working: Working, operations: Operations, rebuild: Any
+) -> None:
+    broker.add_middleware(CurrentMessage())
+    runs: list[int] = []
+
+    def note() -> None:
+        runs.append(1)
+        current = CurrentMessage.get_current_message()
+        assert current is not None
+        if len(runs) < 3:
+            broker.enqueue(rebuild(current.copy()), delay=1)
+
+    declare(broker, note).send()
+    with working():
+        broker.join("default", timeout=5_000)
+    assert len(runs) == 3
+    assert operations.ledger("default").is_balanced
+
+
+def test_settling_a_message_that_nobody_delivered_changes_nothing(
+    broker: PriorityRedisBroker, working: Working, eventually: Eventually
+) -> None:
+    declare(broker, lambda: None).send_with_options(delay=60_000)
+    with working() as worker:
+        of_worker = consumer_of(worker, eventually)
+        own = broker.consume("default", timeout=1)
+        for consumer in (of_worker, own):
+            consumer.ack(stranger())
+            consumer.nack(stranger())
+            consumer.requeue([stranger()])
+        own.close()
+    assert broker.queue_size("default") == 1
+
+
+def test_a_workers_consumer_tells_how_many_messages_it_holds(
+    broker: PriorityRedisBroker, working: Working, eventually: Eventually
+) -> None:
+    counts: list[int] = []
+    with working() as worker:
+        actor = declare(broker, lambda: counts.append(consumer.outstanding_message_count))
+        consumer = consumer_of(worker, eventually)
+        actor.send()
+        broker.join("default", timeout=5_000)
+        assert eventually(lambda: consumer.outstanding_message_count == 0)
+    assert counts == [1]
+
+
+def test_a_hook_may_be_a_static_method_or_set_on_the_object(
+    broker: PriorityRedisBroker, working: Working
+) -> None:
+    heard: list[str] = []
+
+    class Hooks(Middleware):
+        @staticmethod
+        def after_enqueue(*_: object) -> None:
+            heard.append("static")
+
+    hooks = Hooks()
+    hooks.before_process_message = lambda *_: heard.append("object")  # type: ignore[method-assign]
+    broker.add_middleware(hooks)
+    declare(broker, lambda: None).send()
+    with working():
+        broker.join("default", timeout=5_000)
+    assert heard == ["static", "object"]
+
+
+def test_the_stock_brokers_settings_of_its_upkeep_are_accepted(redis_url: str) -> None:
+    broker = PriorityRedisBroker(
+        url=redis_url, maintenance_chance=1000, heartbeat_timeout=60_000, dead_message_ttl=1
+    )
+    with broker.client as client:
+        assert client.ping()
+
+
+def test_a_message_for_an_unknown_actor_is_dead_under_its_own_id(
+    broker: PriorityRedisBroker, working: Working, operations: Operations
+) -> None:
+    broker.declare_queue("default")
+    sent = broker.enqueue(Message("default", "unheard-of", (), {}, {}))
+    with working() as worker:
+        broker.join("default", timeout=5_000)
+        worker.join()
+    assert [dead.message_id for dead in operations.dead()] == [sent.options["redis_message_id"]]
+
+
+def test_a_queue_that_is_not_served_gets_no_consumer(broker: PriorityRedisBroker) -> None:
+    worker = dramatiq.Worker(broker, queues={"a"}, worker_timeout=100, worker_threads=1)
+    worker.start()
+    broker.declare_queue("a")
+    broker.declare_queue("b")
+    worker.stop()
+    assert set(worker.consumers) == {"a", "a.DQ"}
