@@ -10,10 +10,11 @@ import click
 from brokers.operations import DeadLetter, Operations
 from cli.backend import Backend
 from cli.output import ago, as_json, print_json, print_table
+from cli.redis_group import RedisGroup
 from sync.errors import InvalidRequest, NotFound
 
 
-@click.group()
+@click.group(cls=RedisGroup)
 def dead() -> None:
     """List, show, retry and delete dead letters."""
 

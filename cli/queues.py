@@ -11,12 +11,13 @@ from brokers.operations import Operations, QueueState
 from brokers.queues import Priority, Queue
 from cli.backend import Backend
 from cli.output import as_json, print_json, print_table
+from cli.redis_group import RedisGroup
 from sync.errors import InvalidRequest
 
 NAMES = click.Choice([queue.value for queue in Queue])
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=RedisGroup, invoke_without_command=True)
 @as_json
 @click.pass_context
 def queues(context: click.Context, is_json: bool) -> None:

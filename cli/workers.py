@@ -10,11 +10,12 @@ import click
 from brokers.operations import Operations, WorkerState
 from cli.backend import Backend
 from cli.output import ago, as_json, print_json, print_table
+from cli.redis_group import RedisGroup
 from stores.redis.registry import Registry, Service
 from sync.errors import NotFound
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=RedisGroup, invoke_without_command=True)
 @as_json
 @click.pass_context
 def workers(context: click.Context, is_json: bool) -> None:
