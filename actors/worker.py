@@ -158,7 +158,7 @@ def _open_notifications(ground: Ground, publisher: Publisher) -> LiveNotificatio
         publisher.send(Request(message, SendNotification.priority))
 
     def name_of(run: Run) -> str | None:
-        return stores.accounts.find(run.account_id).name if run.account_id is not None else None
+        return stores.accounts.find_name(run.account_id) if run.account_id is not None else None
 
     return LiveNotifications(ground.settings.notifications, publish, stores.runs, stores.deliveries, name_of)
 

@@ -80,6 +80,13 @@ class Accounts:
             raise NotFound(f"account {account_id} does not exist")
         return found[0]
 
+    def find_name(self, account_id: int) -> str | None:
+        """The account's name; None when it is not kept here but by the CMS, or does not exist."""
+        query = select(accounts.c.name).where(accounts.c.id == account_id)
+        with reading(self._engine) as connection:
+            name: str | None = connection.execute(query).scalar()
+        return name
+
     def list(self, wanted: AccountFilter, *, limit: int, cursor: str | None = None) -> Page[Account]:
         """The accounts by id. Raises InvalidRequest for a foreign cursor."""
         query = _narrowed(_selection(), wanted).order_by(accounts.c.id).limit(limit + 1)

@@ -48,6 +48,12 @@ def test_adding_no_account_adds_none(stores: SqlStores) -> None:
 def test_unknown_account_is_not_found(stores: SqlStores) -> None:
     with pytest.raises(NotFound, match="account 7 does not exist"):
         stores.accounts.find(7)
+
+
+def test_name_of_an_account_that_lives_elsewhere_or_nowhere_is_unknown(stores: SqlStores) -> None:
+    added = stores.accounts.add(club())
+    assert stores.accounts.find_name(added.id) == "Club 1"
+    assert stores.accounts.find_name(added.id + 1) is None
     with pytest.raises(NotFound):
         stores.accounts.set_tags(7, ["x"])
 
