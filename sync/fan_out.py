@@ -99,7 +99,7 @@ class _Gathering:
         done = self._context.checkpoints.done(self._context.run_id)
         for unit in self._grades.keys() - self._done:
             if result := done.get(unit):
-                self._work.count(read=result["read"], quarantined=result["quarantined"])
+                self._work.recall(result)
                 self._context.shared_requests += RequestCounts(**result.get("requests", {}))
 
     def _take(self, grade: Grade) -> None:

@@ -32,11 +32,12 @@ def sync_grade(context: Context, work: StageWork, grade: Grade) -> dict[str, Any
     try:
         fixture = context.source.fetch_fixture(grade)
     except NotFound:
-        work.note(f"grade {grade.name} ({grade.id}) is not published any more")
-        return {"read": 0, "quarantined": 0}
+        note = f"grade {grade.name} ({grade.id}) is not published any more"
+        work.note(note)
+        return {"read": 0, "quarantined": 0, "notes": [note]}
     ladders = _fetch_ladders(context, grade)
     unreadable = [*fixture.quarantined, *ladders.quarantined]
-    work.take_in(
+    notes = work.take_in(
         unreadable,
         readable=len(fixture.games) + len(ladders.records),
         where=f"grade {grade.name} ({grade.id})",
@@ -60,6 +61,7 @@ def sync_grade(context: Context, work: StageWork, grade: Grade) -> dict[str, Any
     return {
         "read": read + len(unreadable),
         "quarantined": len(unreadable) + len(refused),
+        "notes": notes,
         "listed": listed,
         # For the validation, which so reads only the stored games that this listing lacks.
         "in_scope": len(games),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sync.approval import hash_of
 from sync.changes import Action, Change
@@ -70,15 +70,34 @@ class StageWork:
             self._read += read
             self._quarantined += quarantined
 
-    def take_in(self, quarantined: Collection[Quarantined], *, readable: int, where: str) -> None:
-        """Count an answer's unreadable records. Raises UnexpectedResponse when they are too many."""
+    def recall(self, done: Mapping[str, Any]) -> None:
+        """Add what a unit's checkpoint tells of the work of an earlier attempt or another worker."""
+        self.count(read=done["read"], quarantined=done["quarantined"])
+        for note in done.get("notes", ()):
+            self.note(note)
+
+    def take_in(self, quarantined: Collection[Quarantined], *, readable: int, where: str) -> Sequence[str]:
+        """Count an answer's unreadable records; answers what is told of each.
+
+        Raises UnexpectedResponse when they are too many.
+        """
         total = readable + len(quarantined)
         verdict = judge_quarantine(
             quarantined=len(quarantined), total=total, limits=self.context.rules.limits
         )
         if verdict.is_held:
-            raise UnexpectedResponse(f"{where}: {verdict.reason}; nothing of it was written")
+            first = next(iter(quarantined))
+            raise UnexpectedResponse(
+                f"{where}: {verdict.reason}, the first because of: {first.reason}; nothing of it was written"
+            )
         self.count(read=len(quarantined), quarantined=len(quarantined))
+        notes = [
+            f"{where}: {record.kind} {record.record_id or 'without an id'} is unreadable: {record.reason}"
+            for record in quarantined
+        ]
+        for note in notes:
+            self.note(note)
+        return notes
 
     def write(self, changes: Sequence[Change]) -> Sequence[Quarantined]:
         """Apply the changes under the lease; answers the records that the CMS refused."""

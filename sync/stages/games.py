@@ -20,7 +20,7 @@ def perform(context: Context, work: StageWork) -> None:
     remaining = [grade for grade in grades if unit_of(grade.id) not in done]
     for grade in grades:
         if result := done.get(unit_of(grade.id)):
-            work.count(read=result["read"], quarantined=result["quarantined"])
+            work.recall(result)
     done_before = len(grades) - len(remaining)
     if fan_out := fan_out_for(context, remaining):
         share_grades(context, work, fan_out, remaining, done_before=done_before)

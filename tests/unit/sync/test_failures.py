@@ -270,6 +270,16 @@ def test_an_unreadable_record_is_counted_and_the_others_are_stored(engine: Engin
     assert len(engine.cms.games) == 6
 
 
+def test_an_unreadable_record_is_told_with_its_reason(engine: Engine) -> None:
+    engine.world.unreadable["grade-1"] = [
+        Quarantined(kind=RecordKind.GAME, record_id="game-x", reason="no status"),
+        Quarantined(kind=RecordKind.LADDER, record_id=None, reason="no headers"),
+    ]
+    told = str(engine.sync_association().stages[Stage.GAMES].message)
+    assert "game game-x is unreadable: no status" in told
+    assert "ladder without an id is unreadable: no headers" in told
+
+
 def test_too_many_unreadable_records_hold_back_the_whole_grade(engine: Engine) -> None:
     engine.world.unreadable["grade-1"] = [
         Quarantined(kind=RecordKind.GAME, record_id=f"game-x{number}", reason="no status")
@@ -277,7 +287,8 @@ def test_too_many_unreadable_records_hold_back_the_whole_grade(engine: Engine) -
     ]
     run = engine.sync_association()
     assert run.outcome is Outcome.PARTIAL
-    assert "3 of 9 records are unreadable" in str(run.stages[Stage.GAMES].message)
+    told = str(run.stages[Stage.GAMES].message)
+    assert "3 of 9 records are unreadable, the first because of: no status" in told
     assert set(engine.cms.games) == {"game-6"}
 
 

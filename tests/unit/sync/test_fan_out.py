@@ -6,7 +6,8 @@ import pytest
 
 from sync.context import FanOut
 from sync.errors import LeaseLost, ProviderUnavailable, SyncError, UnexpectedResponse
-from sync.ports import GradeTask
+from sync.model import RecordKind
+from sync.ports import GradeTask, Quarantined
 from sync.report import Mode, Outcome, Run, Stage
 from tests.fakes import FakeGathers, nothing_fails
 from tests.unit.sync.engine import ASSOCIATION, ASSOCIATION_ACCOUNT, Engine, game, grade, team
@@ -70,6 +71,17 @@ def test_whoever_does_the_grades_the_result_is_the_same(
     assert run.outcome is Outcome.SUCCEEDED
     assert run.stages[Stage.GAMES] == alone.stages[Stage.GAMES]
     assert run.requests == alone.requests
+
+
+@pytest.mark.parametrize("helped", [0, 10])
+def test_what_a_helper_could_not_read_is_told_by_the_run(
+    engine: Engine, sharing: Sharing, helped: int
+) -> None:
+    broken = Quarantined(kind=RecordKind.GAME, record_id="game-x", reason="no status")
+    engine.world.unreadable["grade-1"] = [broken]
+    sharing.help_first(helped)
+    run = engine.sync_association()
+    assert "game game-x is unreadable: no status" in str(run.stages[Stage.GAMES].message)
 
 
 def test_a_club_and_a_dry_run_keep_their_work_to_themselves(engine: Engine, sharing: Sharing) -> None:
