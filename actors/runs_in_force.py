@@ -7,11 +7,11 @@ from dataclasses import replace
 from dramatiq.broker import MessageProxy
 
 from settings.reload import InForce
-from settings.schema import Settings
+from settings.schema import RunPreset, Settings
 from sync.context import Rules
 from sync.guard import Limits
 from sync.ports import GradeTask
-from sync.report import Run
+from sync.report import Run, Stage
 from sync.run import SyncRequest, SyncRun
 
 
@@ -28,8 +28,12 @@ class RunsInForce:
 
     def take_over(self, in_force: InForce) -> None:
         """Later runs follow the new rules and name their version."""
-        rules = rules_of(in_force.loaded.settings, version=in_force.number)
-        self._current = replace(self._current, rules=rules)
+        settings = in_force.loaded.settings
+        self._current = replace(
+            self._current,
+            rules=rules_of(settings, version=in_force.number),
+            presets={name: stages_of(preset) for name, preset in settings.presets.items()},
+        )
 
     def perform(self, request: SyncRequest) -> Run:
         return self._current.perform(request)
@@ -41,6 +45,19 @@ class RunsInForce:
         """Finish the run of a message that will not be tried again."""
         if run_id := message.kwargs.get("run_id"):
             self._current.finish_as_failed(run_id, error)
+
+
+def stages_of(preset: RunPreset) -> frozenset[Stage]:
+    """The stages that a preset of the settings switches on."""
+    switches = {
+        Stage.COMPETITIONS: preset.competitions,
+        Stage.TEAMS: preset.teams,
+        Stage.GAMES: preset.games,
+        Stage.FIXTURE_VALIDATION: preset.validation,
+        Stage.FIXTURE_CLEANUP: preset.cleanup,
+        Stage.TRACKING: preset.tracking,
+    }
+    return frozenset(stage for stage, is_on in switches.items() if is_on)
 
 
 def rules_of(settings: Settings, *, version: int) -> Rules:

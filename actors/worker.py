@@ -61,6 +61,7 @@ LIVE_RULES = (
     "sync.removal_confirmations",
     "sync.removal_max_count",
     "sync.removal_max_share",
+    "presets",
     "providers",
     "http",
 )

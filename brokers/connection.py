@@ -43,8 +43,9 @@ def dialler(client: Any, namespace: str) -> Dial:
 
         def dial_node() -> AbstractConnection:
             node = client.get_node_from_key(namespace)
-            pool = client.get_redis_connection(node).connection_pool
-            return pool.make_connection()  # type: ignore[no-any-return]
+            pool: Any = client.get_redis_connection(node).connection_pool
+            connection: AbstractConnection = pool.make_connection()
+            return connection
 
         return dial_node
     return client.connection_pool.make_connection  # type: ignore[no-any-return]

@@ -15,6 +15,7 @@ from brokers.connection import CONNECTION_ERRORS, Argument, Dial, LibraryMissing
 from brokers.scripts import Script
 
 SERVER_CLOCK = 0
+UNANSWERED: tuple[type[Exception], ...] = (*CONNECTION_ERRORS, LibraryMissing)
 # 0.1, 0.2, 0.4, 0.8 s between attempts: outlives a quick restart or failover, then the caller decides.
 SEND_ATTEMPTS = 5
 FIRST_PAUSE_S = 0.1
@@ -75,7 +76,7 @@ class Sender:
     def _receive(self, script: Script, in_flight: deque[Sequence[Argument]]) -> Iterator[list[Any]]:
         try:
             answer = self._link.receive()
-        except (*CONNECTION_ERRORS, LibraryMissing):
+        except UNANSWERED:
             yield from self._repeat_all(script, in_flight)
         else:
             in_flight.popleft()

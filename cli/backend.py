@@ -68,9 +68,9 @@ class Backend:
 
     @cached_property
     def redis(self) -> Redis:
-        from redis import Redis
+        from brokers.clients import open_client
 
-        return Redis.from_url(self.redis_url, socket_timeout=10.0)
+        return open_client(self.redis_url, max_connections=self.settings.redis.max_connections)
 
     @cached_property
     def broker(self) -> PriorityRedisBroker:

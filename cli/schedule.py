@@ -48,7 +48,7 @@ def run(entry: str) -> None:
     )
     table.ask(request)
     backend.audit("schedule_run", entry, {})
-    click.echo(f"{entry} is carried out within a second, if a scheduler runs (batch {request.id})")
+    click.echo(f"{entry} is asked for; the leading scheduler carries it out (batch {request.id})")
 
 
 @schedule.command()

@@ -9,14 +9,12 @@ import click
 import redis
 
 from brokers.operations import Operations
-from brokers.queues import Queue
+from brokers.queues import DEFAULT_PATIENCE_S, PATIENCE_S, Queue
 from cli.backend import Backend
 from cli.output import as_json, print_json, print_table
 from stores.redis.registry import Registry
 from stores.sql.engine import ping
 from sync.errors import ConfigurationError, StoreUnavailable
-
-OLDEST_OK_S = 15 * 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ def _queues(backend: Backend) -> list[Finding]:
         problems = []
         if state.is_paused:
             problems.append(("paused", f"clubsync queues resume {state.name}"))
-        if (state.oldest_age_s or 0.0) > OLDEST_OK_S:
+        if (state.oldest_age_s or 0.0) > PATIENCE_S.get(state.name, DEFAULT_PATIENCE_S):
             problems.append(
                 (f"oldest waits {state.oldest_age_s:.0f} s", "start more workers, or look at them")
             )

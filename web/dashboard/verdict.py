@@ -9,21 +9,9 @@ from enum import StrEnum
 from typing import Any
 
 from brokers.operations import QueueState
-from brokers.queues import Priority, Queue
+from brokers.queues import DEFAULT_PATIENCE_S, PATIENCE_S, Priority, Queue
 from sync.report import Run
 
-# How long a message of a queue may wait to start before somebody should know. A nightly
-# batch fills `syncs` and `grades` for hours on purpose; a customer waits for the others.
-PATIENCE_S: Mapping[str, float] = {
-    Queue.ONBOARDING: 120,
-    Queue.UPDATES: 120,
-    Queue.DIRECT: 600,
-    Queue.SYNCS: 6 * 3600,
-    Queue.GRADES: 3600,
-    Queue.NOTIFICATIONS: 600,
-    Queue.HEALTH: 300,
-}
-DEFAULT_PATIENCE_S = 3600.0
 # Backlogs of the service before this one that people wanted to hear of; batches run at low
 # priority and do not count.
 BACKLOG: Mapping[str, int] = {Queue.ONBOARDING: 5, Queue.DIRECT: 15}
