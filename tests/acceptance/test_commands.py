@@ -12,8 +12,6 @@ from brokers import embedded
 from tests.acceptance.conftest import Installation, Simulator, clean_environ, import_accounts
 from tests.conftest import Eventually
 
-pytestmark = pytest.mark.xdist_group("commands")
-
 
 @pytest.fixture(scope="module")
 def entries(simulator: Simulator) -> list[dict[str, Any]]:

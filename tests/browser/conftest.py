@@ -24,7 +24,8 @@ INSTALL = "install it with `apt-get install chromium`"
 SCREENSHOTS = os.environ.get("CLUBSYNC_SCREENSHOTS")
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while playwright lives, its event loop runs in the tests' own thread.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     found = CHROMIUM if CHROMIUM.exists() else shutil.which("chromium")
     if found is None:
