@@ -24,7 +24,7 @@ from dramatiq import Broker, Consumer, Message, Middleware
 from dramatiq.common import current_millis, dq_name, q_name
 from dramatiq.errors import BrokerError, ConnectionClosed, DecodeError, QueueJoinTimeout
 from dramatiq.middleware import MiddlewareError, ShutdownNotifications, TimeLimit
-from dramatiq.worker import Worker
+from dramatiq.worker import Worker, _WorkerMiddleware
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
@@ -377,7 +377,7 @@ class PriorityRedisBroker(Broker):
 
     def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
         if signal == "worker_shutdown" and args[0] in self._dispatchers:
-            self._dispatchers.pop(args[0]).close()
+            self._detach(args[0])
         name = "after_" + signal
         is_settling = signal in ("process_message", "skip_message") and isinstance(args[0], Delivery)
         if is_settling:
@@ -425,6 +425,15 @@ class PriorityRedisBroker(Broker):
         worker.work_queue = dispatcher.slots  # type: ignore[assignment]
         self._dispatchers[worker] = dispatcher
         dispatcher.start()
+
+    def _detach(self, worker: Worker) -> None:
+        self._dispatchers.pop(worker).close()
+        # dramatiq leaves it in place; it would fetch for the stopped worker once a queue is declared.
+        self.middleware[:] = [
+            one
+            for one in self.middleware
+            if not (isinstance(one, _WorkerMiddleware) and one.worker is worker)
+        ]
 
     # -- operating
 

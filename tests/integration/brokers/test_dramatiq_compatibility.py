@@ -137,3 +137,19 @@ def test_a_queue_that_is_not_served_gets_no_consumer(broker: PriorityRedisBroker
     broker.declare_queue("b")
     worker.stop()
     assert set(worker.consumers) == {"a", "a.DQ"}
+
+
+def test_a_stopped_worker_takes_nothing_from_a_queue_that_is_declared_later(
+    broker: PriorityRedisBroker, working: Working
+) -> None:
+    middleware = broker.middleware.copy()
+    with working():
+        broker.declare_queue("early")
+    assert broker.middleware == middleware
+    done: list[int] = []
+    actor = declare(broker, done.append, queue_name="late")
+    for number in range(20):
+        actor.send(number)
+    with working():
+        broker.join("late", timeout=5_000)
+    assert sorted(done) == list(range(20))
