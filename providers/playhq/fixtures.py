@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from providers.payload import (
     BrokenRecord,
@@ -37,10 +38,11 @@ def parse_fixture(answer: GradeGames, grade_id: str, *, default_zone: str) -> Fi
     with what is stored can tell that games may be missing.
     """
     surfaces = {
-        surface_id: surface
+        surface_id: _surface(surface, default_zone)
         for surface in answer.playing_surfaces or []
         if isinstance(surface, dict) and (surface_id := optional_identifier(surface, "id")) is not None
     }
+    unknown = _surface({}, default_zone)
     quarantined: list[Quarantined] = []
 
     def parse(entry: JsonObject) -> Game:
@@ -50,7 +52,7 @@ def parse_fixture(answer: GradeGames, grade_id: str, *, default_zone: str) -> Fi
             round=entry["round"],
             status=required_text(entry, "status"),
             type=text(entry, "type"),
-            days=_days(entry, surfaces, default_zone),
+            days=_days(entry, surfaces, unknown),
             **_sides(parts(entry, "teams")),
             innings=parse_innings(entry),
             points=parse_points(entry),
@@ -165,9 +167,10 @@ def _split(entries: list[Any], teams_key: str) -> tuple[list[str], list[Any]]:
 
 
 def _is_undecided(entry: JsonObject, teams_key: str) -> bool:
+    if (text(entry, "status") or "").upper() not in _BEFORE_PLAY:
+        return False
     known = [team for team in parts(entry, teams_key) if optional_identifier(team, "id") is not None]
-    status = (text(entry, "status") or "").upper()
-    return len(known) < 2 and isinstance(entry.get(teams_key), list) and status in _BEFORE_PLAY
+    return len(known) < 2 and isinstance(entry.get(teams_key), list)
 
 
 def _sides(teams: list[JsonObject]) -> dict[str, Any]:
@@ -188,18 +191,31 @@ def _sides(teams: list[JsonObject]) -> dict[str, Any]:
     }
 
 
-def _days(entry: JsonObject, surfaces: Mapping[str, JsonObject], default_zone: str) -> tuple[GameDay, ...]:
+@dataclass(frozen=True, slots=True)
+class _Surface:
+    """Where a game is played, read once for all its games."""
+
+    zone: ZoneInfo
+    ground: str | None
+    venue: str | None
+
+
+def _surface(surface: JsonObject, default_zone: str) -> _Surface:
+    venue = part(surface, "venue")
+    zone = find_zone(text(venue, "timezone"), default=default_zone)
+    return _Surface(zone, ground=text(surface, "name"), venue=text(venue, "name"))
+
+
+def _days(entry: JsonObject, surfaces: Mapping[str, _Surface], unknown: _Surface) -> tuple[GameDay, ...]:
     """Playing days in order, each local to its ground; entries without a moment say nothing."""
     days: dict[datetime, GameDay] = {}
     for slot in parts(entry, "schedule"):
         starts_at = moment(slot.get("dateTime"))
         if starts_at is None:
             continue
-        surface = surfaces.get(optional_identifier(slot, "playingSurfaceId") or "", {})
-        venue = part(surface, "venue")
-        zone = find_zone(text(venue, "timezone"), default=default_zone)
+        surface = surfaces.get(optional_identifier(slot, "playingSurfaceId") or "", unknown)
         days.setdefault(
-            starts_at, day_from_utc(starts_at, zone, ground=text(surface, "name"), venue=text(venue, "name"))
+            starts_at, day_from_utc(starts_at, surface.zone, ground=surface.ground, venue=surface.venue)
         )
     return tuple(days[starts_at] for starts_at in sorted(days))
 

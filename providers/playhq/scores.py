@@ -67,15 +67,13 @@ def parse_flat_points(competitors: list[JsonObject]) -> Mapping[str, Points]:
 
 def _played_innings(team: JsonObject, number_in_game: int) -> Innings | None:
     team_id = optional_identifier(team, "id")
-    statistics = _statistics(team)
     discipline = text(team, "discipline")
-    is_batting = (
-        discipline.upper() == "BATTING"
-        if discipline is not None
-        else any(kind in statistics for kind in _CRICKET_ONLY_STATISTICS)
-    )
+    if team_id is None or (discipline is not None and discipline.upper() != "BATTING"):
+        return None
+    statistics = _statistics(team)
+    is_batting = discipline is not None or any(kind in statistics for kind in _CRICKET_ONLY_STATISTICS)
     is_played = any(statistics.get(kind) for kind in _INNINGS_STATISTICS)
-    if team_id is None or not is_batting or not is_played:
+    if not is_batting or not is_played:
         return None
     return Innings(
         team_id=team_id,

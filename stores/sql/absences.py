@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import date
 
-from sqlalchemy import Connection, Engine, delete, func, select
+from sqlalchemy import Connection, Engine, bindparam, delete, func, select
 
 from stores.sql.engine import reading, writing
 from stores.sql.tables import absences
 from stores.sql.upserts import chunked, insert_new
+
+# Made once: asked for every grade of every sync, and making it costs as much as asking.
+_ANY_OF = (
+    select(absences.c.game_id).where(absences.c.game_id.in_(bindparam("game_ids", expanding=True))).limit(1)
+)
 
 
 class Absences:
@@ -44,10 +49,7 @@ class Absences:
     def _are_any(self, game_ids: Collection[str]) -> bool:
         with reading(self._engine) as connection:
             return any(
-                connection.execute(
-                    select(absences.c.game_id).where(absences.c.game_id.in_(chunk)).limit(1)
-                ).first()
-                for chunk in chunked(game_ids)
+                connection.execute(_ANY_OF, {"game_ids": chunk}).first() for chunk in chunked(game_ids)
             )
 
 

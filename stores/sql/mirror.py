@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Engine, Table, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    bindparam,
+    select,
+    update,
+)
 
 from stores.sql.changes import Marks, insert_changes
 from stores.sql.engine import reading, writing
@@ -41,6 +52,9 @@ _PARENTS: Mapping[RecordKind, Sequence[tuple[str, RecordKind]]] = {
     RecordKind.LADDER: (("grade_id", RecordKind.GRADE),),
 }
 
+_IS_KEPT = games.c.removed_at.is_(None)
+_IS_REMOVED = games.c.removed_at.is_not(None)
+
 R = TypeVar("R", bound=Record)
 
 
@@ -60,11 +74,11 @@ class Mirror:
 
     def read_games(self, grade_ids: Collection[str]) -> Mapping[str, Game]:
         """Stored games of the grades, soft-deleted ones left out."""
-        return self._read(Game, games.c.grade_id, grade_ids, games.c.removed_at.is_(None))
+        return self._read(Game, games.c.grade_id, grade_ids, _IS_KEPT)
 
     def find_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
         """Stored games by id, soft-deleted ones left out."""
-        return self._read(Game, games.c.id, game_ids, games.c.removed_at.is_(None))
+        return self._read(Game, games.c.id, game_ids, _IS_KEPT)
 
     def find_game_grades(self, team_ids: Collection[str], *, since: date) -> Collection[str]:
         """The grades with a stored game of one of the teams that ends on `since` or later, or has no day."""
@@ -84,7 +98,7 @@ class Mirror:
 
     def read_removed_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
         """Those of the games that are soft-deleted."""
-        return self._read(Game, games.c.id, game_ids, games.c.removed_at.is_not(None))
+        return self._read(Game, games.c.id, game_ids, _IS_REMOVED)
 
     def read_ladders(self, grade_ids: Collection[str]) -> Mapping[str, Ladder]:
         return self._read(Ladder, ladders.c.grade_id, grade_ids)
@@ -141,17 +155,23 @@ class Mirror:
             return _without_orphans(connection, changes)
 
     def _read(
-        self, kind: type[R], column: Column[Any], values: Collection[str], *conditions: Any
+        self, kind: type[R], column: Column[Any], values: Collection[str], *conditions: ColumnElement[bool]
     ) -> Mapping[str, R]:
-        table = column.table
         # Plain strings: msgspec refuses SQLAlchemy's own kind as keys.
-        names = [str(column.name) for column in table.c]
+        names = [str(column.name) for column in column.table.c]
+        query = _rows_with(column, *conditions)
         found: dict[str, R] = {}
         with reading(self._engine) as connection:
             for chunk in chunked(values):
-                for row in connection.execute(select(table).where(column.in_(chunk), *conditions)):
+                for row in connection.execute(query, {"values": chunk}).all():
                     found[row.id] = from_document(kind, dict(zip(names, row, strict=True)))
         return found
+
+
+@functools.cache
+def _rows_with(column: Column[Any], *conditions: ColumnElement[bool]) -> Select[Any]:
+    """All rows whose column has one of `values`; made once, because making it costs as much as asking."""
+    return select(column.table).where(column.in_(bindparam("values", expanding=True)), *conditions)
 
 
 def write_records(connection: Connection, changes: Sequence[Change], now: datetime) -> None:
