@@ -170,8 +170,12 @@ class StageWork:
         return Outcome.PARTIAL if self._failures or self._held else Outcome.SUCCEEDED
 
     def _messages(self, error: SyncError | None) -> list[str]:
-        failures = [f"{name}: {failure}" for name, failure in self._failures]
-        if error is not None and all(error is not failure for _, failure in self._failures):
+        failed = self._failures
+        if [failure for _, failure in failed] == [error]:
+            # Then the run's own message is the error as it is: told once, in the same words.
+            failed = []
+        failures = [f"{name}: {failure}" for name, failure in failed]
+        if error is not None and all(error is not failure for _, failure in failed):
             failures.insert(0, str(error))
         return [*failures, *self._held, *self._notes]
 

@@ -12,6 +12,7 @@ from sync.errors import (
     CmsUnavailable,
     CredentialsRejected,
     LeaseLost,
+    NotFound,
     ProviderUnavailable,
     RateLimited,
     Stopping,
@@ -298,6 +299,15 @@ def test_a_record_that_the_cms_refuses_does_not_stop_the_others(engine: Engine) 
     assert run.stages[Stage.GAMES].quarantined == 1
     assert "the CMS refused game game-3" in str(run.stages[Stage.GAMES].message)
     assert len(engine.cms.games) == 5
+
+
+def test_stage_and_run_tell_their_only_failure_in_the_same_words(engine: Engine) -> None:
+    engine.world.hidden_ids.add(ASSOCIATION)
+    with pytest.raises(NotFound):
+        engine.sync_association()
+    (run,) = engine.announced
+    assert run.message == f"association {ASSOCIATION} does not exist at the provider"
+    assert run.stages[Stage.COMPETITIONS].message == run.message
 
 
 def test_a_club_with_one_broken_association_is_partial(engine: Engine) -> None:
