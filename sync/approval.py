@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 
 from sync.by_hand import Kept, Key
 from sync.changes import Change
@@ -28,7 +28,6 @@ def hash_of(changes: Collection[Change]) -> str:
         json.dumps(
             [change.kind, change.record_id, change.action, _document(change.before), _document(change.after)],
             sort_keys=True,
-            default=_as_text,
         )
         for change in changes
     )
@@ -62,9 +61,21 @@ def plan_approval(
 
 
 def _document(record: Record | None) -> object:
-    return None if record is None else asdict(record)
+    return None if record is None else _plain(asdict(record))
 
 
-def _as_text(value: object) -> str:
-    # The same moment, in whatever zone it was read.
-    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
+def _plain(value: object) -> object:
+    """The same for values that are equal: a moment in any zone, a whole number in any type."""
+    match value:
+        case dict():
+            return {key: _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case date() | time():
+            return value.isoformat()
+        case float() if value.is_integer():
+            return int(value)
+        case _:
+            return value

@@ -14,6 +14,7 @@ from sync.changes import Change
 from sync.context import Rules
 from sync.errors import AccountBusy, InvalidRequest, NotFound
 from sync.guard import Limits
+from sync.model import Innings
 from sync.plan import plan_removals
 from sync.report import Outcome, Run, RunState, Stage
 from tests.fakes import FakeCms
@@ -178,6 +179,14 @@ def test_a_dry_run_keeps_no_plan_to_approve(engine: Engine) -> None:
     assert {change.record_id for change in engine.cms.plans[run.id]}.isdisjoint({"game-4", "game-5"})
     with pytest.raises(InvalidRequest):
         approvals(engine).plan(run.id)
+
+
+def test_hash_is_the_same_for_whole_overs_in_either_type() -> None:
+    hashes = {
+        hash_of(plan_removals([replace(game(1), innings=(innings,))], cause="gone").changes)
+        for innings in (Innings(team_id="team-1", number=1, overs=overs) for overs in (40, 40.0))
+    }
+    assert len(hashes) == 1
 
 
 def test_hash_names_the_changes_whatever_their_order_and_the_zone_of_their_times() -> None:
