@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
 
 from cms.strapi.adapter import StrapiCms
 from stores.sql.stores import SqlStores
+from sync.approval_run import ApprovalRun
 from sync.context import Rules
+from sync.guard import Limits
 from sync.model import Organisation, OrganisationKind
-from sync.report import Mode, Outcome, Run
+from sync.report import Mode, Outcome, Run, Stage
 from sync.run import SyncRequest, SyncRun
 from tests.fakes import (
     FakeCheckpoints,
@@ -35,6 +37,7 @@ class Syncs:
     stores: SqlStores
     world: World
     clock: FakeClock
+    rules: Rules = field(default_factory=Rules)
     count: int = 0
 
     def perform(self) -> Run:
@@ -51,7 +54,7 @@ class Syncs:
             progress=FakeProgress(),
             map_concurrently=map_in_order,
             announce=lambda _: None,
-            rules=Rules(),
+            rules=self.rules,
         )
         return sync_run.perform(
             SyncRequest(
@@ -116,3 +119,26 @@ def test_game_that_stays_missing_is_marked_after_three_days(syncs: Syncs, strapi
     assert removals == [0, 0, 1]
     marked = [row["gameID"] for row in strapi.rows("game-meta-datas") if row["isDeleted"]]
     assert marked == ["game-4"]
+
+
+def test_held_removals_are_marked_once_a_person_approves_them(syncs: Syncs, strapi: StrapiServer) -> None:
+    limits = Limits(removal_max_count=1, shrink_max_share=0.9)
+    syncs.rules = Rules(removal_confirmations=1, limits=limits)
+    syncs.perform()
+    del syncs.world.games["game-4"], syncs.world.games["game-5"]
+    held = syncs.perform()
+    approvals = ApprovalRun(
+        cms=syncs.cms,
+        runs=syncs.stores.runs,
+        held=syncs.stores.changes,
+        leases=FakeLeases(_token=100),
+        clock=syncs.clock,
+        confirmations=1,
+    )
+    assert not any(row["isDeleted"] for row in strapi.rows("game-meta-datas"))
+
+    plan_hash = held.stages[Stage.FIXTURE_CLEANUP].plan_hash or ""
+    run, approval = approvals.perform(held.id, approval_id="approval-1", plan_hash=plan_hash)
+    assert (run.outcome, approval.kept) == (Outcome.SUCCEEDED, ())
+    marked = {row["gameID"] for row in strapi.rows("game-meta-datas") if row["isDeleted"]}
+    assert marked == {"game-4", "game-5"}
