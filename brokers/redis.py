@@ -508,18 +508,25 @@ class PriorityRedisBroker(Broker):
 
 
 def _open_client(url: str | None, parameters: dict[str, Any]) -> redis.Redis:
-    # Waits for a free connection instead of failing, and tries a command again at most twice:
-    # this client's commands read, or may be repeated. The broker's own links never repeat blindly.
+    if "connection_pool" in parameters:
+        return redis.Redis(connection_pool=parameters["connection_pool"])
+    # Tries a command again at most twice: this client's commands read, or may be repeated. The
+    # broker's own links never repeat blindly.
     settings = {
-        "max_connections": 32,
-        "timeout": 10,
         "socket_timeout": CALL_TIMEOUT_S,
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), 2),
         **{name: value for name, value in parameters.items() if name not in IGNORED_SETTINGS},
     }
+    # Waits for a free connection instead of failing.
+    waiting = {"max_connections": settings.pop("max_connections", 32), "timeout": settings.pop("timeout", 10)}
     if url is not None:
-        return redis.Redis(connection_pool=redis.BlockingConnectionPool.from_url(url, **settings))
-    return redis.Redis(connection_pool=redis.BlockingConnectionPool(**settings))
+        pool = redis.BlockingConnectionPool.from_url(url, **waiting, **settings)
+    else:
+        plain = redis.Redis(**settings).connection_pool  # knows TLS and sockets by redis-py's names
+        pool = redis.BlockingConnectionPool(
+            connection_class=plain.connection_class, **waiting, **plain.connection_kwargs
+        )
+    return redis.Redis(connection_pool=pool)
 
 
 @contextmanager

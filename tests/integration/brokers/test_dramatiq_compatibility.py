@@ -6,6 +6,7 @@ from typing import Any
 
 import dramatiq
 import pytest
+import redis
 from dramatiq import Message, MessageProxy, Middleware
 from dramatiq.middleware import CurrentMessage
 
@@ -117,6 +118,41 @@ def test_the_stock_brokers_settings_of_its_upkeep_are_accepted(redis_url: str) -
     )
     with broker.client as client:
         assert client.ping()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "kind"),
+    [
+        ({"host": "redis.example"}, redis.Connection),
+        ({"host": "redis.example", "ssl": True}, redis.SSLConnection),
+        ({"unix_socket_path": "/run/redis.sock"}, redis.UnixDomainSocketConnection),
+    ],
+)
+def test_a_connection_is_described_as_to_redis_py(parameters: dict[str, Any], kind: type) -> None:
+    assert PriorityRedisBroker(**parameters).client.connection_pool.connection_class is kind
+
+
+def test_a_programs_own_connection_pool_is_used(redis_url: str) -> None:
+    with redis.ConnectionPool.from_url(redis_url) as pool:
+        broker = PriorityRedisBroker(connection_pool=pool)
+        assert broker.client.connection_pool is pool
+        assert broker.queue_size("default") == 0
+
+
+@pytest.mark.parametrize("options", [{"decode_responses": True}, {"protocol": 3}])
+def test_a_clients_own_way_of_reading_answers_does_not_matter(
+    redis_url: str, namespace: str, working: Working, options: dict[str, Any]
+) -> None:
+    with redis.Redis.from_url(redis_url, **options) as client:
+        broker = PriorityRedisBroker(client=client, namespace=namespace)
+        done: list[int] = []
+        actor = declare(broker, done.append)
+        actor.send(1)
+        actor.send_with_options(args=(2,), delay=10)
+        with working(on=broker):
+            broker.join("default", timeout=5_000)
+        broker.close()
+    assert done == [1, 2]
 
 
 def test_a_message_for_an_unknown_actor_is_dead_under_its_own_id(
