@@ -44,7 +44,7 @@ def _by_hand(command: Any) -> Any:
 
 @click.group()
 def runs() -> None:
-    """List and show runs."""
+    """Look at runs, take them back, and write what they held back."""
 
 
 @runs.command(name="list")
@@ -80,9 +80,8 @@ def show(run_id: str, is_json: bool) -> None:
         print_json({**run_document(run), "changes": changes})
         return
     click.echo(describe_run(run_document(run)))
-    held = [] if run.dry_run else [change for change in changes if not change["applied"]]
-    _print_changes([change for change in changes if change not in held])
-    if held:
+    _print_changes([change for change in changes if change["applied"] or run.dry_run])
+    if held := [change for change in changes if not (change["applied"] or run.dry_run)]:
         click.echo(f"held back; clubsync runs approve {run_id} writes:")
         _print_changes(held)
 
