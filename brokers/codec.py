@@ -41,7 +41,7 @@ def encode(message: Message[Any]) -> bytes:
     if type(encoder) is JSONEncoder and _is_plain(message, options):
         try:
             return _encoder.encode(fields)
-        except (msgspec.MsgspecError, OverflowError):  # an integer of more than 64 bits
+        except (msgspec.MsgspecError, OverflowError, UnicodeEncodeError):  # > 64 bits; half a surrogate pair
             pass
     return encoder.encode(fields)
 

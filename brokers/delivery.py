@@ -19,6 +19,17 @@ class Delivery(MessageProxy):
 
     def __init__(self, message: Message[Any], lent: Lent) -> None:
         super().__init__(message)
+        self.lent = lent
+        self.owed: list[tuple[Message[Any], int | None]] = []
+
+    @property
+    def _message(self) -> Message[Any]:
+        """Middleware may put another in its place, to change the arguments for instance."""
+        return self._current
+
+    @_message.setter
+    def _message(self, message: Message[Any]) -> None:
+        self._current = message
         # dramatiq's proxy looks each of them up on every access.
         self.queue_name = message.queue_name
         self.actor_name = message.actor_name
@@ -26,8 +37,6 @@ class Delivery(MessageProxy):
         self.kwargs = message.kwargs
         self.options = message.options
         self.message_id = message.message_id
-        self.lent = lent
-        self.owed: list[tuple[Message[Any], int | None]] = []
 
     @property
     def message(self) -> Delivery:

@@ -112,6 +112,21 @@ def test_a_hook_may_be_a_static_method_or_set_on_the_object(
     assert heard == ["static", "object"]
 
 
+def test_middleware_may_put_another_message_in_the_delivered_ones_place(
+    broker: PriorityRedisBroker, working: Working
+) -> None:
+    class Doubling(Middleware):
+        def before_process_message(self, broker: dramatiq.Broker, message: MessageProxy) -> None:
+            message._message = message._message.copy(args=(2 * message.args[0],))
+
+    broker.add_middleware(Doubling())
+    seen: list[int] = []
+    declare(broker, seen.append).send(4)
+    with working():
+        broker.join("default", timeout=5_000)
+    assert seen == [8]
+
+
 def test_the_stock_brokers_settings_of_its_upkeep_are_accepted(redis_url: str) -> None:
     broker = PriorityRedisBroker(
         url=redis_url, maintenance_chance=1000, heartbeat_timeout=60_000, dead_message_ttl=1

@@ -38,7 +38,7 @@ def test_a_message_reads_as_dramatiqs_own_encoding_does(value: Any) -> None:
     assert repr(codec.decode(codec.encode(ours)).args) == repr(Message.decode(theirs).args)
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, b"bytes", datetime.now(UTC), math.inf])
+@pytest.mark.parametrize("value", [object(), {1, 2}, b"bytes", datetime.now(UTC), math.inf, "\ud83d", 2**64])
 def test_what_json_refuses_is_refused_and_what_it_keeps_is_kept(value: Any) -> None:
     try:
         expected = json.dumps(value)
