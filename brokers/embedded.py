@@ -70,6 +70,11 @@ class EmbeddedRedis:
         """Whether this object started it."""
         return self._process is not None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started here and has ended without being asked; `start` brings it back."""
+        return self._process is not None and self._process.poll() is not None
+
     def stop(self) -> None:
         """End the server if it was started here; call it after everything that uses it.
 

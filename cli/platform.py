@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from brokers import embedded
@@ -13,11 +13,16 @@ from settings.schema import Settings
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """The environment that every process of this machine gets."""
+    """The environment that every process of this machine gets.
+
+    `revive_redis` starts a server of ours again that has ended, with its data and at its
+    address, and answers whether it had. It raises ConfigurationError when that fails.
+    """
 
     environ: Mapping[str, str]
     redis_url: str
     is_redis_ours: bool
+    revive_redis: Callable[[], bool]
 
 
 @contextlib.contextmanager
@@ -28,10 +33,20 @@ def grounded(settings: Settings) -> Iterator[Ground]:
     """
     environ = {**os.environ, "CLUBSYNC_HOME": str(settings.home.absolute())}
     if settings.redis.url is not None:
-        yield Ground(environ, settings.redis.url.get_secret_value(), is_redis_ours=False)
+        url = settings.redis.url.get_secret_value()
+        yield Ground(environ, url, is_redis_ours=False, revive_redis=lambda: False)
         return
     server = embedded.start(settings.home)
+
+    def revive() -> bool:
+        nonlocal server
+        if not server.has_ended:
+            return False
+        server = embedded.start(settings.home)
+        return True
+
+    environ["REDIS_URL"] = server.url
     try:
-        yield Ground({**environ, "REDIS_URL": server.url}, server.url, is_redis_ours=server.is_ours)
+        yield Ground(environ, server.url, is_redis_ours=server.is_ours, revive_redis=revive)
     finally:
         server.stop()

@@ -49,11 +49,13 @@ class Supervisor:
     """Starts children, shows their output, restarts crashed ones, stops all.
 
     With `log_dir`, output goes to `<log_dir>/<name>.log`; without, to `say` line by line.
+    `meanwhile` is called between two looks at the children, while they run and while they end.
     """
 
     environ: Mapping[str, str]
     say: Callable[[str, str], None]
     log_dir: Path | None = None
+    meanwhile: Callable[[], object] = lambda: None
     children: list[Child] = field(default_factory=list)
 
     def start(self, name: str, argv: Sequence[str]) -> Child:
@@ -82,6 +84,7 @@ class Supervisor:
                 self._tend(child)
             if not any(child.is_alive or child.restart_at_s is not None for child in self.children):
                 return
+            self.meanwhile()
             time.sleep(POLL_S)
 
     def stop(self, *, grace_s: float) -> bool:
@@ -94,9 +97,9 @@ class Supervisor:
             if child.is_alive:
                 child.process.terminate()
         deadline_s = time.monotonic() + grace_s
-        for child in self.children:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.process.wait(max(0.0, deadline_s - time.monotonic()))
+        while time.monotonic() < deadline_s and any(child.is_alive for child in self.children):
+            self.meanwhile()
+            time.sleep(POLL_S)
         for child in self.children:
             if child.is_alive:
                 self.say(child.name, f"did not end within {grace_s:.0f} s: killed")

@@ -30,7 +30,13 @@ def up() -> None:
         backdrop = Supervisor(environ, say=_say)
         if needs_simulator(settings):
             environ |= start_simulator(backdrop)
-        processes = Supervisor(environ, say=_say)
+
+        def mind_redis() -> None:
+            # Without it the others could hand nothing back.
+            if ground.revive_redis():
+                _say("redis", "ended by itself; started again with its data")
+
+        processes = Supervisor(environ, say=_say, meanwhile=mind_redis)
         processes.start("web", web_argv())
         processes.start("worker", worker_argv(settings))
         processes.start("scheduler", scheduler_argv())

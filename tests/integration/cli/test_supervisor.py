@@ -67,6 +67,25 @@ def test_stop_sends_each_child_exactly_one_sigterm(lines: Lines) -> None:
     assert lines.wait_for("terms=") == "terms=1"
 
 
+def test_children_may_need_something_while_they_run_and_while_they_end(lines: Lines, tmp_path: Path) -> None:
+    needed = tmp_path / "needed"
+    wait_for_it = f"""
+import pathlib, signal, time
+signal.signal(signal.SIGTERM, lambda *_: print("ending", flush=True))
+print("ready", flush=True)
+signal.pause()
+while not pathlib.Path({str(needed)!r}).exists():
+    time.sleep(0.01)
+"""
+    supervisor = Supervisor(os.environ, say=lines, meanwhile=needed.touch)
+    child = supervisor.start("needy", python(wait_for_it))
+    lines.wait_for("ready")
+    supervisor.watch(needed.exists)
+    needed.unlink()
+    assert child.is_alive
+    assert supervisor.stop(grace_s=10)
+
+
 def test_a_child_that_ignores_sigterm_is_killed_with_its_own_children(lines: Lines) -> None:
     supervisor = Supervisor(os.environ, say=lines)
     supervisor.start("stubborn", python(STUBBORN))

@@ -61,6 +61,22 @@ def test_server_keeps_every_write_across_a_restart_on_the_same_url(home: Path) -
     second.stop()
 
 
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
+def test_server_that_ended_unasked_is_told_apart(
+    home: Path, eventually: Eventually, sign: signal.Signals
+) -> None:
+    server = embedded.start(home)
+    found = embedded.start(home)
+    assert not server.has_ended
+    os.kill(server.pid, sign)
+    eventually(lambda: server.has_ended)
+    assert not found.has_ended
+    again = embedded.start(home)
+    assert again.url == server.url
+    again.stop()
+    assert not again.has_ended
+
+
 def test_second_start_finds_the_live_server_and_leaves_it_running(home: Path) -> None:
     first = embedded.start(home)
     second = embedded.start(home)
