@@ -31,12 +31,12 @@ _SECRET = "postgres-test-password"  # never to be seen in an error
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a private server's default database; it ends with the tests.
 
-    Skips without the binaries, unless CLUBSYNC_TEST_REQUIRE=all makes that a failure.
+    Skips without the binaries, unless TEST_REQUIRE=all makes that a failure.
     """
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     if not binaries:
         reason = "no Postgres binaries in /usr/lib/postgresql: apt-get install postgresql"
-        if os.environ.get("CLUBSYNC_TEST_REQUIRE") == "all":
+        if os.environ.get("TEST_REQUIRE") == "all":
             pytest.fail(reason)
         pytest.skip(reason)
     with (tmp_path_factory.mktemp("postgres") / "log").open("wb") as log:

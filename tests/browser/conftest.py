@@ -30,7 +30,7 @@ def browser() -> Iterator[Browser]:
     found = CHROMIUM if CHROMIUM.exists() else shutil.which("chromium")
     if found is None:
         reason = f"Chromium is not installed: {INSTALL}"
-        if os.environ.get("CLUBSYNC_TEST_REQUIRE") == "all":
+        if os.environ.get("TEST_REQUIRE") == "all":
             pytest.fail(reason)
         pytest.skip(reason)
     with sync_playwright() as playwright:
