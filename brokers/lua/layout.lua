@@ -123,6 +123,12 @@ local function next_turn(queue, level, fair)
         turns[place] = given
     end
     local last = given.last[fair] or tonumber(redis.call("ZSCORE", given.key, fair) or 0)
+    if last + 1 < given.served and not given.is_bare then
+        -- The first one's place may count its bias; its turn is no later than the last one given.
+        local latest = redis.call("ZRANGE", given.key, 0, 0, "REV", "WITHSCORES")
+        given.served = math.min(given.served, tonumber(latest[2] or given.served))
+        given.is_bare = true
+    end
     local turn = math.max(last + 1, given.served)
     given.last[fair] = turn
     return turn

@@ -127,6 +127,20 @@ def test_middleware_may_put_another_message_in_the_delivered_ones_place(
     assert seen == [8]
 
 
+def test_a_lower_number_as_an_actors_priority_goes_first_among_neighbours(
+    broker: PriorityRedisBroker, working: Working
+) -> None:
+    ran: list[str] = []
+    later = declare(broker, lambda: ran.append("later"), actor_name="later", priority=10)
+    sooner = declare(broker, lambda: ran.append("sooner"), actor_name="sooner", priority=0)
+    for _ in range(10):
+        later.send()
+        sooner.send()
+    with working(threads=1):
+        broker.join("default", timeout=5_000)
+    assert ran == ["sooner"] * 10 + ["later"] * 10
+
+
 def test_the_stock_brokers_settings_of_its_upkeep_are_accepted(redis_url: str) -> None:
     broker = PriorityRedisBroker(
         url=redis_url, maintenance_chance=1000, heartbeat_timeout=60_000, dead_message_ttl=1
