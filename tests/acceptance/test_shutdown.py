@@ -14,7 +14,7 @@ import pytest
 from tests.acceptance.conftest import Installation, Simulator, clean_environ, import_accounts
 from tests.conftest import Eventually
 
-SLOW_S = 0.1
+SLOW_S = 0.4
 TOO_SLOW_S = 2.0  # nothing is finished within the grace period
 
 
