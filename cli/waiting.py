@@ -98,7 +98,11 @@ def _await_verdict(backend: Backend, run_id: str, waiting: Waiting) -> Run:
 def _progress_line(run: Run) -> str:
     if run.state is RunState.DEFERRED and run.message:
         return f"  deferred: {run.message}"
-    done = [stage.value for stage in run.stages]
+    done = [
+        stage.value
+        for stage, report in run.stages.items()
+        if report.outcome in (Outcome.SUCCEEDED, Outcome.PARTIAL)
+    ]
     return f"  {run.state.value}{': ' + ', '.join(done) + ' done' if done else ''}"
 
 
