@@ -237,9 +237,10 @@ def _sync_all(stage: DemoStage, show: Show, phase: str, title: str) -> Sequence[
         batch = batches.find_or_none(request.id)
         if batch is None or batch.state is BatchState.SENDING:
             return False
+        # Counted first: what is listed afterwards is at least as far.
+        counts = backend.stores.runs.count_by_state(batch.id)
         runs = backend.stores.runs.list(RunFilter(batch_id=batch.id), limit=batch.total).items
         shown.show(runs, total=batch.total)
-        counts = backend.stores.runs.count_by_state(batch.id)
         return progress(batch, counts, backend.clock.now()).is_finished
 
     with Progress(title, is_quiet=show.is_json) as shown:
