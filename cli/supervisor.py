@@ -38,6 +38,7 @@ class Child:
     started_at_s: float
     restarts: int = 0
     restart_at_s: float | None = None
+    is_known_to_have_ended: bool = False
 
     @property
     def is_alive(self) -> bool:
@@ -117,7 +118,12 @@ class Supervisor:
                 child.process = self._spawn(child.name, child.argv)
                 child.started_at_s = now_s
             return
-        if child.is_alive or child.process.returncode == 0:
+        if child.is_alive:
+            return
+        if child.process.returncode == 0:
+            if not child.is_known_to_have_ended:
+                child.is_known_to_have_ended = True
+                self.say(child.name, "ended as it was told to; it is not started again")
             return
         # A crashed master leaves its workers behind; they drain while the next one starts.
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -125,7 +125,8 @@ def _ids(
 def _plain(connection: Connection, key: Column[str], ids: list[str], names: tuple[str, ...]) -> Documents:
     for chunk in chunked(ids):
         for row in connection.execute(select(key.table).where(key.in_(chunk)).order_by(key)):
-            yield {name: getattr(row, name) for name in names}
+            # What the provider never told is stored as an empty text where a column needs one.
+            yield {name: getattr(row, name) or None for name in names}
 
 
 def _games(connection: Connection, ids: list[str]) -> Documents:

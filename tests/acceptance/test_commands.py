@@ -128,6 +128,7 @@ def test_onboarding_lets_the_customer_in_and_an_update_clears_its_flag(system: I
         (["sync", "club", "1", "--wait"], 2, "is of type association, not club"),
         (["sync", "club", "999", "--wait"], 1, "account 999 does not exist"),
         (["sync", "club", "abc"], 2, "not an account's id"),
+        (["sync", "club", "abc", "--direct"], 2, "is not an organisation's id"),
         (["sync", "club", "3", "--preset", "nope"], 2, "preset: 'nope' is not known; one of"),
         (["sync", "club", "3", "--priority", "soon"], 2, "'soon' is not one of"),
         (["sync", "team", "3"], 2, "'team' is not one of"),

@@ -111,6 +111,7 @@ print("second life", flush=True)
     assert crashing.restarts == 1
     assert lines.wait_for("second life")
     assert any("ended with code 3" in line for line in lines.said)
+    assert any("not started again" in line for line in lines.said)
 
 
 def test_a_crashed_child_leaves_no_child_of_its_own_behind(

@@ -56,6 +56,15 @@ def test_club_exports_its_own_games_and_everything_they_need(filled: SqlStores) 
     }
 
 
+def test_what_the_provider_never_told_of_a_season_is_null(stores: SqlStores) -> None:
+    bare = season("bare", name="", status="", competition_id=None, competition_name=None)
+    stores.mirror.apply("run-1", Stage.COMPETITIONS, [created(bare)], fence=FENCE)
+    stores.organisations.save(Organisation(id="association-1", kind=ASSOCIATION, provider="playhq"))
+
+    (exported,) = stores.exports.read(ASSOCIATION, "association-1")["seasons"]
+    assert [exported[key] for key in ("name", "status", "competition_id")] == [None, None, None]
+
+
 def test_association_exports_everything_of_its_seasons(filled: SqlStores) -> None:
     assert ids(filled.exports.read(ASSOCIATION, "association-1")) == {  # type: ignore[arg-type]  # documents are mappings
         "seasons": ["season-1", "season-2"],
