@@ -11,7 +11,7 @@ from simulator.world.model import Day, Game, Grade, Season, Team
 Shape = dict[str, Any]
 
 
-def season(record: Season, status: str, games: Iterable[Game]) -> Shape:
+def season(record: Season, status: str | None, games: Iterable[Game]) -> Shape:
     """`games` are those of the season's grades that were looked at; the days come from them."""
     days = [day.local.date() for game in games for day in game.days]
     return {

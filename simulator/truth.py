@@ -87,7 +87,7 @@ def shape_of_season(world: World, season: Season, grades: list[Grade]) -> shapes
     games = (game for grade in grades for game in world.games(grade))
     if season.is_listed:
         return shapes.season(season, season.status(world.today), games)
-    return shapes.season(season, "", games) | {"competition_id": None}
+    return shapes.season(season, None, games) | {"competition_id": None}
 
 
 def has_team(game: Game, club: Club) -> bool:

@@ -89,7 +89,7 @@ def test_registrations_add_the_season_that_the_listing_lacks() -> None:
     assert len(with_hints["seasons"]) == len(without["seasons"]) + 1
     assert len(with_hints["games"]) > len(without["games"])
     (hinted,) = (season for season in with_hints["seasons"] if season not in without["seasons"])
-    assert (hinted["status"], hinted["competition_id"]) == ("", None)
+    assert (hinted["status"], hinted["competition_id"]) == (None, None)
     assert hinted["competition_name"]
 
 
