@@ -19,7 +19,7 @@ from brokers import codec, envelope
 from brokers.envelope import Header
 from brokers.queues import Priority
 from brokers.redis import PriorityRedisBroker
-from brokers.scripts import DELETE, ENQUEUE
+from brokers.scripts import COUNT, DELETE, ENQUEUE
 
 PAGE = 200
 # What a retry by hand forgets: the message starts again as if it had never failed.
@@ -306,17 +306,9 @@ class Operations:
     # -- reading
 
     def _read_counts(self, name: str) -> tuple[list[int], Ledger]:
-        prefix = f"{self._key}:q:{name}:"
-        with self._client.pipeline(transaction=True) as pipe:
-            for level in range(4):
-                pipe.zcard(f"{prefix}waiting:{level}")
-            pipe.zcard(f"{prefix}delayed")
-            pipe.hlen(f"{prefix}leased")
-            pipe.zcard(f"{prefix}dead")
-            pipe.hmget(f"{prefix}ledger", "enqueued", "done", "coalesced", "deleted")
-            *counts, numbers = pipe.execute()
-        enqueued, done, coalesced, deleted = (int(number or 0) for number in numbers)
-        delayed, leased, dead = counts[4:]
+        counts: list[int] = self._broker.ask(COUNT, (name,))
+        enqueued, done, coalesced, deleted = counts[7:]
+        delayed, leased, dead = counts[4:7]
         ledger = Ledger(enqueued, done, coalesced, deleted, sum(counts[:4]), delayed, leased, dead)
         return counts, ledger
 

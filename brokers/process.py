@@ -16,7 +16,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from brokers.connection import CALL_TIMEOUT_S, REDIS_ERRORS, Argument, Dial, Link
-from brokers.scripts import RECOVER, RETURN, WORK
+from brokers.scripts import RECOVER, REGISTER, RETURN, WORK
 from brokers.sender import SERVER_CLOCK
 
 # Silent for 6 s, found silent twice 2 s apart: others have the messages 10 s after a death.
@@ -177,8 +177,7 @@ class Process:
 
     def _register(self) -> None:
         record = {**self.record, "quiet": False, "stop": False}
-        self._beat_link.command("SET", self._record_key, json.dumps(record), "PX", self._lease_ms)
-        self._beat_link.command("SADD", f"{self._namespace}:processes", self.name)
+        self._beat_link.run(REGISTER, (SERVER_CLOCK, self.name, json.dumps(record), self._lease_ms))
 
     def leave(self) -> None:
         """Hand back everything and end the leases; if Redis does not hear it, the clock will tell."""

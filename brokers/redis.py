@@ -45,7 +45,7 @@ from brokers.envelope import (
 )
 from brokers.heartbeat import HUNG_AFTER_S
 from brokers.process import LEASE_S, Lent, Process, Settled
-from brokers.scripts import ENQUEUE, PURGE, RECOVER, SEND_AGAIN, Script
+from brokers.scripts import COUNT, ENQUEUE, PURGE, RECOVER, SEND_AGAIN, Script
 from brokers.sender import Senders
 
 # A chunk of enqueue_many keeps the server busy for a few milliseconds, not longer.
@@ -466,13 +466,7 @@ class PriorityRedisBroker(Broker):
 
     def queue_size(self, queue_name: str) -> int:
         """Messages that wait, are delayed or run."""
-        prefix = f"{self.key}:q:{q_name(queue_name)}:"
-        with self.client.pipeline(transaction=True) as pipe:
-            for level in range(4):
-                pipe.zcard(f"{prefix}waiting:{level}")
-            pipe.zcard(f"{prefix}delayed")
-            pipe.hlen(f"{prefix}leased")
-            return int(sum(pipe.execute()))
+        return sum(self.ask(COUNT, (q_name(queue_name),))[:6])
 
     def join(self, queue_name: str, *, interval: int = 100, timeout: int | None = None) -> None:
         """Wait until no message of the queue waits, is delayed or runs.

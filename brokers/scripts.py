@@ -13,7 +13,7 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).with_name("lua")
 _SHARED = ("layout", "settle")
-_CALLS = ("enqueue", "work", "recover", "return", "purge", "delete", "bury")
+_CALLS = ("enqueue", "work", "register", "recover", "return", "purge", "delete", "bury", "look")
 
 
 def _compose() -> tuple[str, str]:
@@ -37,8 +37,11 @@ class Script:
 ENQUEUE = Script("enqueue")
 SEND_AGAIN = Script("send_again")
 WORK = Script("work")
+REGISTER = Script("register")
 RECOVER = Script("recover")
 RETURN = Script("give_back")
 PURGE = Script("purge")
 DELETE = Script("delete")
 BURY = Script("bury")
+COUNT = Script("count")
+FIND = Script("find")

@@ -63,8 +63,14 @@ class Sender:
                 self._link.close()
 
     def ask(self, script: Script, arguments: Sequence[Argument]) -> Any:
-        """Run a script that may be repeated: its arguments have no sender and number."""
-        return self._link.run(script, (SERVER_CLOCK, *arguments))
+        """Run a script that may be repeated: its arguments have no sender and number.
+
+        It is, once: the server may have closed this connection while it was idle.
+        """
+        try:
+            return self._link.run(script, (SERVER_CLOCK, *arguments))
+        except CONNECTION_ERRORS:
+            return self._link.run(script, (SERVER_CLOCK, *arguments))
 
     def close(self) -> None:
         self._link.close()

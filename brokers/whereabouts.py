@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 from urllib.parse import quote
 
 from brokers.queues import Priority
 from brokers.redis import PriorityRedisBroker
+from brokers.scripts import FIND
 
 
 class Place(StrEnum):
@@ -33,36 +33,18 @@ class Whereabouts:
 def find_message(broker: PriorityRedisBroker, unique_key: str) -> Whereabouts | None:
     """The message that waits, is delayed or runs under the key; None when there is none.
 
-    Raises redis.RedisError. Keys and the holder's form: lua/layout.lua.
+    Raises ConnectionClosed when Redis does not answer.
     """
-    holder: Any = broker.client.hget(f"{broker.key}:unique", quote(unique_key, safe=":"))
-    if holder is None:
+    found = broker.ask(FIND, (quote(unique_key, safe=":"),))
+    if not found:
         return None
-    queue, *_, message_id = holder.decode().split(" ")
-    prefix = f"{broker.key}:q:{queue}"
-    with broker.client.pipeline(transaction=True) as pipe:
-        for level in range(4):
-            pipe.zrank(f"{prefix}:waiting:{level}", message_id)
-        for level in range(4):
-            pipe.zcard(f"{prefix}:waiting:{level}")
-        pipe.zscore(f"{prefix}:delayed", message_id)
-        pipe.hget(f"{prefix}:leased", message_id)
-        pipe.time()
-        found: list[Any] = pipe.execute()
-    ranks, counts, (due_ms, lease, (now_s, now_us)) = found[:4], found[4:8], found[8:]
-    for level, rank in enumerate(ranks):
-        if rank is not None:
-            return Whereabouts(
-                queue=queue,
-                message_id=message_id,
-                place=Place.WAITING,
-                priority=list(Priority)[level],
-                ahead=sum(counts[:level]) + rank,
-            )
-    if lease is not None:
-        process = lease.decode().split(" ")[0]
-        return Whereabouts(queue=queue, message_id=message_id, place=Place.LEASED, process=process)
-    if due_ms is not None:
-        due_in_s = max(0.0, due_ms / 1000 - (now_s + now_us / 1e6))
-        return Whereabouts(queue=queue, message_id=message_id, place=Place.DELAYED, due_in_s=due_in_s)
-    return None
+    queue, message_id, place = (text.decode() for text in found[:3])
+    whereabouts = Whereabouts(queue=queue, message_id=message_id, place=Place(place))
+    match whereabouts.place:
+        case Place.WAITING:
+            level, ahead = found[3:]
+            return replace(whereabouts, priority=list(Priority)[level], ahead=ahead)
+        case Place.LEASED:
+            return replace(whereabouts, process=found[3].decode())
+        case Place.DELAYED:
+            return replace(whereabouts, due_in_s=found[3] / 1000)
