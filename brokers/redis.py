@@ -18,6 +18,7 @@ from dataclasses import replace
 from itertools import islice
 from threading import current_thread, local
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 from dramatiq import Broker, Consumer, Message, Middleware
@@ -29,6 +30,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from brokers import codec, envelope
+from brokers.clients import open_client
 from brokers.codec import COALESCED_OPTION
 from brokers.connection import CALL_TIMEOUT_S, CONNECTION_ERRORS, Argument, dialler
 from brokers.consumer import QueueConsumer, WorkerConsumer
@@ -511,6 +513,8 @@ def _open_client(url: str | None, parameters: dict[str, Any]) -> redis.Redis:
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), 2),
         **{name: value for name, value in parameters.items() if name not in IGNORED_SETTINGS},
     }
+    if url is not None and "+" in urlsplit(url).scheme:
+        return open_client(url, max_connections=settings.get("max_connections", 32))
     # Waits for a free connection instead of failing.
     waiting = {"max_connections": settings.pop("max_connections", 32), "timeout": settings.pop("timeout", 10)}
     if url is not None:

@@ -1,8 +1,9 @@
-"""A TCP proxy in front of Redis that can lose answers, stall and cut connections."""
+"""A TCP proxy in front of Redis that can lose answers, stall, cut connections and end TLS."""
 
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -11,12 +12,13 @@ from urllib.parse import urlsplit
 class Proxy:
     """Forwards to a Redis server; its switches take effect on the next bytes."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, *, tls: ssl.SSLContext | None = None) -> None:
         target = urlsplit(redis_url)
         self._target = (target.hostname or "127.0.0.1", target.port or 6379)
+        self._tls = tls
         self._server = socket.create_server(("127.0.0.1", 0))
-        port = self._server.getsockname()[1]
-        self.url = target._replace(netloc=f":{target.password or ''}@127.0.0.1:{port}").geturl()
+        place = f":{target.password or ''}@127.0.0.1:{self._server.getsockname()[1]}"
+        self.url = target._replace(scheme="rediss" if tls else "redis", netloc=place).geturl()
         self.answers_to_lose = 0
         self.lost = threading.Event()
         self._flows = threading.Event()
@@ -50,6 +52,8 @@ class Proxy:
             except OSError:
                 return
             try:
+                if self._tls:
+                    near = self._tls.wrap_socket(near, server_side=True)
                 far = socket.create_connection(self._target)
             except OSError:
                 near.close()

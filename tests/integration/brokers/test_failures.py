@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from tests.integration.brokers.conftest import Working, declare
 from tests.integration.brokers.proxy import Proxy
 from tests.integration.brokers.server import Server
 
+DEBIANS_REDIS = Path("/usr/bin/redis-server")
+
 
 @pytest.fixture
 def proxy(redis_url: str) -> Iterator[Proxy]:
@@ -39,9 +42,18 @@ def far(proxy: Proxy, namespace: str) -> Iterator[PriorityRedisBroker]:
     broker.client.close()
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
+@pytest.fixture(params=["embedded", "debian"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    """Our own Valkey, and the oldest Redis that is promised to work."""
+    binary = None
+    if request.param == "debian":
+        binary = DEBIANS_REDIS
+        if not binary.exists():
+            reason = f"no {binary}: apt-get install redis-server"
+            if os.environ.get("TEST_REQUIRE") == "all":
+                pytest.fail(reason)
+            pytest.skip(reason)
+    server = Server(tmp_path, binary=binary)
     yield server
     server.kill()
 
