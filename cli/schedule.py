@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import getpass
 import uuid
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -31,7 +33,7 @@ def list_entries(is_json: bool) -> None:
     if is_json:
         print_json(rows)
         return
-    columns = ["entry", "when", "action", "state", "last_tick", "message"]
+    columns = ["entry", "when", "action", "state", "next", "last_tick", "outcome", "message"]
     print_table(columns, ([row[column] for column in columns] for row in rows))
 
 
@@ -82,12 +84,22 @@ def _table(entry: str) -> tuple[Backend, Schedule]:
 
 def _document(name: str, entry: ScheduleEntry, state: EntryState) -> dict[str, Any]:
     paused = entry.is_paused or state.pause is not None
+    next_at = None if paused else state.next_at
     return {
         "entry": name,
-        "when": entry.cron or f"every {entry.every_s:g} s",
+        "when": entry.when,
         "zone": entry.zone,
         "action": entry.action,
         "state": "paused" if paused else "running",
+        "next": _moment(next_at, entry.zone) if next_at else "-",
+        "next_at": next_at,
         "last_tick": ago(state.last.tick_at) if state.last else "never",
+        "last_tick_at": state.last.tick_at if state.last else None,
+        "outcome": state.last.outcome.value if state.last else None,
+        "failures": state.failures,
         "message": (state.pause and state.pause.reason) or (state.last and state.last.message) or "",
     }
+
+
+def _moment(at: datetime, zone: str) -> str:
+    return at.astimezone(ZoneInfo(zone)).strftime("%a %d %b %H:%M:%S")

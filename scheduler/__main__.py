@@ -13,25 +13,26 @@ from brokers.chain import open_sender
 from brokers.clients import open_client
 from brokers.inbox import Inbox
 from brokers.publisher import Publisher
-from scheduler.actions import Actions
+from scheduler.actions import SCHEDULER, Actions
 from scheduler.batches import Batches
 from scheduler.leader import Leader
 from scheduler.requests import Requests
 from scheduler.service import Chore, Service
-from scheduler.ticker import Ticker
+from scheduler.ticker import OnPaused, Ticker
 from settings import logs
 from settings.loader import load
 from settings.reload import Reloader
 from settings.schema import Settings
 from stores.redis.batches import Batches as BatchStore
+from stores.redis.clock import RedisClock
 from stores.redis.leadership import Leadership
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_process
 from stores.redis.schedule import Schedule
 from stores.redis.versions import open_reloader, when_redis_answers
 from stores.sql.accounts import AccountFilter
+from stores.sql.audit import AuditLog
 from stores.sql.engine import open_engine
 from stores.sql.stores import open_stores
-from sync.clock import SystemClock
 from sync.errors import ConfigurationError, SyncError
 
 EXIT_FAILED = 1
@@ -65,15 +66,18 @@ def main() -> int:
 
 
 def _serve(settings: Settings, redis_url: str) -> None:
-    clock, namespace = SystemClock(), settings.redis.namespace
+    namespace = settings.redis.namespace
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stopping.set())
     client = open_client(redis_url, max_connections=settings.redis.max_connections)
+    # The time that all processes share: this machine's clock may be set at any moment.
+    clock = RedisClock(client, _monotonic)
     process = describe_process("scheduler", clock)
     reloader = when_redis_answers(lambda: open_reloader(client, namespace, process.id, clock.now), stopping)
     if reloader is None:
         return
+    clock.read()
     settings = reloader.in_force.loaded.settings
     engine = open_engine(settings.database_url, busy_timeout_s=settings.database.busy_timeout_s)
     stores = open_stores(engine, clock)
@@ -84,17 +88,20 @@ def _serve(settings: Settings, redis_url: str) -> None:
         Leadership(client, namespace),
         process.id,
         lease_s=settings.scheduler.lease_s,
-        monotonic=time.monotonic,
+        monotonic=_monotonic,
     )
     batches = Batches(
         lambda: stores.accounts.each(AccountFilter()), publisher, batch_store, stores.runs, clock
     )
-    ticker = Ticker(schedule, leader, Actions(batches, publisher, clock), clock)
+    ticker = Ticker(
+        schedule, leader, Actions(batches, publisher, clock), clock, on_paused=_paused_itself(stores.audit)
+    )
     service = Service(
         leader,
         ticker,
         Requests(leader, ticker, batches, schedule, batch_store),
         chores=[Chore("recover_leases", RECOVER_EVERY_S, broker.recover)],
+        clock=clock,
     )
     # Not a chore of whoever leads: several may read, and an entry then starts within milliseconds.
     inbox = Inbox(broker, publisher, runs=stores.runs)
@@ -123,6 +130,22 @@ def _serve(settings: Settings, redis_url: str) -> None:
         broker.close()
         client.close()
         engine.dispose()
+
+
+def _paused_itself(audit: AuditLog) -> OnPaused:
+    def note(entry_id: str, reason: str) -> None:
+        subject = f"schedule:{entry_id}"
+        detail = {"reason": reason}
+        audit.record(
+            actor=SCHEDULER, source=SCHEDULER, action="schedule_paused", subject=subject, detail=detail
+        )
+
+    return note
+
+
+def _monotonic() -> float:
+    """Seconds that go on while the machine sleeps, where the system counts them."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _follow(reloader: Reloader, service: Service) -> None:

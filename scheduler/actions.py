@@ -9,9 +9,10 @@ from typing import Protocol
 from brokers.messages import CheckHealth, Request
 from scheduler.batches import Batches
 from scheduler.schedule import Entry, Tick
-from scheduler.ticker import Sent
+from scheduler.ticker import NotYet, Sent
 from settings.schema import ScheduleEntry
 from stores.redis.batches import Batch
+from stores.redis.schedule import TickOutcome
 from sync.ports import Clock
 
 SCHEDULER = "scheduler"
@@ -35,10 +36,18 @@ class Actions:
         if entry.settings.action == "check_health":
             self._check_health(tick)
             return Sent()
-        if entry.settings.overlap == "skip" and self._batches.is_busy(entry.id, besides=tick.id):
-            return Sent(message="skipped: the last batch still runs")
+        if entry.settings.overlap != "allow" and self._batches.is_busy(entry.id, besides=tick.id):
+            self._raise_unless_due(tick)
+            if entry.settings.overlap == "queue":
+                raise NotYet("the last batch still runs")
+            return Sent(message="skipped: the last batch still runs", outcome=TickOutcome.SKIPPED)
         batch = self._batches.start(_batch(entry, tick), raise_if_not_leading=raise_if_not_leading)
         return Sent(batch_id=batch.id, message=f"{batch.total} accounts")
+
+    def _raise_unless_due(self, tick: Tick) -> None:
+        # Ticks come a little ahead of their time, and the last batch may end until then.
+        if self._clock.now() < tick.due_at:
+            raise NotYet("it is not due yet")
 
     def _check_health(self, tick: Tick) -> None:
         message = CheckHealth(requested_at=tick.due_at)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 
 import msgspec
 
 from scheduler.batches import Batches
 from scheduler.leader import Leader
 from scheduler.schedule import Entry
-from scheduler.ticker import Ticker
+from scheduler.ticker import NotYet, Ticker
 from stores.redis.batches import Batch, BatchState
 from stores.redis.batches import Batches as BatchStore
 from stores.redis.schedule import RunNow, Schedule
@@ -36,8 +37,9 @@ class Requests:
     def answer(self, table: Mapping[str, Entry]) -> None:
         """Carry out what is asked for. Raises what may pass by itself; the rest is asked for still."""
         for request in self._schedule.asked():
-            self._run_now(request, table)
-            self._schedule.answer(request.id)
+            with suppress(NotYet):
+                self._run_now(request, table)
+                self._schedule.answer(request.id)
         for batch in self._batch_store.asked():
             self._start(batch)
             self._batch_store.answer(batch.id)

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from scheduler.leader import Leader, NotLeading
 from scheduler.schedule import Entry, Tick, due
-from stores.redis.schedule import Claim, EntryState, Pause, RunNow, Schedule, TickResult
+from stores.redis.schedule import Claim, EntryState, Pause, RunNow, Schedule, TickOutcome, TickResult
 from sync.errors import DeferredError, TransientError
 from sync.ports import Clock
 
@@ -30,20 +30,31 @@ MAX_FAILURES = 3
 MAX_CLOCK_STEP = timedelta(hours=1)
 
 
+class NotYet(Exception):
+    """The tick's time has not come; it stays pending, and is tried again with the next sweep."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """What a tick led to."""
 
     batch_id: str | None = None
     message: str | None = None
+    outcome: TickOutcome = TickOutcome.DONE
 
 
 class Send(Protocol):
     def __call__(self, entry: Entry, tick: Tick, *, raise_if_not_leading: Callable[[], None]) -> Sent:
         """Send what the tick asks for, to start when it is due; repeatable by the tick's id.
 
-        Long work calls `raise_if_not_leading` now and then.
+        Long work calls `raise_if_not_leading` now and then. Raises NotYet.
         """
+        ...
+
+
+class OnPaused(Protocol):
+    def __call__(self, entry_id: str, reason: str) -> None:
+        """Tell people that an entry has paused itself."""
         ...
 
 
@@ -56,16 +67,20 @@ class _Position:
     cursor: datetime
     pending: datetime | None
     foretold: datetime | None = None  # the cursor whose next tick was told last
+    following: Tick | None = None  # that next tick
 
 
 class Ticker:
     """One entry is swept by one thread at a time; different entries may be at once."""
 
-    def __init__(self, schedule: Schedule, leader: Leader, send: Send, clock: Clock) -> None:
+    def __init__(
+        self, schedule: Schedule, leader: Leader, send: Send, clock: Clock, on_paused: OnPaused
+    ) -> None:
         self._schedule = schedule
         self._leader = leader
         self._send = send
         self._clock = clock
+        self._on_paused = on_paused
         self._positions: dict[str, _Position] = {}
 
     def sweep(self, entry: Entry) -> None:
@@ -81,10 +96,21 @@ class Ticker:
             log.warning("tick_left_pending", extra={"entry": entry.id})
 
     def run_now(self, entry: Entry, request: RunNow) -> None:
-        """Carry out an entry's action at once, beside its ticks, because somebody asked."""
+        """Carry out an entry's action at once, beside its ticks, because somebody asked.
+
+        Raises NotYet while the entry's overlap rule keeps it waiting.
+        """
         now = self._clock.now()
         tick = AskedTick(entry.id, request.requested_at, now, request.id)
         sent = self._send(entry, tick, raise_if_not_leading=self._leader.raise_if_not_leading)
+        result = TickResult(
+            tick_at=tick.at,
+            settled_at=self._clock.now(),
+            outcome=sent.outcome,
+            batch_id=sent.batch_id,
+            message=sent.message,
+        )
+        self._schedule.settle(entry.id, result, owner=self._leader.owner)
         fields = {"entry": entry.id, "requested_by": request.requested_by, "batch_id": sent.batch_id}
         log.info("entry_run_now", extra=fields)
 
@@ -114,7 +140,11 @@ class Ticker:
         return self._carry_out(entry, tick, position)
 
     def _advance(self, entry: Entry, position: _Position) -> None:
-        work = due(entry, position.cursor, self._clock.now(), ahead_s=self._ahead.total_seconds())
+        now = self._clock.now()
+        following = position.following
+        if position.foretold == position.cursor and (following is None or following.at > now + self._ahead):
+            return
+        work = due(entry, position.cursor, now, ahead_s=self._ahead.total_seconds())
         if work.missed is not None:
             self._pass_over(entry, work.missed, position, until=work.window_start)
         for tick in work.send:
@@ -125,7 +155,7 @@ class Ticker:
         if position.foretold != position.cursor:
             following = entry.next_tick(position.cursor)
             self._schedule.foretell(entry.id, following.due_at if following else None)
-            position.foretold = position.cursor
+            position.foretold, position.following = position.cursor, following
 
     def _claim(self, entry: Entry, tick: Tick, position: _Position) -> Claim:
         claim = self._schedule.claim(entry.id, entry.definition, tick.at, owner=self._leader.owner)
@@ -143,14 +173,17 @@ class Ticker:
         self._schedule.begin(entry.id, entry.definition, until, owner=self._leader.owner)
         position.cursor = until
         message = f"missed: later than {entry.settings.catch_up_s:g} s"
-        result = TickResult(tick_at=missed.at, settled_at=self._clock.now(), message=message)
-        self._settle(missed, position, result)
+        self._settle_missed(missed, position, message)
 
     def _carry_out(self, entry: Entry, tick: Tick, position: _Position) -> bool:
         try:
             sent = self._send(entry, tick, raise_if_not_leading=self._leader.raise_if_not_leading)
+        except NotYet as reason:
+            if self._may_wait(entry, tick):
+                return False
+            self._settle_missed(tick, position, f"missed: {reason}")
         except (TransientError, DeferredError) as error:
-            if self._clock.now() < tick.due_at + timedelta(seconds=entry.settings.catch_up_s):
+            if self._may_wait(entry, tick):
                 log.warning("tick_not_sent_yet", extra={"entry": entry.id, "reason": str(error)})
                 return False
             self._fail(tick, position, str(error))
@@ -163,18 +196,32 @@ class Ticker:
         else:
             log.info("tick_sent", extra={"entry": entry.id, "tick_at": tick.at, "batch_id": sent.batch_id})
             result = TickResult(
-                tick_at=tick.at, settled_at=self._clock.now(), batch_id=sent.batch_id, message=sent.message
+                tick_at=tick.at,
+                settled_at=self._clock.now(),
+                outcome=sent.outcome,
+                batch_id=sent.batch_id,
+                message=sent.message,
             )
             self._settle(tick, position, result)
         return True
 
+    def _may_wait(self, entry: Entry, tick: Tick) -> bool:
+        return self._clock.now() < tick.due_at + timedelta(seconds=entry.settings.catch_up_s)
+
     def _fail(self, tick: Tick, position: _Position, message: str) -> None:
         now = self._clock.now()
-        result = TickResult(tick_at=tick.at, settled_at=now, is_failed=True, message=message)
+        result = TickResult(tick_at=tick.at, settled_at=now, outcome=TickOutcome.FAILED, message=message)
         if self._settle(tick, position, result) >= MAX_FAILURES:
             reason = f"{MAX_FAILURES} ticks in a row failed; the last: {message}"
             log.error("entry_paused_itself", extra={"entry": tick.entry_id, "reason": reason})
             self._schedule.pause(tick.entry_id, Pause(by="scheduler", at=now, reason=reason))
+            self._on_paused(tick.entry_id, reason)
+
+    def _settle_missed(self, tick: Tick, position: _Position, message: str) -> None:
+        result = TickResult(
+            tick_at=tick.at, settled_at=self._clock.now(), outcome=TickOutcome.MISSED, message=message
+        )
+        self._settle(tick, position, result)
 
     def _settle(self, tick: Tick, position: _Position, result: TickResult) -> int:
         failures = self._schedule.settle(tick.entry_id, result, owner=self._leader.owner)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from settings.schema import ScheduleEntry, Settings
+from settings.days import read_days
+from settings.schema import Calendar, ScheduleEntry, Settings
 
 # The key to correct, the setting that makes it wrong, and what would be right.
 Broken = tuple[str, str, str]
@@ -48,9 +49,22 @@ def _http(settings: Settings) -> Iterator[Broken]:
 
 
 def _entry(key: str, entry: ScheduleEntry, settings: Settings) -> Iterator[Broken]:
-    if (entry.cron is None) == (entry.every_s is None):
-        yield f"{key}.cron", f"{key}.every_s", "should be set, or every_s, and not both"
+    triggers = (entry.cron is not None, entry.every_s is not None, not entry.calendar.is_empty)
+    if sum(triggers) != 1:
+        yield f"{key}.cron", f"{key}.every_s", "should be set, or every_s, or calendar, and not two of them"
+    yield from _calendar(f"{key}.calendar", entry.calendar)
+    for name in entry.except_days:
+        if read_days(name) is None and name not in settings.scheduler.holidays:
+            known = ", ".join(settings.scheduler.holidays) or "none"
+            advice = f"should name days or a list of scheduler.holidays ({known}), not {name!r}"
+            yield f"{key}.except_days", "scheduler.holidays", advice
     if entry.action == "batch" and entry.preset not in settings.presets:
         yield f"{key}.preset", f"{key}.action", f"should be one of {', '.join(settings.presets)}"
     if entry.every_s is not None and entry.jitter_s >= entry.every_s:
         yield f"{key}.jitter_s", f"{key}.every_s", f"should be less than every_s ({entry.every_s})"
+
+
+def _calendar(key: str, calendar: Calendar) -> Iterator[Broken]:
+    if bool(calendar.days) != bool(calendar.times):
+        missing, given = ("times", "days") if calendar.days else ("days", "times")
+        yield f"{key}.{missing}", f"{key}.{given}", f"is required together with {given}"

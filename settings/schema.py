@@ -41,6 +41,18 @@ DatabaseUrl = Annotated[SecretStr, AfterValidator(values.database_url)]
 Zone = Annotated[str, AfterValidator(values.zone)]
 Cron = Annotated[str, AfterValidator(values.cron)]
 Names = Annotated[tuple[str, ...], BeforeValidator(values.comma_separated)]
+DayNames = Annotated[
+    tuple[Annotated[str, AfterValidator(values.days)], ...], BeforeValidator(values.comma_separated)
+]
+DayNamesOrLists = Annotated[
+    tuple[Annotated[str, AfterValidator(values.days_or_list)], ...], BeforeValidator(values.comma_separated)
+]
+ClockTimes = Annotated[
+    tuple[Annotated[str, AfterValidator(values.clock_time)], ...], BeforeValidator(values.comma_separated)
+]
+LocalMoments = Annotated[
+    tuple[Annotated[str, AfterValidator(values.local_moment)], ...], BeforeValidator(values.comma_separated)
+]
 # Names become parts of dotted keys, message fields and Redis keys.
 EntryName = Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,39}$")]
 
@@ -224,8 +236,24 @@ class AccountFilter(Section):
     provider: str | None = None
 
 
+class Calendar(Section):
+    """Moments of the wall clock: each of `times` on each of `days`, and those of `at`, once each."""
+
+    days: DayNames = ()
+    times: ClockTimes = ()
+    at: LocalMoments = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.days or self.times or self.at)
+
+
 class ScheduleEntry(Section):
-    """When a batch or a message is sent; exactly one of `cron` and `every_s`.
+    """When a batch or a message is sent; exactly one of `cron`, `every_s` and `calendar`.
+
+    Days of `except_days` have no ticks. A time that the clocks skip in spring comes once,
+    that much later; one that comes twice in autumn is one tick, the first (an entry of
+    every hour has every real hour).
 
     A tick that is later than `catch_up_s` (nobody led, the machine slept) is not sent; of
     several late ones only the last is sent while `coalesce` is on. `jitter_s` moves each
@@ -234,11 +262,13 @@ class ScheduleEntry(Section):
 
     cron: Cron | None = None
     every_s: float | None = Field(default=None, ge=1)
+    calendar: Calendar = Calendar()
+    except_days: DayNamesOrLists = ()
     zone: Zone = "Australia/Sydney"
     jitter_s: float = Field(default=0.0, ge=0)
     catch_up_s: float = Field(default=3600.0, ge=0)
     coalesce: bool = True
-    overlap: Literal["skip", "allow"] = "skip"
+    overlap: Literal["skip", "queue", "allow"] = "skip"
     action: Literal["batch", "check_health"] = "batch"
     preset: EntryName = "full"
     priority: Literal["urgent", "high", "normal", "low"] = "low"
@@ -246,9 +276,22 @@ class ScheduleEntry(Section):
     spread_s: float = Field(default=0.0, ge=0)
     is_paused: bool = False
 
+    @property
+    def when(self) -> str:
+        """Its trigger in a few words."""
+        if self.every_s is not None:
+            text = f"every {self.every_s:g} s"
+        elif self.cron is not None:
+            text = self.cron
+        else:
+            named = f"{', '.join(self.calendar.days)} at {', '.join(self.calendar.times)}"
+            text = "; ".join([*([named] if self.calendar.days else []), *self.calendar.at])
+        return f"{text}, not {', '.join(self.except_days)}" if self.except_days else text
+
 
 class SchedulerSettings(Section):
     lease_s: float = Field(default=3.0, gt=0, le=60)
+    holidays: dict[EntryName, DayNames] = {}
     entries: dict[EntryName, ScheduleEntry] = {}
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, time
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import SecretStr
+
+from settings.days import WEEKDAYS, read_days
 
 HTTP_SCHEMES = ("http", "https")
 REDIS_SCHEMES = (
@@ -30,8 +33,9 @@ CRON_FIELDS = (
     ("day of week", 0, 7),
 )
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 CRON_PART = re.compile(r"^(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?$")
+# As settings.schema.EntryName: a list of days that the settings name.
+LIST_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 
 def http_url(value: str) -> str:
@@ -75,6 +79,38 @@ def cron(value: str) -> str:
     for text, (name, lowest, highest) in zip(fields, CRON_FIELDS, strict=True):
         if not all(_is_cron_part(part, name, lowest, highest) for part in text.split(",")):
             raise ValueError(f"should have {name} values from {lowest} to {highest}, not {text!r}")
+    return value
+
+
+def days(value: str) -> str:
+    if read_days(value) is None:
+        raise ValueError(
+            "should name days: mon-fri, first sat, day 15, last day, 12-25, 2026-12-24 or 12-20..01-05"
+        )
+    return value
+
+
+def days_or_list(value: str) -> str:
+    """Days by name, or the name of a list of them."""
+    return value if LIST_NAME.fullmatch(value) else days(value)
+
+
+def clock_time(value: str) -> str:
+    try:
+        time.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError("should be a time of day such as 09:30") from error
+    return value
+
+
+def local_moment(value: str) -> str:
+    """A date and a time of day, of no zone: the entry has one."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError("should be a date and a time such as 2026-12-24 09:30") from error
+    if moment.tzinfo is not None:
+        raise ValueError("should name no zone: it is in the entry's own")
     return value
 
 

@@ -18,19 +18,30 @@ import redis
 from stores.redis.errors import answering
 from stores.redis.leadership import leader_key
 
-# KEYS: leader, cursors, pending, paused. ARGV: owner, entry, tick, definition.
+# A tick is never claimed twice, even after a clock or an entry was set back: the last ones are kept.
+_FIRED_KEPT = 200
+_FIRED_KEPT_S = 8 * 24 * 3600
+
+# KEYS: leader, cursors, pending, paused, fired. ARGV: owner, entry, tick, definition, how many fired
+# ones to keep, and for how long in ms.
 _CLAIM = """
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then
     return "lost"
 end
 local cursor = redis.call("HGET", KEYS[2], ARGV[2])
 if cursor and tonumber(string.match(cursor, "^(%S+)")) >= tonumber(ARGV[3]) then
-    return "old"
+    -- Still pending: it was taken, and the answer was lost.
+    return redis.call("HGET", KEYS[3], ARGV[2]) == ARGV[3] and "taken" or "old"
 end
 redis.call("HSET", KEYS[2], ARGV[2], ARGV[3] .. " " .. ARGV[4])
 if redis.call("HEXISTS", KEYS[4], ARGV[2]) == 1 then
     return "paused"
 end
+if redis.call("ZADD", KEYS[5], ARGV[3], ARGV[3]) == 0 then
+    return "old"
+end
+redis.call("ZREMRANGEBYRANK", KEYS[5], 0, -ARGV[5] - 1)
+redis.call("PEXPIRE", KEYS[5], ARGV[6])
 redis.call("HSET", KEYS[3], ARGV[2], ARGV[3])
 return "taken"
 """
@@ -41,15 +52,16 @@ _SETTLE = """
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then
     return -1
 end
-if redis.call("HGET", KEYS[2], ARGV[2]) == ARGV[3] then
+local was_pending = redis.call("HGET", KEYS[2], ARGV[2]) == ARGV[3]
+if was_pending then
     redis.call("HDEL", KEYS[2], ARGV[2])
 end
 redis.call("HSET", KEYS[3], ARGV[2], ARGV[4])
-if ARGV[5] == "1" then
-    return redis.call("HINCRBY", KEYS[4], ARGV[2], 1)
+if ARGV[5] == "0" then
+    redis.call("HDEL", KEYS[4], ARGV[2])
+    return 0
 end
-redis.call("HDEL", KEYS[4], ARGV[2])
-return 0
+return redis.call("HINCRBY", KEYS[4], ARGV[2], was_pending and 1 or 0)
 """
 
 # KEYS: leader, cursors, pending. ARGV: owner, entry, time, definition.
@@ -78,12 +90,22 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class TickOutcome(enum.StrEnum):
+    """What became of a tick: `alarmed` did its work, and found something that needs a person."""
+
+    DONE = "done"
+    SKIPPED = "skipped"
+    MISSED = "missed"
+    ALARMED = "alarmed"
+    FAILED = "failed"
+
+
 class TickResult(msgspec.Struct, frozen=True, kw_only=True):
     """How an entry's last tick ended; `batch_id` if it started a batch."""
 
     tick_at: datetime
     settled_at: datetime
-    is_failed: bool = False
+    outcome: TickOutcome = TickOutcome.DONE
     batch_id: str | None = None
     message: str | None = None
 
@@ -129,6 +151,7 @@ class Schedule:
         self._failures = prefix + "failures"
         self._asked = prefix + "asked"
         self._next = prefix + "next"
+        self._fired = prefix + "fired:"
         self._claim = client.register_script(_CLAIM)
         self._settle = client.register_script(_SETTLE)
         self._begin = client.register_script(_BEGIN)
@@ -201,16 +224,20 @@ class Schedule:
                 self._client.hset(self._next, entry_id, str(_milliseconds(at)))
 
     def claim(self, entry_id: str, definition: str, at: datetime, *, owner: str) -> Claim:
-        """Take the tick for sending; earlier ones of the entry can no longer be claimed."""
-        keys = [self._leader, self._cursors, self._pending, self._paused]
+        """Take the tick for sending; earlier ones of the entry can no longer be claimed.
+
+        Repeatable until it is settled.
+        """
+        keys = [self._leader, self._cursors, self._pending, self._paused, self._fired + entry_id]
+        arguments: list[Any] = [owner, entry_id, _milliseconds(at), definition]
         with answering():
-            answer: Any = self._claim(keys=keys, args=[owner, entry_id, _milliseconds(at), definition])
+            answer: Any = self._claim(keys=keys, args=[*arguments, _FIRED_KEPT, _FIRED_KEPT_S * 1000])
         return Claim(answer.decode() if isinstance(answer, bytes) else answer)
 
     def settle(self, entry_id: str, result: TickResult, *, owner: str) -> int:
         """The tick was sent or given up; answers how many of the entry failed in a row."""
         keys = [self._leader, self._pending, self._results, self._failures]
-        tick, is_failed = _milliseconds(result.tick_at), int(result.is_failed)
+        tick, is_failed = _milliseconds(result.tick_at), int(result.outcome is TickOutcome.FAILED)
         arguments: list[Any] = [owner, entry_id, tick, msgspec.json.encode(result), is_failed]
         with answering():
             failures: Any = self._settle(keys=keys, args=arguments)

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from settings.schema import ScheduleEntry
-from stores.redis.schedule import EntryState, Pause, RunNow
+from stores.redis.schedule import EntryState, Pause, RunNow, TickOutcome
 from sync.errors import NotFound
 from web.access import Operator, Reader
 from web.api.audited import note
@@ -30,6 +30,7 @@ class ScheduleBody(BaseModel):
     id: str = Field(examples=["nightly"])
     cron: str | None = Field(examples=["0 1 * * *"])
     every_s: float | None
+    when: str = Field(description="its trigger in words", examples=["sat, sun at 09:00"])
     zone: str = Field(examples=["Australia/Sydney"])
     action: str = Field(examples=["batch"])
     preset: str
@@ -38,6 +39,7 @@ class ScheduleBody(BaseModel):
     paused_by: str | None
     next_at: datetime | None = Field(description="as the leading scheduler says; null while none leads")
     last_tick_at: datetime | None
+    last_outcome: TickOutcome | None
     last_message: str | None
     last_batch_id: str | None
     failures: int = Field(description="failed ticks in a row")
@@ -106,6 +108,7 @@ def _body(entry_id: str, entry: ScheduleEntry, state: EntryState) -> ScheduleBod
         id=entry_id,
         cron=entry.cron,
         every_s=entry.every_s,
+        when=entry.when,
         zone=entry.zone,
         action=entry.action,
         preset=entry.preset,
@@ -114,6 +117,7 @@ def _body(entry_id: str, entry: ScheduleEntry, state: EntryState) -> ScheduleBod
         paused_by=state.pause.by if state.pause else ("settings" if entry.is_paused else None),
         next_at=state.next_at,
         last_tick_at=state.last.tick_at if state.last else None,
+        last_outcome=state.last.outcome if state.last else None,
         last_message=state.last.message if state.last else None,
         last_batch_id=state.last.batch_id if state.last else None,
         failures=state.failures,

@@ -20,6 +20,7 @@ from scheduler.ticker import Ticker
 from settings.schema import ScheduleEntry, SchedulerSettings
 from stores.redis.batches import Batch, BatchState
 from stores.redis.batches import Batches as BatchStore
+from stores.redis.clock import RedisClock
 from stores.redis.leadership import Leadership
 from stores.redis.schedule import RunNow, Schedule
 from stores.sql.accounts import AccountFilter, NewAccount
@@ -68,10 +69,14 @@ def service(
     schedule, store = Schedule(redis_client, namespace), BatchStore(redis_client, namespace)
     leader = Leader(Leadership(redis_client, namespace), "me", lease_s=3.0, monotonic=time.monotonic)
     batches = Batches(lambda: stores.accounts.each(AccountFilter()), publisher, store, stores.runs, CLOCK)
-    ticker = Ticker(schedule, leader, Actions(batches, publisher, CLOCK), CLOCK)
+    ticker = Ticker(schedule, leader, Actions(batches, publisher, CLOCK), CLOCK, lambda *_: None)
     requests = Requests(leader, ticker, batches, schedule, store)
     running = Service(
-        leader, ticker, requests, [Chore("count", 0.2, lambda: chores.append(time.monotonic()))]
+        leader,
+        ticker,
+        requests,
+        [Chore("count", 0.2, lambda: chores.append(time.monotonic()))],
+        RedisClock(redis_client, time.monotonic),
     )
     yield running
     running.stop()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -8,10 +9,10 @@ import redis
 
 from scheduler.leader import Leader, NotLeading
 from scheduler.schedule import Entry, Tick
-from scheduler.ticker import MAX_FAILURES, Sent, Ticker
+from scheduler.ticker import MAX_FAILURES, NotYet, Sent, Ticker
 from settings.schema import ScheduleEntry
 from stores.redis.leadership import Leadership
-from stores.redis.schedule import Claim, Pause, RunNow, Schedule, TickResult
+from stores.redis.schedule import Claim, Pause, RunNow, Schedule, TickOutcome, TickResult
 from sync.errors import InvalidRequest, StoreUnavailable
 from tests.unit.scheduler.fakes import FakeClock
 
@@ -23,6 +24,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.sent: list[datetime] = []
+        self.pauses: list[str] = []
         self.errors: list[Exception] = []
 
     def __call__(self, entry: Entry, tick: Tick, *, raise_if_not_leading: Callable[[], None]) -> Sent:
@@ -30,6 +32,9 @@ class Recorder:
             raise self.errors.pop(0)
         self.sent.append(tick.at)
         return Sent(batch_id="b1")
+
+    def hear_of_pause(self, entry_id: str, reason: str) -> None:
+        self.pauses.append(reason)
 
 
 @pytest.fixture
@@ -57,7 +62,7 @@ def start(
         leadership = Leadership(redis_client, namespace)
         leader = Leader(leadership, owner, lease_s=30.0, monotonic=lambda: 0.0)
         leader.step()
-        return leader, Ticker(schedule, leader, recorder, clock)
+        return leader, Ticker(schedule, leader, recorder, clock, recorder.hear_of_pause)
 
     return begin
 
@@ -154,6 +159,7 @@ def test_an_entry_that_fails_again_and_again_pauses_itself_and_says_why(
     assert state.pause is not None
     assert state.pause.by == "scheduler"
     assert "preset: 'fast' is not known" in state.pause.reason
+    assert recorder.pauses == [state.pause.reason]
     assert schedule.resume("checks")
     clock.advance(EVERY_S)
     ticker.sweep(entry())
@@ -222,9 +228,70 @@ def test_a_tick_can_be_claimed_once(start: Start, recorder: Recorder, schedule: 
     start("a", recorder)
     at = datetime(2026, 11, 23, 13, tzinfo=UTC)
     assert schedule.claim("x", "d", at, owner="a") is Claim.TAKEN
+    schedule.settle("x", TickResult(tick_at=at, settled_at=at), owner="a")
     assert schedule.claim("x", "d", at, owner="a") is Claim.OLD
     assert schedule.claim("x", "d", at - timedelta(seconds=1), owner="a") is Claim.OLD
     assert schedule.claim("x", "d", at + timedelta(seconds=1), owner="b") is Claim.LOST
+
+
+def test_a_claim_whose_answer_was_lost_is_sent_all_the_same(
+    start: Start, recorder: Recorder, schedule: Schedule, clock: FakeClock
+) -> None:
+    _, ticker = start("a", recorder)
+    ticker.sweep(entry(every_s=3600.0))
+    lost = datetime(2026, 11, 23, 13, tzinfo=UTC)
+    assert schedule.claim("checks", entry(every_s=3600.0).definition, lost, owner="a") is Claim.TAKEN
+    clock.at = lost
+    ticker.sweep(entry(every_s=3600.0))
+    assert recorder.sent == [lost]
+    assert schedule.states()["checks"].pending_at is None
+
+
+def test_a_tick_whose_time_has_not_come_stays_pending_and_loses_none(
+    start: Start, recorder: Recorder, clock: FakeClock, schedule: Schedule
+) -> None:
+    _, ticker = start("a", recorder)
+    recorder.errors = [NotYet("the last batch still runs")] * 2
+    for _ in range(2):
+        ticker.sweep(entry())
+    assert recorder.sent == []
+    assert schedule.states()["checks"].failures == 0
+    ticker.sweep(entry())
+    assert minutes(recorder) == [1]
+
+
+def test_a_tick_that_waited_longer_than_the_catch_up_window_is_missed(
+    start: Start, recorder: Recorder, clock: FakeClock, schedule: Schedule
+) -> None:
+    _, ticker = start("a", recorder)
+    hourly = entry(every_s=3600.0, catch_up_s=60)
+    clock.advance(3600 - 30 - 5)
+    recorder.errors = [NotYet("the last batch still runs")] * 2
+    ticker.sweep(hourly)
+    clock.advance(70)
+    ticker.sweep(hourly)
+    last = schedule.states()["checks"].last
+    assert last is not None
+    assert (last.outcome, last.message) == (TickOutcome.MISSED, "missed: the last batch still runs")
+
+
+def test_a_clock_that_jumps_ahead_and_back_fires_no_tick_twice(
+    start: Start, recorder: Recorder, clock: FakeClock
+) -> None:
+    first, ticker = start("a", recorder)
+    every = entry(coalesce=False)
+    ticker.sweep(every)
+    clock.advance(7200)
+    ticker.sweep(every)
+    first.give_up()
+    clock.advance(-7200)
+    _, ticker = start("b", recorder)
+    for _ in range(130):
+        ticker.sweep(every)
+        clock.advance(EVERY_S)
+    assert len(recorder.sent) == len(set(recorder.sent))
+    gaps = {later - earlier for earlier, later in itertools.pairwise(sorted(recorder.sent))}
+    assert gaps == {timedelta(seconds=EVERY_S)}
 
 
 def test_an_action_that_was_asked_for_runs_beside_the_ticks(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.schedule import Entry, due, table
-from settings.schema import ScheduleEntry
+from settings.schema import ScheduleEntry, SchedulerSettings
 
 SYDNEY = ZoneInfo("Australia/Sydney")
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -128,8 +128,9 @@ def test_the_definition_changes_with_the_trigger_alone() -> None:
     first = entry(every_s=5.0)
     assert first.definition == entry(every_s=5.0, preset="quick", spread_s=60).definition
     assert first.definition != entry(every_s=6.0).definition
+    assert first.definition != entry(every_s=5.0, except_days="sun").definition
 
 
 def test_entries_that_the_settings_pause_are_not_in_the_table() -> None:
     entries = {"a": ScheduleEntry(every_s=5), "b": ScheduleEntry(every_s=5, is_paused=True)}
-    assert list(table(entries)) == ["a"]
+    assert list(table(SchedulerSettings(entries=entries))) == ["a"]
