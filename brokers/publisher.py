@@ -70,7 +70,7 @@ class Publisher:
         message = self._build(request, delay_s, message_id, requested_by)
         with _reaching_redis():
             sent = self._broker.enqueue(message, delay=_milliseconds(delay_s))
-        return self._record(request, sent)
+        return self._record([(request, sent)])[0]
 
     def send_many(
         self,
@@ -83,13 +83,22 @@ class Publisher:
 
         Raises InvalidRequest, and then sends none; StoreUnavailable, and then any may be sent.
         """
+        return self._send_all(
+            [(request, delay_s, requested_by) for request, delay_s in zip(requests, delays_s, strict=False)]
+        )
+
+    def send_each(self, orders: Sequence[tuple[Request, str | None]]) -> list[Receipt]:
+        """As `send_many`, each request in the name of its own `requested_by`."""
+        return self._send_all([(request, 0.0, requested_by) for request, requested_by in orders])
+
+    def _send_all(self, orders: Sequence[tuple[Request, float, str | None]]) -> list[Receipt]:
         messages = [
             (self._build(request, delay_s, None, requested_by), _milliseconds(delay_s))
-            for request, delay_s in zip(requests, delays_s, strict=False)
+            for request, delay_s, requested_by in orders
         ]
         with _reaching_redis():
             sent = self._broker.enqueue_many(messages)
-        return [self._record(request, message) for request, message in zip(requests, sent, strict=True)]
+        return self._record([(order[0], message) for order, message in zip(orders, sent, strict=True)])
 
     def _build(
         self, request: Request, delay_s: float, message_id: str | None, requested_by: str | None
@@ -134,28 +143,37 @@ class Publisher:
             fresh_after=body.fresh_after or requested_at,
         )
 
-    def _record(self, request: Request, sent: dramatiq.Message[Any]) -> Receipt:
-        if existing := sent.options.get("coalesced_with"):
-            return Receipt(existing["message_id"], existing.get("run_id"), is_coalesced=True)
-        body = request.message
-        if not isinstance(body, SyncMessage):
-            return Receipt(sent.message_id, None)
-        run_id = sent.kwargs["run_id"]
-        self._runs.request(
-            Run(
-                id=run_id,
-                mode=body.mode,
-                preset=body.preset,
-                state=RunState.QUEUED,
-                requested_at=datetime.fromisoformat(sent.kwargs["requested_at"]),
-                account_id=sent.kwargs.get("account_id"),
-                organisation_id=sent.kwargs.get("organisation_id"),
-                provider=sent.kwargs.get("provider"),
-                batch_id=body.batch_id,
-                dry_run=body.dry_run,
-            )
-        )
-        return Receipt(sent.message_id, run_id)
+    def _record(self, taken: Sequence[tuple[Request, dramatiq.Message[Any]]]) -> list[Receipt]:
+        runs = [
+            _queued_run(request.message, sent)
+            for request, sent in taken
+            if isinstance(request.message, SyncMessage) and "coalesced_with" not in sent.options
+        ]
+        if runs:
+            self._runs.request_many(runs)
+        return [_receipt(request, sent) for request, sent in taken]
+
+
+def _queued_run(body: SyncMessage, sent: dramatiq.Message[Any]) -> Run:
+    return Run(
+        id=sent.kwargs["run_id"],
+        mode=body.mode,
+        preset=body.preset,
+        state=RunState.QUEUED,
+        requested_at=datetime.fromisoformat(sent.kwargs["requested_at"]),
+        account_id=sent.kwargs.get("account_id"),
+        organisation_id=sent.kwargs.get("organisation_id"),
+        provider=sent.kwargs.get("provider"),
+        batch_id=body.batch_id,
+        dry_run=body.dry_run,
+    )
+
+
+def _receipt(request: Request, sent: dramatiq.Message[Any]) -> Receipt:
+    if existing := sent.options.get("coalesced_with"):
+        return Receipt(existing["message_id"], existing.get("run_id"), is_coalesced=True)
+    is_sync = isinstance(request.message, SyncMessage)
+    return Receipt(sent.message_id, sent.kwargs["run_id"] if is_sync else None)
 
 
 @contextmanager

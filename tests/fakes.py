@@ -370,6 +370,10 @@ class FakeRuns:
     def request(self, run: Run) -> None:
         self.runs.setdefault(run.id, run)
 
+    def request_many(self, requested: Sequence[Run]) -> None:
+        for run in requested:
+            self.request(run)
+
     def find(self, run_id: str) -> Run:
         if run_id not in self.runs:
             raise NotFound(f"run {run_id}")

@@ -19,6 +19,7 @@ from brokers.metrics import read_metrics
 from brokers.operations import Operations
 from brokers.publisher import Publisher
 from brokers.whereabouts import find_message
+from cms.lookups import finder_of
 from cms.registry import CmsContext, open_cms
 from providers.playhq.plugin import PUBLIC_API
 from settings import logs
@@ -30,10 +31,11 @@ from stores.redis.gates import Gates
 from stores.redis.idempotency import Answers
 from stores.redis.progress import Progress
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_process
+from stores.redis.request_limits import RequestLimits
 from stores.redis.schedule import Schedule
 from stores.redis.versions import RedisVersions, open_history, open_reloader
 from stores.sql.engine import open_engine
-from stores.sql.grouped import GroupedAudit, GroupedRuns
+from stores.sql.gathered import GatheredAudit
 from stores.sql.migrate import upgrade
 from stores.sql.stores import open_stores
 from stores.sql.tokens import Tokens
@@ -46,6 +48,9 @@ from web.health import Check
 from web.server import bind, serve
 from web.services import Services
 
+# The event loop and the threads beside it take turns in tenths of what Python gives them: a request
+# waits for several turns of a thread that asks SQL and Redis.
+THREAD_TURN_S = 0.0005
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
 PROVIDERS = "clubsync.providers"
@@ -59,6 +64,7 @@ def main() -> int:
         print(error, file=sys.stderr)  # noqa: T201 before there is a log
         return EXIT_WRONG_USE
     logs.set_up(loaded.settings)
+    sys.setswitchinterval(THREAD_TURN_S)
     try:
         # First of all, so that a busy port is said before anything else is started.
         listener = bind(loaded.settings.web.host, loaded.settings.web.port)
@@ -92,7 +98,8 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
     client = open_client(redis_url, max_connections=settings.redis.max_connections)
     namespace = settings.redis.namespace
     cms = open_cms(CmsContext(settings=settings.cms, stores=stores, clock=clock))
-    broker = open_sender(redis_url, namespace=namespace, audit_log=GroupedAudit(engine, clock))
+    audit_log = GatheredAudit(engine, clock)
+    broker = open_sender(redis_url, namespace=namespace, audit_log=audit_log)
     registry = Registry(client, namespace, clock)
 
     def ask_cms() -> None:
@@ -120,14 +127,17 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
         providers=sorted(point.name for point in metadata.entry_points(group=PROVIDERS)),
         tokens=Tokens(engine),
         find_account=cms.find_account,
+        find_accounts=finder_of(cms),
+        audit_together=audit_log.gathering,
         stores=stores,
         progress=Progress(client, namespace),
-        publisher=Publisher(broker, runs=GroupedRuns(engine), presets=settings.presets, clock=clock),
+        publisher=Publisher(broker, runs=stores.runs, presets=settings.presets, clock=clock),
         operations=operations,
         find_message=partial(find_message, broker),
         gates=gates,
         provider_hosts=hosts,
         answers=Answers(client, namespace),
+        request_limits=RequestLimits(client, namespace),
         clock=clock,
         registry=registry,
         batches=Batches(client, namespace),

@@ -17,9 +17,11 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from stores.sql.tokens import Role, Token, Tokens
+from web.grouped import Grouped
 from web.limits import RateLimit
 from web.problems import Problem
 
@@ -31,6 +33,7 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 # Only puts the scheme into the OpenAPI; `HTTPBearer` by itself checks nothing.
 _bearer = HTTPBearer(auto_error=False, description="A token made by `clubsync tokens add`.")
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,22 +51,23 @@ class Gate:
     def __init__(self, tokens: Tokens, rate_limit: RateLimit) -> None:
         self._tokens = tokens
         self._rate_limit = rate_limit
+        self._find = Grouped("tokens", tokens.find_many)
         self._is_open_until_s = 0.0
 
-    def admit(self, request: Request) -> Caller:
+    async def admit(self, request: Request) -> Caller:
         """Who sends this request. Raises Problem 401, 403 or 429."""
         address = request.client.host if request.client else None
         if authorization := request.headers.get("authorization"):
-            token = self._find_bearer(authorization)
-        elif self._is_open():
+            token = await self._find_bearer(authorization)
+        elif await self._is_open():
             refuse_remote(request, address)
             refuse_cross_site(request)
             return Caller(name="local", role=Role.ADMIN, address=address)
         elif session := request.cookies.get(SESSION_COOKIE):
-            token = self._find_session(request, session)
+            token = await self._find_session(request, session)
         else:
             raise _unauthorised("A token is needed: send `Authorization: Bearer ...`.")
-        if wait_s := self._rate_limit.wait_s(token.id):
+        if wait_s := await self._rate_limit.wait_s(token.id):
             raise Problem(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 f"The token {token.name!r} asks too often.",
@@ -71,25 +75,28 @@ class Gate:
             )
         return Caller(name=token.name, role=token.role, address=address)
 
-    def _is_open(self) -> bool:
+    def close(self) -> None:
+        self._find.close()
+
+    async def _is_open(self) -> bool:
         """Whether no token is configured; a first one closes this machine's way in a moment later."""
         now_s = time.monotonic()
         if now_s < self._is_open_until_s:
             return True
-        if not self._tokens.is_empty():
+        if not await run_in_threadpool(self._tokens.is_empty):
             return False
         self._is_open_until_s = now_s + OPEN_KNOWN_FOR_S
         return True
 
-    def _find_bearer(self, authorization: str) -> Token:
+    async def _find_bearer(self, authorization: str) -> Token:
         scheme, _, secret = authorization.partition(" ")
-        token = self._tokens.find(secret.strip()) if scheme.lower() == "bearer" else None
+        token = await self._find.submit(secret.strip()) if scheme.lower() == "bearer" else None
         if token is None:
             raise _unauthorised("The token is not valid; it may have been revoked.")
         return token
 
-    def _find_session(self, request: Request, session: str) -> Token:
-        token = self._tokens.find(session)
+    async def _find_session(self, request: Request, session: str) -> Token:
+        token = await self._find.submit(session)
         if token is None:
             raise _unauthorised("The session has ended; sign in again.")
         refuse_cross_site(request)
@@ -126,18 +133,21 @@ def refuse_cross_site(request: Request) -> None:
         raise Problem(HTTPStatus.FORBIDDEN, "Another web site may not act here in your name.")
 
 
+async def admit(request: Request, role: Role) -> Caller:
+    """Who asks, if they may do what the role may. Raises Problem 401, 403 or 429."""
+    caller: Caller = await request.app.state.gate.admit(request)
+    if caller.role.level < role.level:
+        raise role_needed(role, caller)
+    return caller
+
+
 def caller_with(role: Role) -> Any:
     """A dependency that answers the Caller. Raises Problem 401, 403 or 429."""
 
-    def admit(
-        request: Request, _scheme: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-    ) -> Caller:
-        caller: Caller = request.app.state.gate.admit(request)
-        if caller.role.level < role.level:
-            raise role_needed(role, caller)
-        return caller
+    async def admitted(request: Request, _scheme: Bearer) -> Caller:
+        return await admit(request, role)
 
-    return Depends(admit)
+    return Depends(admitted)
 
 
 Reader = Annotated[Caller, caller_with(Role.READ)]

@@ -14,6 +14,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
+from starlette.routing import Route
 
 from web import docs, health, metrics, problems
 from web.access import Gate
@@ -35,6 +36,7 @@ from web.api.batches import BatchOrder
 from web.api.bodies import schemas
 from web.api.config import ConfigChange, Restore
 from web.api.dead import DeadFilter, Retry
+from web.api.desk import Desks
 from web.api.orders import SyncOrder
 from web.dashboard import acts, operating, overview, session, subjects
 from web.dashboard.pages import render_problem
@@ -80,11 +82,14 @@ def create_app(services: Services) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.services = services
-    app.state.gate = Gate(services.tokens, RateLimit(services.settings().web.requests_per_s))
+    rate_limit = RateLimit(services.request_limits, lambda: services.settings().web.requests_per_s)
+    app.state.gate = Gate(services.tokens, rate_limit)
+    app.state.desks = Desks(services)
     app.state.heartbeat = Heartbeat()
     app.state.checkup = Checkup(services.checks)
     app.state.live_runs = LiveRuns(services.stores.runs, services.progress, services.stopping)
 
+    app.router.routes.insert(0, Route("/api/v1/syncs", syncs.take_order, methods=["POST"]))
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(docs.router)
@@ -115,6 +120,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         with contextlib.suppress(asyncio.CancelledError):
             await beating
         app.state.checkup.close()
+        app.state.desks.close()
+        app.state.gate.close()
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

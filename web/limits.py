@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
+from typing import Protocol
 
+from fastapi.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sync.errors import StoreUnavailable
 from web.problems import Problem, problem_response
 
 MAX_BODY_BYTES = 1024 * 1024
 # An import carries whole account lists: 16 MiB is about 100,000 accounts.
 MAX_IMPORT_BYTES = 16 * 1024 * 1024
+BURST_S = 2.0
+# A twentieth of a second's requests at once: few questions to Redis, and little that lapses unused.
+TAKEN_S = 0.05
+LAPSES_AFTER_S = 1.0
+MOST_PURSES = 10_000
 IMPORT_PATH = "/api/v1/accounts/import"
 
 
@@ -55,27 +65,87 @@ def _announced_bytes(scope: Scope) -> int:
     return 0
 
 
-class RateLimit:
-    """Requests a second for each caller, with a burst of two seconds' worth.
+class Counter(Protocol):
+    """Counts each caller's requests for all web processes."""
 
-    GCRA: a caller's next free moment moves on by one interval a request. Counted in
-    this process alone: with several web processes each grants the full rate.
+    def take(self, caller: str, count: int, *, per_s: float, burst_s: float) -> Granted:
+        """Take up to `count` requests of the caller's. Raises StoreUnavailable."""
+        ...
+
+
+class Granted(Protocol):
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def wait_s(self) -> float: ...
+
+
+@dataclass(slots=True)
+class _Purse:
+    """What this process holds of a caller's requests, until it lapses."""
+
+    count: int = 0
+    lapses_at_s: float = 0.0
+    filling: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class RateLimit:
+    """Requests a second for each caller, with a burst of two seconds' worth, over all web processes.
+
+    A process takes a twentieth of a second's worth at once and lets what it has not used in a
+    second lapse. While Redis does not answer, requests are granted: what they need of it fails
+    by itself, and the probes and pages that say so must not be refused as well.
     """
 
-    def __init__(self, requests_per_s: float, *, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._interval_s = 1 / requests_per_s
-        self._burst_s = 2.0
+    def __init__(
+        self,
+        counter: Counter,
+        per_s: Callable[[], float],
+        *,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._counter = counter
+        self._per_s = per_s
         self._now_s = now_s
-        self._free_at_s: dict[str, float] = {}
-        self._lock = threading.Lock()
+        self._purses: dict[str, _Purse] = {}
 
-    def wait_s(self, caller: str) -> float:
+    async def wait_s(self, caller: str) -> float:
         """0 when the request is granted, else how long to wait before asking again."""
-        with self._lock:
-            now_s = self._now_s()
-            free_at_s = max(self._free_at_s.get(caller, now_s), now_s)
-            wait_s = free_at_s - now_s - self._burst_s
-            if wait_s > 0:
-                return wait_s
-            self._free_at_s[caller] = free_at_s + self._interval_s
+        purse = self._purses.get(caller)
+        if purse is None:
+            purse = self._purses.setdefault(caller, _Purse())
+        if self._spend(purse):
             return 0.0
+        async with purse.filling:
+            if self._spend(purse):  # somebody else has filled it meanwhile
+                return 0.0
+            return await self._fill(purse, caller)
+
+    def _spend(self, purse: _Purse) -> bool:
+        if purse.count == 0 or self._now_s() > purse.lapses_at_s:
+            return False
+        purse.count -= 1
+        return True
+
+    async def _fill(self, purse: _Purse, caller: str) -> float:
+        """Take some more, and spend one of them."""
+        per_s = self._per_s()
+        count = max(1, round(per_s * TAKEN_S))
+        take = partial(self._counter.take, caller, count, per_s=per_s, burst_s=BURST_S)
+        try:
+            granted = await run_in_threadpool(take)
+        except StoreUnavailable:
+            self._keep(purse, count)
+            return 0.0
+        if granted.count == 0:
+            return granted.wait_s
+        self._keep(purse, granted.count - 1)
+        return 0.0
+
+    def _keep(self, purse: _Purse, count: int) -> None:
+        purse.count = count
+        purse.lapses_at_s = self._now_s() + LAPSES_AFTER_S
+        if len(self._purses) > MOST_PURSES:
+            now_s = self._now_s()
+            self._purses = {name: one for name, one in self._purses.items() if one.lapses_at_s > now_s}

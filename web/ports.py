@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from brokers.messages import Request
@@ -21,4 +22,11 @@ class Receipt(Protocol):
 class Publisher(Protocol):
     def send(self, request: Request, *, requested_by: str | None = None) -> Receipt:
         """`requested_by` is "source:person", for the audit. Raises InvalidRequest and StoreUnavailable."""
+        ...
+
+    def send_each(self, orders: Sequence[tuple[Request, str | None]]) -> Sequence[Receipt]:
+        """Requests, each with its `requested_by`, together.
+
+        Raises InvalidRequest, and then sends none; StoreUnavailable, and then any may be sent.
+        """
         ...

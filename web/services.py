@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from fastapi import Depends, Request
 from brokers.metrics import Series, Totals
 from brokers.operations import Operations
 from brokers.whereabouts import Whereabouts
+from cms.lookups import FindAccounts
 from settings.loader import Loaded
 from settings.schema import Settings
 from settings.versions import History
@@ -20,6 +22,7 @@ from stores.redis.gates import Gates
 from stores.redis.idempotency import Answers
 from stores.redis.progress import Progress
 from stores.redis.registry import Registry
+from stores.redis.request_limits import RequestLimits
 from stores.redis.schedule import Schedule
 from stores.redis.versions import RedisVersions
 from stores.sql.stores import SqlStores
@@ -35,7 +38,8 @@ class Services:
     """`loaded` answers the settings in force now; `providers` names the installed ones.
 
     `config_number` is that of their version, 0 until it is known.
-    `find_account` asks the CMS, `find_message` finds the message of a unique key.
+    `find_account` asks the CMS, `find_accounts` for many at once. What is sent inside
+    `audit_together` has its audit lines written at its end. `find_message` finds the message of a unique key.
     `stopping` is set when the process drains.
     """
 
@@ -45,6 +49,8 @@ class Services:
     history: History
     providers: Collection[str]
     find_account: Callable[[int], Account]
+    find_accounts: FindAccounts
+    audit_together: Callable[[], AbstractContextManager[None]]
     tokens: Tokens
     stores: SqlStores
     progress: Progress
@@ -54,6 +60,7 @@ class Services:
     gates: Gates
     provider_hosts: Mapping[str, str]
     answers: Answers
+    request_limits: RequestLimits
     checks: Sequence[Check]
     clock: Clock
     registry: Registry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +23,9 @@ class KeyReused(Exception):
     """The key was used for a different request."""
 
 
+Claim = Mapping[str, Any] | KeyBusy | KeyReused | None
+
+
 class _Entry(msgspec.Struct):
     fingerprint: str
     answer: dict[str, Any] | None = None
@@ -35,30 +38,38 @@ class Answers:
         self._client = client
         self._prefix = f"{{{namespace}}}:idempotency:"
 
-    def claim(self, key: str, fingerprint: str) -> Mapping[str, Any] | None:
-        """None when the key is now ours to answer, else the answer that was kept.
+    def claim(self, keys: Sequence[tuple[str, str]]) -> list[Claim]:
+        """Claim keys, each with the fingerprint of its request: None when it is now ours to answer.
 
-        Raises KeyBusy and KeyReused.
+        Else the answer that was kept, or KeyBusy or KeyReused.
         """
-        entry = msgspec.json.encode(_Entry(fingerprint))
-        with answering():
-            earlier = self._client.set(self._prefix + key, entry, nx=True, get=True, ex=CLAIMED_S)
-        if earlier is None:
-            return None
-        found = msgspec.json.decode(earlier, type=_Entry)  # type: ignore[arg-type]  # bytes: replies are not decoded
-        if found.fingerprint != fingerprint:
-            raise KeyReused
-        if found.answer is None:
-            raise KeyBusy
-        return found.answer
+        entries = [
+            (self._prefix + key, msgspec.json.encode(_Entry(fingerprint))) for key, fingerprint in keys
+        ]
+        with answering(), self._client.pipeline(transaction=False) as pipe:
+            for key, entry in entries:
+                pipe.set(key, entry, nx=True, get=True, ex=CLAIMED_S)
+            earlier = pipe.execute()
+        return [_judge(found, fingerprint) for found, (_, fingerprint) in zip(earlier, keys, strict=True)]
 
-    def keep(self, key: str, fingerprint: str, answer: Mapping[str, Any]) -> None:
-        """Remember the answer for a day."""
-        entry = msgspec.json.encode(_Entry(fingerprint, dict(answer)))
-        with answering():
-            self._client.set(self._prefix + key, entry, ex=KEPT_S)
+    def keep(self, answers: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
+        """Remember answers, each under its key and fingerprint, for a day."""
+        with answering(), self._client.pipeline(transaction=False) as pipe:
+            for key, fingerprint, answer in answers:
+                entry = msgspec.json.encode(_Entry(fingerprint, dict(answer)))
+                pipe.set(self._prefix + key, entry, ex=KEPT_S)
+            pipe.execute()
 
-    def release(self, key: str) -> None:
-        """Give the key back after a request that was refused."""
+    def release(self, keys: Sequence[str]) -> None:
+        """Give keys back after requests that were refused."""
         with answering():
-            self._client.delete(self._prefix + key)
+            self._client.delete(*(self._prefix + key for key in keys))
+
+
+def _judge(earlier: bytes | None, fingerprint: str) -> Claim:
+    if earlier is None:
+        return None
+    found = msgspec.json.decode(earlier, type=_Entry)
+    if found.fingerprint != fingerprint:
+        return KeyReused()
+    return KeyBusy() if found.answer is None else found.answer

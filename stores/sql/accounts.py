@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, delete, func, insert, select, update
 
 from stores.sql.engine import reading, writing
 from stores.sql.organisations import save_organisations
@@ -79,6 +79,12 @@ class Accounts:
         if not found:
             raise NotFound(f"account {account_id} does not exist")
         return found[0]
+
+    def find_many(self, account_ids: Collection[int]) -> Mapping[int, Account]:
+        """Those of the accounts that exist."""
+        with reading(self._engine) as connection:
+            found = _read(connection, _BY_IDS, {"ids": list(account_ids)})
+        return {account.id: account for account in found}
 
     def find_name(self, account_id: int) -> str | None:
         """The account's name; None when it is not kept here but by the CMS, or does not exist."""
@@ -228,12 +234,22 @@ def _narrowed(query: Select[Any], wanted: AccountFilter) -> Select[Any]:
     return query
 
 
-def _read(connection: Connection, query: Select[Any]) -> Sequence[Account]:
-    rows = connection.execute(query).all()
+# Built once: both are part of each order of a sync.
+_BY_IDS = _selection().where(accounts.c.id.in_(bindparam("ids", expanding=True)))
+_TAGS_BY_IDS = (
+    select(account_tags)
+    .where(account_tags.c.account_id.in_(bindparam("ids", expanding=True)))
+    .order_by(account_tags.c.tag)
+)
+
+
+def _read(
+    connection: Connection, query: Select[Any], values: Mapping[str, Any] | None = None
+) -> Sequence[Account]:
+    rows = connection.execute(query, values).all()
     tags: dict[int, list[str]] = {row.id: [] for row in rows}
     if tags:
-        tagged = select(account_tags).where(account_tags.c.account_id.in_(tags)).order_by(account_tags.c.tag)
-        for row in connection.execute(tagged):
+        for row in connection.execute(_TAGS_BY_IDS, {"ids": list(tags)}):
             tags[row.account_id].append(row.tag)
     return [_account(row, tuple(tags[row.id])) for row in rows]
 

@@ -30,10 +30,12 @@ from stores.redis.gates import Gates
 from stores.redis.idempotency import Answers
 from stores.redis.progress import Progress
 from stores.redis.registry import Registry
+from stores.redis.request_limits import RequestLimits
 from stores.redis.schedule import Schedule
 from stores.redis.versions import RedisVersions, open_history, open_reloader
 from stores.sql.accounts import NewAccount
 from stores.sql.engine import open_engine
+from stores.sql.gathered import GatheredAudit
 from stores.sql.migrate import upgrade
 from stores.sql.stores import SqlStores, open_stores
 from stores.sql.tokens import Role, Tokens
@@ -137,7 +139,8 @@ def site(
             ),
         ]
     )
-    broker = open_sender(redis_url, namespace=namespace, audit_log=stores.audit)
+    audit_log = GatheredAudit(engine, SystemClock())
+    broker = open_sender(redis_url, namespace=namespace, audit_log=audit_log)
     progress = Progress(redis_client, namespace)
     redis_dependency = Dependency()
     versions = RedisVersions(redis_client, namespace)
@@ -150,6 +153,8 @@ def site(
         providers=("playhq",),
         tokens=Tokens(engine),
         find_account=stores.accounts.find,
+        find_accounts=stores.accounts.find_many,
+        audit_together=audit_log.gathering,
         stores=stores,
         progress=progress,
         publisher=Publisher(
@@ -160,6 +165,7 @@ def site(
         gates=Gates(redis_client, namespace),
         provider_hosts={"playhq": "provider.example"},
         answers=Answers(redis_client, namespace),
+        request_limits=RequestLimits(redis_client, namespace),
         clock=SystemClock(),
         registry=Registry(redis_client, namespace, SystemClock()),
         batches=Batches(redis_client, namespace),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,8 @@ import httpx
 import pytest
 
 from brokers.queues import Priority
+from stores.sql.accounts import NewAccount
+from sync.model import OrganisationKind
 from sync.ports import Progressed
 from sync.report import RunState, Stage
 from tests.conftest import Eventually
@@ -174,3 +177,52 @@ def test_an_open_stream_does_not_hold_up_the_end(
     site.services.stopping.set()
     reader.join(2)
     assert not reader.is_alive()
+
+
+class TestTogether:
+    """Orders of many callers at the same time are carried out in groups."""
+
+    def test_each_gets_its_own_run_and_leaves_its_own_line(self, site: Site) -> None:
+        add_clubs(site, 40)
+        with ThreadPoolExecutor(20) as threads, site.client() as client:
+            answers = list(threads.map(lambda number: order(client, mode="club", id=number), range(3, 43)))
+        assert {answer.status_code for answer in answers} == {202}
+        runs = [site.stores.runs.find(answer.json()["run_id"]) for answer in answers]
+        assert [run.account_id for run in runs] == list(range(3, 43))
+        lines = site.stores.audit.list(limit=100).items
+        assert {line.subject for line in lines} == {f"account:{number}" for number in range(3, 43)}
+
+    def test_of_one_account_all_but_one_are_coalesced(self, site: Site) -> None:
+        with ThreadPoolExecutor(20) as threads, site.client() as client:
+            answers = list(threads.map(lambda _: order(client, mode="club", id=1).json(), range(40)))
+        assert [answer["is_coalesced"] for answer in answers].count(False) == 1
+        assert len({answer["run_id"] for answer in answers}) == 1
+        assert site.waiting() == 1
+
+    def test_a_refused_one_takes_no_other_with_it(self, site: Site) -> None:
+        add_clubs(site, 20)
+        ids = [1, 99, 2, *range(3, 23)]  # 99 does not exist, 2 is no club
+        with ThreadPoolExecutor(20) as threads, site.client() as client:
+            answers = list(threads.map(lambda number: order(client, mode="club", id=number), ids))
+        assert [answer.status_code for answer in answers] == [202, 404, 422, *[202] * 20]
+
+    def test_one_key_used_at_the_same_time_orders_once(self, site: Site) -> None:
+        headers = {"Idempotency-Key": "signup-18"}
+        body = {"mode": "club", "id": 1}
+        with ThreadPoolExecutor(10) as threads, site.client() as client:
+            answers = list(threads.map(lambda _: client.post(SYNCS, json=body, headers=headers), range(20)))
+        assert {answer.status_code for answer in answers} <= {202, 409}
+        accepted = [answer.json() for answer in answers if answer.status_code == 202]
+        assert len({answer["message_id"] for answer in accepted}) == 1
+        assert not any(answer["is_coalesced"] for answer in accepted)
+
+
+def add_clubs(site: Site, count: int) -> None:
+    site.stores.accounts.add_many(
+        [
+            NewAccount(
+                kind=OrganisationKind.CLUB, name=f"Club {n}", provider="playhq", organisation_id=f"club-{n}"
+            )
+            for n in range(count)
+        ]
+    )
