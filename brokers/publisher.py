@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import repeat
-from typing import Any
+from typing import Any, Protocol
 
 import dramatiq
 import msgspec
@@ -20,7 +20,7 @@ from dramatiq.errors import BrokerError
 from brokers.messages import Request, SyncMessage
 from brokers.redis import PriorityRedisBroker
 from sync.errors import InvalidRequest, StoreUnavailable
-from sync.ports import Clock, Runs
+from sync.ports import Clock
 from sync.report import Mode, Run, RunState
 
 # Of two requests for one account the stronger is carried out: by what it does to the
@@ -40,6 +40,14 @@ class Receipt:
     message_id: str
     run_id: str | None
     is_coalesced: bool = False
+
+
+class Runs(Protocol):
+    """The run records."""
+
+    def request_many(self, requested: Sequence[Run]) -> None:
+        """Insert queued runs in one transaction; repeatable, existing ones stay as they are."""
+        ...
 
 
 class Publisher:

@@ -214,10 +214,6 @@ class Runs(Protocol):
         """Insert a queued run; repeatable, an existing one stays as it is."""
         ...
 
-    def request_many(self, requested: Sequence[Run]) -> None:
-        """As `request`, many in one transaction."""
-        ...
-
     def find(self, run_id: str) -> Run:
         """Raises NotFound."""
         ...

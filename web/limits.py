@@ -75,7 +75,7 @@ class Counter(Protocol):
 
 class Granted(Protocol):
     @property
-    def count(self) -> int: ...
+    def requests(self) -> int: ...
 
     @property
     def wait_s(self) -> float: ...
@@ -138,9 +138,9 @@ class RateLimit:
         except StoreUnavailable:
             self._keep(purse, count)
             return 0.0
-        if granted.count == 0:
+        if granted.requests == 0:
             return granted.wait_s
-        self._keep(purse, granted.count - 1)
+        self._keep(purse, granted.requests - 1)
         return 0.0
 
     def _keep(self, purse: _Purse, count: int) -> None:

@@ -31,7 +31,7 @@ return {granted, 0}
 class Granted(NamedTuple):
     """How many requests may go on; if none, how long to wait."""
 
-    count: int
+    requests: int
     wait_s: float
 
 
