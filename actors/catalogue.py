@@ -20,6 +20,16 @@ from actors.requests import PerformSync
 from actors.send_notification import Deliver
 from actors.sync_grade import PerformGrade
 
+_SYNCS = (
+    sync_club,
+    sync_association,
+    sync_club_direct,
+    sync_association_direct,
+    update_account,
+    onboard_account,
+)
+SYNC_ACTORS = tuple(actor.__name__.rpartition(".")[2] for actor in _SYNCS)
+
 
 def declare_all(  # noqa: PLR0913 - one callable for each kind of work
     broker: dramatiq.Broker,
@@ -31,14 +41,7 @@ def declare_all(  # noqa: PLR0913 - one callable for each kind of work
     attempts: int,
 ) -> None:
     """Declare an actor for every message; `attempts` is how often a sync is tried."""
-    for actor in (
-        sync_club,
-        sync_association,
-        sync_club_direct,
-        sync_association_direct,
-        update_account,
-        onboard_account,
-    ):
+    for actor in _SYNCS:
         actor.declare(broker, perform_sync, attempts=attempts)
     sync_grade.declare(broker, perform_grade)
     send_notification.declare(broker, deliver)

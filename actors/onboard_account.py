@@ -22,10 +22,11 @@ def declare(broker: dramatiq.Broker, perform_sync: PerformSync, *, attempts: int
         actor_name=OnboardAccount.actor_name,
         queue_name=OnboardAccount.queue_name.value,
         broker_priority=OnboardAccount.priority.value,
+        store_results=True,
         max_retries=attempts - 1,
         min_backoff=round(_MIN_BACKOFF_S * 1000),
         max_backoff=round(_MAX_BACKOFF_S * 1000),
         time_limit=round(_TIME_LIMIT_S * 1000),
     )
-    def onboard_account(**fields: Any) -> None:
-        perform_sync(to_sync_request(read_message(OnboardAccount, fields)))
+    def onboard_account(**fields: Any) -> str | None:
+        return perform_sync(to_sync_request(read_message(OnboardAccount, fields)))

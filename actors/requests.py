@@ -18,7 +18,8 @@ from sync.run import SyncRequest
 
 M = TypeVar("M", bound=Message)
 
-PerformSync = Callable[[SyncRequest], object]
+# Answers the id of the run if it is worth giving to an equal request: if it succeeded.
+PerformSync = Callable[[SyncRequest], str | None]
 
 _URGENT = (Priority.URGENT, Priority.HIGH)
 

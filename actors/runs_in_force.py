@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from dramatiq.broker import MessageProxy
 
+from brokers.results import Reused
 from settings.reload import InForce
 from settings.schema import RunPreset, Settings
 from sync.context import Rules
 from sync.guard import Limits
 from sync.ports import GradeTask
-from sync.report import Run, Stage
+from sync.report import RunState, Stage
 from sync.run import SyncRequest, SyncRun
 
 
@@ -35,11 +36,18 @@ class RunsInForce:
             presets={name: stages_of(preset) for name, preset in settings.presets.items()},
         )
 
-    def perform(self, request: SyncRequest) -> Run:
-        return self._current.perform(request)
+    def perform(self, request: SyncRequest) -> str | None:
+        """The run's id if it succeeded: the result that an equal request may be given."""
+        run = self._current.perform(request)
+        return run.id if run.state is RunState.SUCCEEDED else None
 
     def perform_grade(self, task: GradeTask) -> None:
         self._current.perform_grade(task)
+
+    def answer(self, message: MessageProxy, reused: Reused) -> None:
+        """Finish the run of a message whose equal has just been carried out."""
+        if run_id := message.kwargs.get("run_id"):
+            self._current.finish_as_answered(run_id, by=reused.result)
 
     def close(self, message: MessageProxy, error: BaseException) -> None:
         """Finish the run of a message that will not be tried again."""

@@ -22,10 +22,11 @@ def declare(broker: dramatiq.Broker, perform_sync: PerformSync, *, attempts: int
         actor_name=SyncClub.actor_name,
         queue_name=SyncClub.queue_name.value,
         broker_priority=SyncClub.priority.value,
+        store_results=True,
         max_retries=attempts - 1,
         min_backoff=round(_MIN_BACKOFF_S * 1000),
         max_backoff=round(_MAX_BACKOFF_S * 1000),
         time_limit=round(_TIME_LIMIT_S * 1000),
     )
-    def sync_club(**fields: Any) -> None:
-        perform_sync(to_sync_request(read_message(SyncClub, fields)))
+    def sync_club(**fields: Any) -> str | None:
+        return perform_sync(to_sync_request(read_message(SyncClub, fields)))

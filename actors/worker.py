@@ -15,7 +15,7 @@ import dramatiq
 import redis
 
 from actors.attendance import Attendance
-from actors.catalogue import declare_all
+from actors.catalogue import SYNC_ACTORS, declare_all
 from actors.following import Following
 from actors.runs_in_force import RunsInForce
 from actors.sync_grade import requests_for
@@ -145,7 +145,13 @@ def _open_broker(ground: Ground, drain: DrainOnSigterm, runs: RunsInForce) -> Pr
     rules = RetryRules(max_retries=sync.attempts - 1, max_deferral_s=sync.max_deferral_s)
     return open_worker(
         ground.redis_url,
-        WorkerParts(rules=rules, drain=drain, on_dead=runs.close, audit_log=None),
+        WorkerParts(
+            rules=rules,
+            drain=drain,
+            on_dead=runs.close,
+            on_reused=runs.answer,
+            fresh_ms=dict.fromkeys(SYNC_ACTORS, round(sync.result_fresh_s * 1000)),
+        ),
         namespace=ground.namespace,
         max_connections=ground.settings.redis.max_connections,
     )

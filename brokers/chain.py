@@ -7,7 +7,8 @@ then its fate is decided, then it is counted, and its logging context ends last.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import redis
 from dramatiq.middleware import (
@@ -35,12 +36,16 @@ MAX_CONNECTIONS = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerParts:
-    """What a worker gives to its chain; `drain` also tells its long actors to stop."""
+    """What a worker gives to its chain; `drain` also tells its long actors to stop.
+
+    `fresh_ms`: for how long an actor's result answers equal messages, where it is not its option.
+    """
 
     rules: RetryRules
     drain: DrainOnSigterm
     on_dead: OnDead | None = None
     on_reused: OnReused | None = None
+    fresh_ms: Mapping[str, int] = field(default_factory=dict)
     audit_log: AuditLog | None = None
 
 
@@ -87,7 +92,7 @@ def open_worker(
         Callbacks(),
         Pipelines(),
         CurrentMessage(),
-        ResultReuse(client, results, namespace=namespace, on_reused=parts.on_reused),
+        ResultReuse(client, results, namespace=namespace, on_reused=parts.on_reused, fresh_ms=parts.fresh_ms),
         Results(backend=results),
         ErrorAwareRetries(parts.rules, on_dead=parts.on_dead),
         TimeLimit(),

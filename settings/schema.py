@@ -173,6 +173,7 @@ class SyncSettings(Section):
     removal_max_share: float = Field(default=0.1, ge=0, le=1)
     max_deferral_s: float = Field(default=3600.0, gt=0)
     attempts: int = Field(default=3, ge=1)
+    result_fresh_s: float = Field(default=0.0, ge=0)
 
 
 class SlackSettings(Section):

@@ -171,6 +171,16 @@ class SyncRun:
         run = replace(run, state=state, message=_describe(error))
         self._finish(run, is_announced=not isinstance(error, AccountBusy))
 
+    def finish_as_answered(self, run_id: str, *, by: str) -> None:
+        """Close a run that an equal one, `by`, answered so recently that nothing is asked again."""
+        run, answer = self.runs.find(run_id), self.runs.find(by)
+        if run.state.is_final:
+            self._settle(run)
+            return
+        ended = f"{answer.finished_at:%H:%M:%S} UTC" if answer.finished_at else "a moment ago"
+        message = f"already in step: the equal run {by} ended at {ended}, and its result is still fresh"
+        self._finish(replace(run, state=RunState.SUCCEEDED, message=message))
+
     def _admit(self, request: SyncRequest) -> Run:
         self.runs.request(
             Run(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -24,19 +25,27 @@ OnReused = Callable[[MessageProxy, Reused], None]
 class ResultReuse(Middleware):
     """The actor option `result_fresh` (ms): how long its result answers equal messages.
 
+    `fresh_ms` gives it for actors without the option; 0 is never, and a result of None is not kept.
+
     Such a message (same actor and arguments, but for `REQUEST_FIELDS`) does not run. It is
     given the stored result, `on_reused` is called, and `ResultStore.find_reused` tells
     whose it is. Stands before dramatiq's Results in the chain.
     """
 
     def __init__(
-        self, client: redis.Redis, results: ResultStore, *, namespace: str, on_reused: OnReused | None = None
+        self,
+        client: redis.Redis,
+        results: ResultStore,
+        *,
+        namespace: str,
+        on_reused: OnReused | None = None,
+        fresh_ms: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._client = client
         self._results = results
         self._prefix = f"{{{namespace}}}:fresh:"
         self._on_reused = on_reused
-        self._fresh_ms: dict[str, int] = {}
+        self._fresh_ms = {actor_name: ms for actor_name, ms in fresh_ms.items() if ms}
 
     @property
     def actor_options(self) -> set[str]:
@@ -69,7 +78,7 @@ class ResultReuse(Middleware):
         result: Any = None,
         exception: BaseException | None = None,
     ) -> None:
-        if exception is None and self._fresh_ms and message.actor_name in self._fresh_ms:
+        if result is not None and message.actor_name in self._fresh_ms:
             stored = Reused(result, message.message_id, round(time.time() * 1000))
             self._client.set(
                 self._prefix + _fingerprint(message),

@@ -26,6 +26,7 @@ class Bench:
             self.results,
             namespace=namespace,
             on_reused=lambda message, reused: self.reused.append((message.message_id, reused)),
+            fresh_ms={"by_setting": 60_000, "never": 0},
         )
         self.broker = StubBroker(middleware=[reuse, Results(backend=self.results)])
         self.runs = 0
@@ -37,7 +38,19 @@ class Bench:
                 raise ValueError("asked to")
             return self.runs
 
+        @dramatiq.actor(broker=self.broker, actor_name="by_setting", store_results=True)
+        def by_setting(*, is_worth_keeping: bool) -> int | None:
+            self.runs += 1
+            return self.runs if is_worth_keeping else None
+
+        @dramatiq.actor(broker=self.broker, actor_name="never", store_results=True)
+        def never() -> int:
+            self.runs += 1
+            return self.runs
+
         self.actor = count
+        self.by_setting = by_setting
+        self.never = never
         self.worker = dramatiq.Worker(self.broker, worker_threads=1, worker_timeout=10)
         self.worker.start()
 
@@ -64,6 +77,23 @@ def test_equal_request_within_the_window_gets_the_stored_result_and_says_so(benc
     assert reused.message_id == first.message_id
     assert bench.results.find_reused(first) is None
     assert bench.reused == [(second.message_id, reused)]
+
+
+@pytest.mark.parametrize(("is_worth_keeping", "runs"), [(True, 1), (False, 2)])
+def test_a_setting_keeps_results_of_an_actor_that_are_worth_it(
+    bench: Bench, *, is_worth_keeping: bool, runs: int
+) -> None:
+    for _ in range(2):
+        bench.by_setting.send(is_worth_keeping=is_worth_keeping)
+        bench.broker.join("default", timeout=WAIT_MS)
+    assert bench.runs == runs
+
+
+def test_a_window_of_zero_reuses_nothing(bench: Bench) -> None:
+    for _ in range(2):
+        bench.never.send()
+        bench.broker.join("default", timeout=WAIT_MS)
+    assert bench.runs == 2
 
 
 def test_different_request_runs(bench: Bench) -> None:

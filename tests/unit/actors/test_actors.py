@@ -40,13 +40,17 @@ class Called:
     notifications: list[tuple[str, str, str | None]] = field(default_factory=list)
     round_trips: list[datetime | None] = field(default_factory=list)
 
+    def note_sync(self, request: SyncRequest) -> str:
+        self.syncs.append(request)
+        return request.run_id
+
 
 class Options(dramatiq.Middleware):
     """The options that our own broker and chain add."""
 
     @property
     def actor_options(self) -> set[str]:
-        return {"broker_priority"}
+        return {"broker_priority", "store_results"}
 
 
 @pytest.fixture
@@ -60,7 +64,7 @@ def broker(called: Called) -> StubBroker:
     broker = StubBroker(middleware=middleware)
     declare_all(
         broker,
-        perform_sync=called.syncs.append,
+        perform_sync=called.note_sync,
         perform_grade=called.grades.append,
         deliver=lambda event, channel, run_id: called.notifications.append((event, channel, run_id)),
         note_round_trip=called.round_trips.append,
