@@ -22,6 +22,8 @@ from brokers.redis import PriorityRedisBroker
 from brokers.scripts import COUNT, DELETE, ENQUEUE
 
 PAGE = 200
+# What is counted of a queue; lua/layout.lua.
+_COUNTED = ("enqueued", "done", "coalesced", "deleted", "repeated", "retried", "lost", "died")
 # What a retry by hand forgets: the message starts again as if it had never failed.
 _ATTEMPT_OPTIONS = (
     "retries",
@@ -170,10 +172,23 @@ class Operations:
     def minutes(self, name: str, number: int) -> list[dict[str, int]]:
         """Counts of the last minutes (at most 60), oldest first; the last one is still running."""
         this = int(self._clock() // 60)
+        fields = [f"{name}/{what}" for what in _COUNTED]
         with self._client.pipeline(transaction=False) as pipe:
             for minute in range(this - number + 1, this + 1):
-                pipe.hgetall(f"{self._key}:q:{name}:minute:{minute}")
-            return [{_text(what): int(n) for what, n in found.items()} for found in pipe.execute()]
+                pipe.hmget(f"{self._key}:minute:{minute}", "minute", *fields)
+            pipe.hmget(f"{self._key}:counts", *fields)
+            *starts, end = pipe.execute()
+        minutes: list[dict[str, int]] = []
+        for is_kept, *start in reversed(starts):
+            if is_kept is None:  # nothing was counted in it
+                minutes.append({})
+                continue
+            counts = {
+                what: int(e or 0) - int(s or 0) for what, s, e in zip(_COUNTED, start, end, strict=True)
+            }
+            minutes.append({what: count for what, count in counts.items() if count})
+            end = start
+        return minutes[::-1]
 
     def pause(self, name: str) -> None:
         """Nothing of the queue starts until `resume`; what runs goes on."""
@@ -260,24 +275,26 @@ class Operations:
     # -- messages in flight and workers
 
     def in_flight(self, queue: str | None = None) -> list[InFlight]:
-        """What runs now, longest first."""
+        """What runs now, longest first; of all queues or of one."""
+        leases: dict[str, str] = {
+            _text(place): _text(lease) for place, lease in self._client.hgetall(f"{self._key}:leased").items()
+        }
+        places = [place for place in leases if queue is None or place.startswith(f"{queue}/")]
+        values = self._client.hmget(f"{self._key}:values", places) if places else []
         running = []
-        for name in self.queue_names() if queue is None else (queue,):
-            leases = self._client.hgetall(f"{self._key}:q:{name}:leased")
-            ids = list(leases)
-            values = self._client.hmget(f"{self._key}:q:{name}:values", ids) if ids else []
-            for message_id, value in zip(ids, values, strict=True):
-                process, _, level, _, since_ms = _text(leases[message_id]).split(" ")
-                running.append(
-                    InFlight(
-                        queue=name,
-                        message_id=_text(message_id),
-                        process=process,
-                        since_s=int(since_ms) / 1000,
-                        priority=list(Priority)[int(level)],
-                        message=_decode(value)[1],
-                    )
+        for place, value in zip(places, values, strict=True):
+            name, _, message_id = place.partition("/")
+            process, _, level, _, since_ms, _ = leases[place].split(" ")
+            running.append(
+                InFlight(
+                    queue=name,
+                    message_id=message_id,
+                    process=process,
+                    since_s=int(since_ms) / 1000,
+                    priority=list(Priority)[int(level)],
+                    message=_decode(value)[1],
                 )
+            )
         return sorted(running, key=lambda one: one.since_s)
 
     def workers(self) -> list[WorkerState]:
@@ -320,7 +337,7 @@ class Operations:
             heads = [_text(ids[0]) for ids in pipe.execute() if ids]
         if not heads:
             return None
-        values = self._client.hmget(f"{prefix}values", heads)
+        values = self._client.hmget(f"{self._key}:values", [f"{name}/{head}" for head in heads])
         headers = [header for value in values if (header := _decode(value)[0]) is not None]
         ready_ms = [max(header.sent_ms, header.due_ms) for header in headers]
         return max(0.0, self._clock() - min(ready_ms) / 1000) if ready_ms else None
@@ -342,7 +359,7 @@ class Operations:
 
     def _read_dead(self, name: str, page: Sequence[tuple[Any, float]]) -> list[DeadLetter]:
         ids = [message_id for message_id, _ in page]
-        values = self._client.hmget(f"{self._key}:q:{name}:values", ids)
+        values = self._client.hmget(f"{self._key}:values", [f"{name}/{_text(one)}" for one in ids])
         reasons = self._client.hmget(f"{self._key}:q:{name}:reasons", ids)
         letters = []
         for (message_id, died_ms), value, reason in zip(page, values, reasons, strict=True):

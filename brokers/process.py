@@ -101,7 +101,7 @@ class Process:
         Raises one of REDIS_ERRORS; messages may then have been lent without being known
         here, so call `give_back_unknown` before the next turn.
         """
-        arguments: list[Argument] = [want, len(queues), *queues]
+        arguments: list[Argument] = [want, " ".join(queues)]
         for one in settled:
             arguments += one
         with self._lock:

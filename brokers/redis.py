@@ -55,6 +55,7 @@ CHUNK = 500
 PURGE_CHUNK = 2000
 PRIORITY_OPTION = "broker_priority"
 IGNORED_SETTINGS = ("maintenance_chance", "heartbeat_timeout", "dead_message_ttl")
+UNTAKEN: tuple[type[Exception], ...] = (*CONNECTION_ERRORS, redis.exceptions.OutOfMemoryError)
 TOLD_OPTIONS = ("dead_reason", "attempts", "traceback")
 
 
@@ -458,8 +459,13 @@ class PriorityRedisBroker(Broker):
 
     def call(self, script: Script, arguments: Sequence[Argument]) -> list[Any]:
         """Run a script whose call must not be carried out twice."""
-        with self._senders.lend() as sender, _translated_errors():
+        sender = self._senders.take()
+        try:
             return sender.call(script, arguments)
+        except UNTAKEN as error:
+            raise _translated(error) from error
+        finally:
+            self._senders.give_back(sender)
 
     def ask(self, script: Script, arguments: Sequence[Argument]) -> Any:
         """Run a script whose call may be repeated."""
@@ -531,10 +537,13 @@ def _open_client(url: str | None, parameters: dict[str, Any]) -> redis.Redis:
 def _translated_errors() -> Iterator[None]:
     try:
         yield
-    except CONNECTION_ERRORS as error:
-        raise BrokerUnavailable(error) from error
-    except redis.exceptions.OutOfMemoryError as error:
-        raise BrokerFull from error
+    except UNTAKEN as error:
+        raise _translated(error) from error
+
+
+def _translated(error: Exception) -> Exception:
+    is_full = isinstance(error, redis.exceptions.OutOfMemoryError)
+    return BrokerFull() if is_full else BrokerUnavailable(error)
 
 
 def _claim(message: Message[Any]) -> str:

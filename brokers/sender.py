@@ -8,7 +8,7 @@ import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import BoundedSemaphore
+from threading import Condition
 from typing import Any
 
 from brokers.connection import CONNECTION_ERRORS, Argument, Dial, LibraryMissing, Link
@@ -117,19 +117,49 @@ class Senders:
     def _start(self) -> None:
         self._pid = os.getpid()
         self._idle: list[Sender] = []
-        self._room = BoundedSemaphore(MOST_SENDERS)
+        self._count = 0
+        self._returned = Condition()
+        self._waiting = 0
 
     @contextmanager
     def lend(self) -> Iterator[Sender]:
+        sender = self.take()
+        try:
+            yield sender
+        finally:
+            self.give_back(sender)
+
+    def take(self) -> Sender:
+        """An idle sender, a new one, or the next that is given back."""
         if self._pid != os.getpid():  # a fork must not share its parent's sockets
             self._start()
-        with self._room:
-            sender = self._idle.pop() if self._idle else Sender(self._dial, self._namespace)
-            try:
-                yield sender
-            finally:
-                self._idle.append(sender)
+        try:
+            return self._idle.pop()  # most recently used: few connections serve few greenlets
+        except IndexError:
+            return self._open_or_wait()
+
+    def give_back(self, sender: Sender) -> None:
+        self._idle.append(sender)
+        if self._waiting:
+            with self._returned:
+                self._returned.notify()
 
     def close(self) -> None:
         while self._idle:
             self._idle.pop().close()
+            self._count -= 1
+
+    def _open_or_wait(self) -> Sender:
+        with self._returned:
+            if self._count < MOST_SENDERS:
+                self._count += 1
+                return Sender(self._dial, self._namespace)
+            self._waiting += 1
+            try:
+                while True:
+                    try:
+                        return self._idle.pop()
+                    except IndexError:
+                        self._returned.wait()
+            finally:
+                self._waiting -= 1

@@ -59,7 +59,7 @@ def count_unfinished(client: redis.Redis, contestant: Contestant, namespace: str
     if contestant.kind == "stock":
         keys = [f"{namespace}:{queue}{delayed}.msgs" for queue in QUEUES for delayed in ("", ".DQ")]
     else:
-        keys = [f"{{{namespace}}}:q:{queue}:values" for queue in QUEUES]
+        keys = [f"{{{namespace}}}:values"]
     pipeline = client.pipeline(transaction=False)
     for key in keys:
         pipeline.hlen(key)

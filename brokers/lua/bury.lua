@@ -4,11 +4,11 @@
 
 define("bury", false, function(args)
     local queue, id, value, reason = args[2], args[3], args[4], args[5]
-    redis.call("SADD", ns .. ":queues", queue)
-    if redis.call("HSETNX", key(queue, "values"), id, value) == 0 then
+    know_queue(queue)
+    if redis.call("HSETNX", ns .. ":values", queue .. "/" .. id, value) == 0 then
         return 0
     end
     count(queue, "enqueued")
-    bury(queue, id, value, reason)
+    bury(queue, id, read_header(value).unique, reason)
     return 1
 end)

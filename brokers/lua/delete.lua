@@ -4,7 +4,6 @@
 
 define("delete", true, function(args)
     local queue, deleted = args[2], 0
-    local values, reasons = key(queue, "values"), key(queue, "reasons")
     local places = { key(queue, "dead"), key(queue, "delayed") }
     for level = 0, 3 do
         places[#places + 1] = key(queue, "waiting:" .. level)
@@ -13,9 +12,9 @@ define("delete", true, function(args)
         local id = args[i]
         for _, place in ipairs(places) do
             if redis.call("ZREM", place, id) == 1 then
-                free_unique(queue, id, redis.call("HGET", values, id))
-                redis.call("HDEL", values, id)
-                redis.call("HDEL", reasons, id)
+                free_unique(queue, id, read_header(read_value(queue, id)).unique)
+                redis.call("HDEL", ns .. ":values", queue .. "/" .. id)
+                redis.call("HDEL", key(queue, "reasons"), id)
                 count(queue, "deleted")
                 deleted = deleted + 1
                 break

@@ -4,47 +4,63 @@
 -- a queue is in exactly one place: waiting, delayed, leased or dead; every call moves it at once.
 -- All keys of a namespace share the hash tag "{namespace}", the only key that a call names.
 --
---   {ns}:q:<queue>:values       HASH  id -> "<header>\n<body>", while the message exists
+-- Of all queues together, so that a call costs the same however many queues its messages are of:
+--   {ns}:values                 HASH  "<queue>/<id>" -> "<header>\n<body>", while the message exists
+--   {ns}:leased                 HASH  "<queue>/<id>" ->
+--                                     "<process> <fetch> <level> <turn> <since_ms> <unique>"
+--   {ns}:counts                 HASH  every number that calls keep:
+--       "<queue>/<what>"              enqueued done coalesced deleted | repeated retried lost died | leased
+--       "<queue>/turn<l>"             last turn given at level l; "shared": see turns:<l>
+--       "passed<l>"                   picks in a row that passed over the messages waiting at level l
+--       "fetch"                       number of the last fetch; tells one lease of a message from the next
+--       "call:<caller>"               "<number> <minute>" of a sender's or process's last call
+--       "minute"                      the last minute in which anything was counted
+--   {ns}:minute:<m>             HASH  the counts before the first change in minute m, kept for an hour
+--   {ns}:unique                 HASH  unique key -> "<queue> <strength> <run> <1 if it backs off> <id>"
+-- Of one queue:
 --   {ns}:q:<queue>:waiting:<l>  ZSET  id by turn, one a priority level l (0 urgent .. 3 low)
---   {ns}:q:<queue>:turns:<l>    ZSET  fair key by the last turn given to it ("-": no fair key)
+--   {ns}:q:<queue>:turns:<l>    ZSET  fair key by the last turn given to it ("-": no fair key), while
+--                                     messages with fair keys share the level
 --   {ns}:q:<queue>:delayed      ZSET  id by due time (ms)
---   {ns}:q:<queue>:leased       HASH  id -> "<process> <fetch> <level> <turn> <since_ms>"
 --   {ns}:q:<queue>:dead         ZSET  id by time of death (ms)
 --   {ns}:q:<queue>:reasons      HASH  id of a dead message -> JSON: why it died
---   {ns}:q:<queue>:ledger       HASH  enqueued done coalesced deleted | repeated retried lost died
---   {ns}:q:<queue>:minute:<m>   HASH  the same counts for one minute, kept for an hour
---   {ns}:queues                 SET   every queue ever used
---   {ns}:rules                  HASH  "paused:<queue>" -> 1, "limit:<queue>" -> most leased at once
---   {ns}:ready:<l>              ZSET  queues with waiting messages at level l, least served first
---   {ns}:passed                 HASH  level -> picks in a row that passed over its waiting messages
---   {ns}:due                    ZSET  queue by the due time of its first delayed message
 --   {ns}:wake:<queue>           ZSET  one member when an idle process should fetch (BZPOPMIN)
---   {ns}:nudge:<process>        ZSET  one member when the process itself should look up
---   {ns}:unique                 HASH  unique key -> "<queue> <strength> <run> <1 if it backs off> <id>"
---   {ns}:processes              SET   worker processes
+-- What is to be found without looking into each queue:
+--   {ns}:queues                 SET   every queue ever used
+--   {ns}:ready:<l>              ZSET  queues with waiting messages at level l, least served first
+--   {ns}:due                    ZSET  queue by the due time of its first delayed message
+--   {ns}:rules                  HASH  "paused:<queue>" -> 1, "limit:<queue>" -> most leased at once
+-- Worker processes:
+--   {ns}:processes              SET   their names
 --   {ns}:process:<process>      STRING JSON: what it says of itself, and its orders; while its
 --                                     lease lasts, which each heartbeat extends
+--   {ns}:nudge:<process>        ZSET  one member when the process itself should look up
 --   {ns}:untold                 LIST  ids that died with their workers, for a worker to tell of
---   {ns}:fetches                number of the last fetch; tells one lease of a message from the next
---   {ns}:sent:<sender>          number of the last call of a sender, to know a repeated call
 --
 -- Ledger of a queue, always: enqueued = done + coalesced + deleted + waiting + delayed + leased + dead.
 --
 -- header: "<level> <bias> <fair> <unique> <strength> <run> <deaths> <sent_ms> <due_ms>"; texts are
 -- percent-encoded, "-" stands for none. bias: places that dramatiq's numeric priority costs.
 
--- Of the call that runs now; a library's values outlive a call, so `begin` starts them anew.
-local ns, now
-local turns, counts, woken, ready_at, first_due, is_limited
+local CALLS_KEPT_MINUTES = 10
+local MINUTES_KEPT_S = 3700
 
-local function begin(keys, args)
+-- Of the call that runs now; a library's values outlive a call, so each call starts them anew.
+local ns, now
+local counts, changed, turns, woken, ready_at, first_due, leases, ended, finished, has_rules
+
+local function set_clock(keys, args)
     ns = keys[1]
     now = tonumber(args[1]) -- a test's clock; 0 is the server's
     if now == 0 then
         local time = redis.call("TIME")
         now = time[1] * 1000 + math.floor(time[2] / 1000)
     end
-    turns, counts, woken, ready_at, first_due, is_limited = {}, {}, {}, {}, {}, {}
+end
+
+local function begin()
+    counts, changed, turns, woken, ready_at, first_due = {}, {}, {}, {}, {}, {}
+    leases, ended, finished, has_rules = {}, {}, {}, nil
 end
 
 local function key(queue, part)
@@ -66,37 +82,100 @@ local function read_header(value)
     }
 end
 
+local function read_value(queue, id)
+    return redis.call("HGET", ns .. ":values", queue .. "/" .. id)
+end
+
 local function parse_holder(holder)
     return string.match(holder or "", "^(%S+) (%S+) (%S+) (%S+) (.*)$")
 end
 
--- Counts of this call, kept here until `save`.
+-- The counts: read once a call, together if their names are known, and written at its end.
+
+local function read_counts(names)
+    local found = redis.call("HMGET", ns .. ":counts", unpack(names))
+    for i, name in ipairs(names) do
+        counts[name] = found[i]
+    end
+end
+
+local function read_count(name)
+    if counts[name] == nil then
+        counts[name] = redis.call("HGET", ns .. ":counts", name)
+    end
+    return counts[name]
+end
+
+local function set_count(name, value)
+    counts[name] = value
+    changed[name] = true
+end
+
 local function count(queue, what, by)
-    counts[queue] = counts[queue] or {}
-    counts[queue][what] = (counts[queue][what] or 0) + (by or 1)
+    local name = queue .. "/" .. what
+    set_count(name, (tonumber(read_count(name)) or 0) + (by or 1))
+end
+
+local function know_queue(queue)
+    if not read_count(queue .. "/enqueued") then
+        redis.call("SADD", ns .. ":queues", queue)
+    end
+end
+
+local function this_minute()
+    return math.floor(now / 60000)
+end
+
+-- What was counted in a minute is the difference between its start and the next one.
+local function keep_start_of_minute()
+    local minute = this_minute()
+    if tonumber(read_count("minute")) == minute then
+        return
+    end
+    local start, callers, silent = ns .. ":minute:" .. minute, {}, {}
+    redis.call("COPY", ns .. ":counts", start, "REPLACE")
+    redis.call("HSET", start, "minute", minute)
+    redis.call("EXPIRE", start, MINUTES_KEPT_S)
+    local all = redis.call("HGETALL", start)
+    for i = 1, #all, 2 do
+        if string.sub(all[i], 1, 5) == "call:" then
+            callers[#callers + 1] = all[i]
+            if tonumber(string.match(all[i + 1], " (%d+)$")) < minute - CALLS_KEPT_MINUTES then
+                silent[#silent + 1] = all[i]
+            end
+        end
+    end
+    for _, name in ipairs(callers) do
+        redis.call("HDEL", start, name)
+    end
+    for _, name in ipairs(silent) do
+        redis.call("HDEL", ns .. ":counts", name)
+    end
+    set_count("minute", minute)
 end
 
 local function save_counts()
-    local minute = ":q:%s:minute:" .. math.floor(now / 60000)
-    for queue, changed in pairs(counts) do
-        local of_minute = ns .. string.format(minute, queue)
-        for what, by in pairs(changed) do
-            redis.call("HINCRBY", key(queue, "ledger"), what, by)
-            redis.call("HINCRBY", of_minute, what, by)
-        end
-        redis.call("EXPIRE", of_minute, 3600)
+    if not next(changed) then
+        return
     end
+    keep_start_of_minute()
+    local written = {}
+    for name in pairs(changed) do
+        written[#written + 1] = name
+        written[#written + 1] = counts[name]
+    end
+    redis.call("HSET", ns .. ":counts", unpack(written))
 end
 
--- Senders number their calls. A call that arrives again after its answer was lost, or so late
--- that its sender has moved on, must change nothing.
-local function is_repeated(sender, number)
-    local sent = ns .. ":sent:" .. sender
-    local last = redis.call("SET", sent, number, "PX", 600000, "GET")
+-- Senders and processes number their calls. A call that arrives again after its answer was lost,
+-- or so late that its caller has moved on, must change nothing.
+local function is_repeated(caller, number)
+    local name = "call:" .. caller
+    local last = string.match(read_count(name) or "", "^%d+")
     if last and tonumber(last) >= tonumber(number) then
-        redis.call("SET", sent, last, "PX", 600000)
         return true
     end
+    set_count(name, number .. " " .. this_minute())
     return false
 end
 
@@ -110,8 +189,8 @@ end
 
 -- Turns make shares fair: a message's turn follows the last one given to its fair key, but is
 -- never before the turn that is served now. So a key with a thousand messages waiting and a key
--- with one are served alternately. Turns given in this call are kept here until `save`.
-local function next_turn(queue, level, fair)
+-- with one are served alternately. Turns given in this call are kept here until `save_turns`.
+local function shared_turn(queue, level, fair)
     local place = queue .. ":" .. level
     local given = turns[place]
     if not given then
@@ -146,6 +225,27 @@ local function save_turns()
     end
 end
 
+-- Without fair keys a number is enough: first come, first served. Once everybody who shared a
+-- level has been served, it is again.
+local function next_turn(queue, level, fair)
+    local name = queue .. "/turn" .. level
+    local last = read_count(name) or 0
+    if last == "shared" then
+        if fair ~= "-" or redis.call("EXISTS", key(queue, "waiting:" .. level)) == 1 then
+            return shared_turn(queue, level, fair)
+        end
+        local latest = redis.call("ZRANGE", key(queue, "turns:" .. level), 0, 0, "REV", "WITHSCORES")
+        redis.call("DEL", key(queue, "turns:" .. level))
+        last = latest[2] or 0
+    elseif fair ~= "-" then
+        redis.call("ZADD", key(queue, "turns:" .. level), last, "-")
+        set_count(name, "shared")
+        return shared_turn(queue, level, fair)
+    end
+    set_count(name, last + 1)
+    return last + 1
+end
+
 -- A queue that had nothing waiting joins where the least served one stands.
 local function be_ready(queue, level)
     local ready = ns .. ":ready:" .. level
@@ -153,12 +253,12 @@ local function be_ready(queue, level)
         local first = redis.call("ZRANGE", ready, 0, 0, "WITHSCORES")
         redis.call("ZADD", ready, first[2] or 0, queue)
     end
-    ready_at[level .. queue] = true
 end
 
 local function wait_at(queue, id, level, turn)
     redis.call("ZADD", key(queue, "waiting:" .. level), turn, id)
     if not ready_at[level .. queue] then
+        ready_at[level .. queue] = true
         be_ready(queue, level)
     end
     wake(queue)
@@ -189,54 +289,78 @@ local function note_next_due(queue)
 end
 
 -- The unique key is free again once its message is done, dead or deleted.
-local function free_unique(queue, id, value)
-    local unique = string.match(value or "", "^%S+ %S+ %S+ (%S+)")
-    if not unique or unique == "-" then
+local function free_unique(queue, id, unique)
+    if unique == "-" then
         return
     end
-    local holder = redis.call("HGET", ns .. ":unique", unique)
-    local held_queue, _, _, _, held_id = parse_holder(holder)
+    local held_queue, _, _, _, held_id = parse_holder(redis.call("HGET", ns .. ":unique", unique))
     if held_queue == queue and held_id == id then
         redis.call("HDEL", ns .. ":unique", unique)
     end
 end
 
 -- The lease ends only for the fetch that took it: a late ack must not settle a later delivery.
+-- Answers level, turn and unique key of the message, or nil. `save_ends` makes it so.
 local function end_lease(queue, id, process, fetch)
-    local leased = key(queue, "leased")
-    local lease = redis.call("HGET", leased, id)
-    local prefix = process .. " " .. fetch .. " "
+    local field = queue .. "/" .. id
+    if leases[field] == nil then
+        leases[field] = redis.call("HGET", ns .. ":leased", field)
+    end
+    local lease, prefix = leases[field], process .. " " .. fetch .. " "
     if not lease or string.sub(lease, 1, #prefix) ~= prefix then
         return nil
     end
-    redis.call("HDEL", leased, id)
-    return string.match(lease, "^%S+ %S+ (%S+) (%S+)", 1)
+    leases[field] = false
+    ended[#ended + 1] = field
+    count(queue, "leased", -1)
+    return string.match(lease, "^%S+ %S+ (%S+) (%S+) %S+ (%S+)$")
 end
 
-local function bury(queue, id, value, reason)
+local function save_ends()
+    if #ended > 0 then
+        redis.call("HDEL", ns .. ":leased", unpack(ended))
+    end
+    if #finished > 0 then
+        redis.call("HDEL", ns .. ":values", unpack(finished))
+    end
+    ended, finished = {}, {}
+end
+
+local function bury(queue, id, unique, reason)
     count(queue, "died")
-    free_unique(queue, id, value)
+    free_unique(queue, id, unique)
     redis.call("ZADD", key(queue, "dead"), now, id)
     redis.call("HSET", key(queue, "reasons"), id, reason)
 end
 
+local function read_rules(queue)
+    if has_rules == nil then
+        has_rules = redis.call("EXISTS", ns .. ":rules") == 1
+    end
+    return has_rules and redis.call("HMGET", ns .. ":rules", "paused:" .. queue, "limit:" .. queue) or {}
+end
+
 -- A freed slot matters to others only where a queue's limit kept them from fetching.
 local function wake_if_limited(queue)
-    if is_limited[queue] == nil then
-        is_limited[queue] = redis.call("HEXISTS", ns .. ":rules", "limit:" .. queue) == 1
-    end
-    if is_limited[queue] then
+    if read_rules(queue)[2] then
         wake(queue)
     end
 end
 
 -- A call that frees memory, or moves what Redis holds already, works at maxmemory too.
-local function define(name, works_when_full, run)
+-- `shortcut` may answer a usual call by itself, or leave it with nil, having changed nothing.
+local function define(name, works_when_full, run, shortcut)
     redis.register_function({
         function_name = "clubsync_" .. version .. "_" .. name,
         callback = function(keys, args)
-            begin(keys, args)
-            local answer = run(args)
+            set_clock(keys, args)
+            local answer = shortcut and shortcut(args)
+            if answer then
+                return answer
+            end
+            begin()
+            answer = run(args)
+            save_ends()
             save_turns()
             save_counts()
             return answer

@@ -9,11 +9,10 @@ define("count", true, function(args)
         answer[level + 1] = redis.call("ZCARD", key(queue, "waiting:" .. level))
     end
     answer[5] = redis.call("ZCARD", key(queue, "delayed"))
-    answer[6] = redis.call("HLEN", key(queue, "leased"))
+    answer[6] = tonumber(read_count(queue .. "/leased") or 0)
     answer[7] = redis.call("ZCARD", key(queue, "dead"))
-    local fields = { "enqueued", "done", "coalesced", "deleted" }
-    for i, number in ipairs(redis.call("HMGET", key(queue, "ledger"), unpack(fields))) do
-        answer[7 + i] = tonumber(number or 0)
+    for i, what in ipairs({ "enqueued", "done", "coalesced", "deleted" }) do
+        answer[7 + i] = tonumber(read_count(queue .. "/" .. what) or 0)
     end
     return answer
 end)
@@ -34,7 +33,7 @@ define("find", true, function(args)
         end
         ahead = ahead + redis.call("ZCARD", waiting)
     end
-    local lease = redis.call("HGET", key(queue, "leased"), id)
+    local lease = redis.call("HGET", ns .. ":leased", queue .. "/" .. id)
     if lease then
         return { queue, id, "leased", string.match(lease, "^%S+") }
     end

@@ -4,9 +4,8 @@
 -- Answer: how many were deleted; 0 means that the places are empty.
 
 local function delete_value(queue, id)
-    local values = key(queue, "values")
-    free_unique(queue, id, redis.call("HGET", values, id))
-    redis.call("HDEL", values, id)
+    free_unique(queue, id, read_header(read_value(queue, id)).unique)
+    redis.call("HDEL", ns .. ":values", queue .. "/" .. id)
 end
 
 local function delete_first(queue, place, most)
@@ -38,12 +37,16 @@ function purge.delayed(queue, most)
 end
 
 function purge.leased(queue)
-    local ids = redis.call("HKEYS", key(queue, "leased")) -- never more than workers have slots
-    for _, id in ipairs(ids) do
-        redis.call("HDEL", key(queue, "leased"), id)
-        delete_value(queue, id)
+    local deleted, prefix = 0, queue .. "/"
+    for _, field in ipairs(redis.call("HKEYS", ns .. ":leased")) do -- never more than workers have slots
+        if string.sub(field, 1, #prefix) == prefix then
+            redis.call("HDEL", ns .. ":leased", field)
+            delete_value(queue, string.sub(field, #prefix + 1))
+            deleted = deleted + 1
+        end
     end
-    return #ids
+    count(queue, "leased", -deleted)
+    return deleted
 end
 
 function purge.dead(queue, most)

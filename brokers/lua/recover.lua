@@ -14,8 +14,7 @@ local function add_death(value)
 end
 
 local function give_back(queue, id, lost, fetch, most_deaths)
-    local values = key(queue, "values")
-    local value = redis.call("HGET", values, id)
+    local value = read_value(queue, id)
     count(queue, "lost")
     if not value then
         hand_back(queue, id, lost, fetch)
@@ -23,7 +22,7 @@ local function give_back(queue, id, lost, fetch, most_deaths)
     end
     local deaths
     value, deaths = add_death(value)
-    redis.call("HSET", values, id, value)
+    redis.call("HSET", ns .. ":values", queue .. "/" .. id, value)
     if deaths >= most_deaths then
         local reason = { kind = "poison", error = "its worker died " .. deaths .. " times", process = lost }
         nack(queue, id, lost, fetch, cjson.encode(reason))

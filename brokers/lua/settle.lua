@@ -1,22 +1,22 @@
 -- How a delivery ends: done, dead, or handed back.
 
 local function ack(queue, id, process, fetch)
-    if not end_lease(queue, id, process, fetch) then
+    local _, _, unique = end_lease(queue, id, process, fetch)
+    if not unique then
         return -- sent again, handed back or given to another worker: not ours to finish
     end
-    local values = key(queue, "values")
-    free_unique(queue, id, redis.call("HGET", values, id))
-    redis.call("HDEL", values, id)
+    free_unique(queue, id, unique)
+    finished[#finished + 1] = queue .. "/" .. id
     count(queue, "done")
     wake_if_limited(queue)
 end
 
 local function nack(queue, id, process, fetch, reason)
-    if not end_lease(queue, id, process, fetch) then
-        return
+    local _, _, unique = end_lease(queue, id, process, fetch)
+    if unique then
+        bury(queue, id, unique, reason)
+        wake_if_limited(queue)
     end
-    bury(queue, id, redis.call("HGET", key(queue, "values"), id), reason)
-    wake_if_limited(queue)
 end
 
 -- Its turn is over already, so keeping it puts the message at the head, in the old order.
@@ -28,17 +28,15 @@ local function hand_back(queue, id, process, fetch)
 end
 
 local function leases_of(process)
-    local leases = {}
-    for _, queue in ipairs(redis.call("SMEMBERS", ns .. ":queues")) do
-        local leased = redis.call("HGETALL", key(queue, "leased"))
-        for i = 1, #leased, 2 do
-            local owner, fetch = string.match(leased[i + 1], "^(%S+) (%S+)")
-            if owner == process then
-                leases[#leases + 1] = { queue = queue, id = leased[i], fetch = fetch }
-            end
+    local found, all = {}, redis.call("HGETALL", ns .. ":leased")
+    for i = 1, #all, 2 do
+        local owner, fetch = string.match(all[i + 1], "^(%S+) (%S+)")
+        if owner == process then
+            local queue, id = string.match(all[i], "^([^/]+)/(.*)$")
+            found[#found + 1] = { queue = queue, id = id, fetch = fetch }
         end
     end
-    return leases
+    return found
 end
 
 local function forget_process(process)

@@ -154,8 +154,8 @@ def test_an_unreadable_message_dies_alone(
     for number in range(20):
         note.send(number)
     client: Any = broker.client
-    header = client.hget(f"{broker.key}:q:default:values", broken).partition(b"\n")[0]
-    client.hset(f"{broker.key}:q:default:values", broken, header + b"\n{not json")
+    header = client.hget(f"{broker.key}:values", f"default/{broken}").partition(b"\n")[0]
+    client.hset(f"{broker.key}:values", f"default/{broken}", header + b"\n{not json")
     with working(threads=8):
         broker.join("default", timeout=10_000)
     assert sorted(done) == list(range(20))

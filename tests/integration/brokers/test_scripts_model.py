@@ -216,7 +216,7 @@ class BrokerModel(RuleBasedStateMachine):
     def work(self, process: str, want: int, served: set[str]) -> None:
         if process not in self.beats:
             self.beat(process)
-        number, _, found = self.run_numbered(WORK, process, want, len(served), *served)
+        number, _, found = self.run_numbered(WORK, process, want, " ".join(served))
         self.promote()
         room = 0
         for queue in served - self.paused:
@@ -239,7 +239,7 @@ class BrokerModel(RuleBasedStateMachine):
             return
         lease = data.draw(st.sampled_from(self.leases))
         settled = (how, lease.queue, lease.message_id, lease.fetch, "{}")
-        self.run_numbered(WORK, lease.process, 0, 0, *settled)
+        self.run_numbered(WORK, lease.process, 0, "", *settled)
         entry = self.current(lease)
         self.promote()
         if entry is None:
@@ -347,8 +347,7 @@ class BrokerModel(RuleBasedStateMachine):
                 assert message_id not in found, f"{message_id} is in two places"
                 found[message_id] = place
             assert found == expected
-            values = self.client.hkeys(f"{self.ns}:q:{queue}:values")
-            assert {value.decode() for value in values} == set(expected)
+            assert set(self.ids_in("values", queue)) == set(expected)
 
     def places_of(self, queue: str) -> Iterator[tuple[str, tuple[str, int | None]]]:
         prefix = f"{self.ns}:q:{queue}:"
@@ -358,15 +357,22 @@ class BrokerModel(RuleBasedStateMachine):
         for place in ("delayed", "dead"):
             for message_id in self.client.zrange(f"{prefix}{place}", 0, -1):
                 yield message_id.decode(), (place, None)
-        for message_id in self.client.hkeys(f"{prefix}leased"):
-            yield message_id.decode(), ("leased", None)
+        for message_id in self.ids_in("leased", queue):
+            yield message_id, ("leased", None)
+
+    def ids_in(self, key: str, queue: str) -> Iterator[str]:
+        for place in self.client.hkeys(f"{self.ns}:{key}"):
+            name, _, message_id = place.decode().partition("/")
+            if name == queue:
+                yield message_id
 
     @invariant()
     def the_ledger_balances(self) -> None:
         for queue, counts in self.counts.items():
-            ledger = self.client.hgetall(f"{self.ns}:q:{queue}:ledger")
-            for name, number in vars(counts).items():
-                assert int(ledger.get(name.encode(), 0)) == number, f"{name} of {queue}"
+            leased = sum(name == queue and e.place == "leased" for (name, _), e in self.entries.items())
+            for name, number in {**vars(counts), "leased": leased}.items():
+                kept_count = self.client.hget(f"{self.ns}:counts", f"{queue}/{name}")
+                assert int(kept_count or 0) == number, f"{name} of {queue}"
             kept = sum(name == queue for name, _ in self.entries)
             assert counts.enqueued == counts.done + counts.coalesced + counts.deleted + kept
 

@@ -49,9 +49,10 @@ class Bench:
         return len(self.noted("started")) == count
 
     def count(self, place: str) -> int:
-        key = f"{{{self.namespace}}}:q:default:{place}"
-        size: Any = self.client.hlen(key) if place in ("leased", "values") else self.client.zcard(key)
-        return int(size)
+        key = f"{{{self.namespace}}}"
+        if place == "dead":
+            return self.client.zcard(f"{key}:q:default:dead")
+        return self.client.hlen(f"{key}:{place}")
 
     @contextlib.contextmanager
     def worker(self) -> Iterator[subprocess.Popen[bytes]]:

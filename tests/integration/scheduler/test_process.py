@@ -87,7 +87,7 @@ def test_settings_reach_a_running_scheduler_and_it_ends_in_order(
     redis_client, namespace = keys
 
     def checks() -> int:
-        return int(redis_client.hlen(f"{{{namespace}}}:q:health:values"))
+        return int(redis_client.hlen(f"{{{namespace}}}:values"))
 
     eventually(said(lambda one: one.version == 1 and one.is_accepted), deadline_s=START_S)
     assert checks() == 0

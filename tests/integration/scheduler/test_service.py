@@ -95,7 +95,7 @@ def test_the_table_is_swept_and_can_be_replaced_while_it_runs(
     chores: list[float],
 ) -> None:
     def checks() -> int:
-        return int(redis_client.hlen(f"{{{namespace}}}:q:health:values"))
+        return int(redis_client.hlen(f"{{{namespace}}}:values"))
 
     service.start(settings(checks=ScheduleEntry(every_s=1, action="check_health")))
     eventually(lambda: checks() > 8)

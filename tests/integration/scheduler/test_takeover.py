@@ -61,8 +61,8 @@ def test_a_thousand_ticks_over_random_kills_are_sent_once_each(
     kills = 0
 
     def queued() -> list[str]:
-        keys: Any = redis_client.hkeys(f"{{{namespace}}}:q:health:values")
-        return [key.decode().replace("-", "") for key in keys]
+        keys: Any = redis_client.hkeys(f"{{{namespace}}}:values")
+        return [key.decode().removeprefix("health/").replace("-", "") for key in keys]
 
     while kills < KILLS or len(queued()) < TICKS:
         waiting = spawn()
@@ -87,8 +87,8 @@ def test_a_thousand_ticks_over_random_kills_are_sent_once_each(
         expected |= {tick.id for tick in ticks if tick.at != state.pending_at}
     # What was sent before the first look is older than `first`; nothing later may lack.
     assert expected <= set(queued())
-    ledger: Any = redis_client.hgetall(f"{{{namespace}}}:q:health:ledger")
-    assert int(ledger[b"enqueued"]) == len(set(queued()))
+    enqueued: Any = redis_client.hget(f"{{{namespace}}}:counts", "health/enqueued")
+    assert int(enqueued) == len(set(queued()))
 
 
 def test_another_scheduler_leads_within_five_seconds_of_a_kill(
