@@ -31,18 +31,17 @@ _SYNCS = (
 SYNC_ACTORS = tuple(actor.__name__.rpartition(".")[2] for actor in _SYNCS)
 
 
-def declare_all(  # noqa: PLR0913 - one callable for each kind of work
+def declare_all(
     broker: dramatiq.Broker,
     *,
     perform_sync: PerformSync,
     perform_grade: PerformGrade,
     deliver: Deliver,
     note_round_trip: NoteRoundTrip,
-    attempts: int,
 ) -> None:
-    """Declare an actor for every message; `attempts` is how often a sync is tried."""
+    """Declare an actor for every message; how often a sync is tried is a rule of the broker's retries."""
     for actor in _SYNCS:
-        actor.declare(broker, perform_sync, attempts=attempts)
+        actor.declare(broker, perform_sync)
     sync_grade.declare(broker, perform_grade)
     send_notification.declare(broker, deliver)
     check_health.declare(broker, note_round_trip)

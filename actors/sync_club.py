@@ -16,14 +16,13 @@ _MAX_BACKOFF_S = 300
 _TIME_LIMIT_S = 30 * 60
 
 
-def declare(broker: dramatiq.Broker, perform_sync: PerformSync, *, attempts: int) -> None:
+def declare(broker: dramatiq.Broker, perform_sync: PerformSync) -> None:
     @dramatiq.actor(
         broker=broker,
         actor_name=SyncClub.actor_name,
         queue_name=SyncClub.queue_name.value,
         broker_priority=SyncClub.priority.value,
         store_results=True,
-        max_retries=attempts - 1,
         min_backoff=round(_MIN_BACKOFF_S * 1000),
         max_backoff=round(_MAX_BACKOFF_S * 1000),
         time_limit=round(_TIME_LIMIT_S * 1000),

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import dramatiq
 import redis
 
+from actors.attempts import Attempts
 from actors.attendance import Attendance
 from actors.catalogue import SYNC_ACTORS, declare_all
 from actors.following import Following
@@ -23,7 +24,7 @@ from brokers.chain import WorkerParts, open_worker
 from brokers.clients import open_client
 from brokers.messages import Request, SendNotification
 from brokers.middleware.drain_on_sigterm import DrainOnSigterm
-from brokers.middleware.error_aware_retries import RetryRules
+from brokers.middleware.error_aware_retries import ErrorAwareRetries, RetryRules
 from brokers.publisher import Publisher
 from brokers.redis import PriorityRedisBroker
 from cms.registry import CmsContext, listener_of, open_cms
@@ -32,6 +33,7 @@ from providers.door import Timing, stoppable_sleep
 from providers.outbound import Outbound
 from providers.registry import InstalledSources, load_plugins
 from settings import logs
+from settings.live import ProcessRole
 from settings.loader import load
 from settings.reload import Reloader
 from settings.schema import Settings
@@ -43,7 +45,7 @@ from stores.redis.leases import RedisLeases
 from stores.redis.progress import Progress
 from stores.redis.quotas import RedisLedgers
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, Service, describe_process
-from stores.redis.versions import open_reloader, when_redis_answers
+from stores.redis.versions import RedisVersions, open_reloader, when_redis_answers
 from stores.sql.engine import open_engine
 from stores.sql.stores import SqlStores, open_stores
 from sync.clock import SystemClock
@@ -55,36 +57,48 @@ from sync.run import SyncRun
 
 log = logging.getLogger(__name__)
 
-# Read anew for each run, so that they take effect without a restart.
-LIVE_RULES = (
-    "sync.look_back_days",
-    "sync.removal_confirmations",
-    "sync.removal_max_count",
-    "sync.removal_max_share",
-    "presets",
-    "providers",
-    "http",
-)
-
 
 def start() -> None:
     """Build a worker from the settings and declare its actors on the global broker."""
     ground = _lay_ground()
     drain, runs = DrainOnSigterm(), RunsInForce()
-    broker = _open_broker(ground, drain, runs)
+    retries = ErrorAwareRetries(_retry_rules(ground.settings), on_dead=runs.close)
+    broker = _open_broker(
+        ground,
+        WorkerParts(retries=retries, drain=drain, on_reused=runs.answer, fresh_ms=_fresh_ms(ground.settings)),
+    )
     publisher = Publisher(
-        broker, runs=ground.stores.runs, presets=ground.settings.presets.keys(), clock=ground.clock
+        broker,
+        runs=ground.stores.runs,
+        presets=lambda: ground.reloader.in_force.loaded.settings.presets,
+        clock=ground.clock,
     )
     notifications = _open_notifications(ground, publisher)
-    runs.begin(_build_run(ground, drain, publisher, notifications))
-    _follow_settings(ground.reloader, runs, notifications)
+    attempts = Attempts(
+        RedisVersions(ground.client, ground.namespace).count_attempt,
+        ground.process.id,
+        lambda: ground.reloader.in_force.number,
+    )
+    plugins, outbound = load_plugins(), _open_outbound(ground, drain)
+
+    def open_sources(settings: Settings) -> InstalledSources:
+        return InstalledSources(plugins, outbound, settings)
+
+    runs.begin(
+        _build_run(ground, drain, publisher, notifications, open_sources(ground.settings)),
+        open_sources,
+        look_again=ground.reloader.look,
+        attempts=attempts,
+    )
+    _follow_settings(ground.reloader, runs, retries, notifications)
     broker.add_middleware(Attendance(_heartbeat(ground)))
     broker.add_middleware(Following(ground.reloader))
 
     def deliver(event: str, channel: str, run_id: str | None) -> None:
         if run_id is None:
             raise InvalidRequest("send_notification: run_id: required, every event is one of a run")
-        notifications.deliver(event, channel, run_id)
+        with attempts.counted():
+            notifications.deliver(event, channel, run_id)
 
     declare_all(
         broker,
@@ -92,7 +106,6 @@ def start() -> None:
         perform_grade=runs.perform_grade,
         deliver=deliver,
         note_round_trip=_note_round_trip,
-        attempts=ground.settings.sync.attempts,
     )
     dramatiq.set_broker(broker)
 
@@ -124,7 +137,8 @@ def _lay_ground() -> Ground:
     client = open_client(redis_url, max_connections=settings.redis.max_connections)
     process = describe_process("worker", clock)
     reloader = when_redis_answers(
-        lambda: open_reloader(client, settings.redis.namespace, process.id, clock.now), threading.Event()
+        lambda: open_reloader(client, settings.redis.namespace, ProcessRole.WORKER, process.id, clock.now),
+        threading.Event(),
     )
     assert reloader is not None  # noqa: S101  nothing stops the waiting but Redis
     settings = reloader.in_force.loaded.settings
@@ -140,18 +154,19 @@ def _lay_ground() -> Ground:
     )
 
 
-def _open_broker(ground: Ground, drain: DrainOnSigterm, runs: RunsInForce) -> PriorityRedisBroker:
-    sync = ground.settings.sync
-    rules = RetryRules(max_retries=sync.attempts - 1, max_deferral_s=sync.max_deferral_s)
+def _retry_rules(settings: Settings) -> RetryRules:
+    sync = settings.sync
+    return RetryRules(max_retries=sync.attempts - 1, max_deferral_s=sync.max_deferral_s)
+
+
+def _fresh_ms(settings: Settings) -> dict[str, int]:
+    return dict.fromkeys(SYNC_ACTORS, round(settings.sync.result_fresh_s * 1000))
+
+
+def _open_broker(ground: Ground, parts: WorkerParts) -> PriorityRedisBroker:
     return open_worker(
         ground.redis_url,
-        WorkerParts(
-            rules=rules,
-            drain=drain,
-            on_dead=runs.close,
-            on_reused=runs.answer,
-            fresh_ms=dict.fromkeys(SYNC_ACTORS, round(sync.result_fresh_s * 1000)),
-        ),
+        parts,
         namespace=ground.namespace,
         max_connections=ground.settings.redis.max_connections,
     )
@@ -171,7 +186,11 @@ def _open_notifications(ground: Ground, publisher: Publisher) -> LiveNotificatio
 
 
 def _build_run(
-    ground: Ground, drain: DrainOnSigterm, publisher: Publisher, notifications: LiveNotifications
+    ground: Ground,
+    drain: DrainOnSigterm,
+    publisher: Publisher,
+    notifications: LiveNotifications,
+    sources: InstalledSources,
 ) -> SyncRun:
     client, namespace, sync = ground.client, ground.namespace, ground.settings.sync
     cms = open_cms(CmsContext(settings=ground.settings.cms, stores=ground.stores, clock=ground.clock))
@@ -182,14 +201,8 @@ def _build_run(
         # Last, because it is the one part that is not repeatable.
         tell_cms(run)
 
-    outbound = Outbound(
-        ledgers=RedisLedgers(client, namespace),
-        answers=RedisAnswers(client, namespace),
-        breakers=RedisBreakers(client, namespace),
-        timing=Timing(sleep=stoppable_sleep(drain)),
-    )
     return SyncRun(
-        sources=InstalledSources(load_plugins(), outbound, lambda: ground.reloader.in_force.loaded.settings),
+        sources=sources,
         cms=cms,
         leases=RedisLeases(client, namespace, lease_s=sync.lease_s),
         runs=ground.stores.runs,
@@ -206,12 +219,26 @@ def _build_run(
     )
 
 
-def _follow_settings(reloader: Reloader, runs: RunsInForce, notifications: LiveNotifications) -> None:
+def _open_outbound(ground: Ground, drain: DrainOnSigterm) -> Outbound:
+    client, namespace = ground.client, ground.namespace
+    return Outbound(
+        ledgers=RedisLedgers(client, namespace),
+        answers=RedisAnswers(client, namespace),
+        breakers=RedisBreakers(client, namespace),
+        timing=Timing(sleep=stoppable_sleep(drain)),
+    )
+
+
+def _follow_settings(
+    reloader: Reloader, runs: RunsInForce, retries: ErrorAwareRetries, notifications: LiveNotifications
+) -> None:
+    def change_retries(changed: Settings) -> None:
+        retries.rules = _retry_rules(changed)
+
     reloader.follow(runs.take_over)
-    reloader.subscribe(*LIVE_RULES, apply=None)
+    reloader.subscribe("sync", apply=change_retries)
     reloader.subscribe("logging", apply=logs.set_up)
     reloader.subscribe("notifications", apply=lambda changed: notifications.apply(changed.notifications))
-    reloader.subscribe("scheduler", "web", apply=None)
 
 
 def _heartbeat(ground: Ground) -> Heartbeat:

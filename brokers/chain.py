@@ -23,7 +23,7 @@ from dramatiq.results import Results
 from brokers.clients import open_client
 from brokers.middleware.audit import Audit, AuditLog
 from brokers.middleware.drain_on_sigterm import DrainOnSigterm
-from brokers.middleware.error_aware_retries import ErrorAwareRetries, OnDead, RetryRules
+from brokers.middleware.error_aware_retries import ErrorAwareRetries
 from brokers.middleware.metrics import Metrics
 from brokers.middleware.result_reuse import OnReused, ResultReuse
 from brokers.middleware.run_context import RunContext
@@ -38,12 +38,12 @@ MAX_CONNECTIONS = 32
 class WorkerParts:
     """What a worker gives to its chain; `drain` also tells its long actors to stop.
 
+    `retries` decides on failed messages, by rules that may be replaced while it runs.
     `fresh_ms`: for how long an actor's result answers equal messages, where it is not its option.
     """
 
-    rules: RetryRules
+    retries: ErrorAwareRetries
     drain: DrainOnSigterm
-    on_dead: OnDead | None = None
     on_reused: OnReused | None = None
     fresh_ms: Mapping[str, int] = field(default_factory=dict)
     audit_log: AuditLog | None = None
@@ -94,11 +94,11 @@ def open_worker(
         CurrentMessage(),
         ResultReuse(client, results, namespace=namespace, on_reused=parts.on_reused, fresh_ms=parts.fresh_ms),
         Results(backend=results),
-        ErrorAwareRetries(parts.rules, on_dead=parts.on_dead),
+        parts.retries,
         TimeLimit(),
     ]
-    if parts.on_dead:
-        chain.append(TellPoisoned(client, namespace=namespace, on_dead=parts.on_dead))
+    if on_dead := parts.retries.on_dead:
+        chain.append(TellPoisoned(client, namespace=namespace, on_dead=on_dead))
     return ChainedBroker(client, namespace, metrics, chain)
 
 

@@ -6,7 +6,7 @@ Checked before it is sent: a preset that the settings do not know never reaches 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,10 +51,13 @@ class Runs(Protocol):
 
 
 class Publisher:
-    """Sends requests; used by every process that asks for work."""
+    """Sends requests; used by every process that asks for work.
+
+    `presets` answers the names in force, which may change while the process runs.
+    """
 
     def __init__(
-        self, broker: PriorityRedisBroker, *, runs: Runs, presets: Collection[str], clock: Clock
+        self, broker: PriorityRedisBroker, *, runs: Runs, presets: Callable[[], Collection[str]], clock: Clock
     ) -> None:
         self._broker = broker
         self._runs = runs
@@ -140,8 +143,9 @@ class Publisher:
         )
 
     def _complete(self, body: SyncMessage, identity: uuid.UUID, now: datetime) -> SyncMessage:
-        if body.preset not in self._presets:
-            known = ", ".join(sorted(self._presets))
+        presets = self._presets()
+        if body.preset not in presets:
+            known = ", ".join(sorted(presets))
             raise InvalidRequest(f"preset: {body.preset!r} is not known; one of {known}")
         requested_at = body.requested_at or now
         return msgspec.structs.replace(

@@ -84,7 +84,7 @@ class Backend:
         from brokers.publisher import Publisher
 
         return Publisher(
-            self.broker, runs=self.stores.runs, presets=self.settings.presets.keys(), clock=self.clock
+            self.broker, runs=self.stores.runs, presets=lambda: self.settings.presets, clock=self.clock
         )
 
     @cached_property

@@ -10,12 +10,12 @@ import uuid
 import click
 
 from cli.backend import Backend
+from cli.durations import read_duration_s
 from cli.output import as_json, print_json
 from stores.redis.batches import Batch, Batches, BatchState, progress
 from sync.errors import InvalidRequest
 
 POLL_S = 0.2
-UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @click.command()
@@ -53,7 +53,7 @@ def batch(
         types=tuple(wanted["type"]),
         tags=tuple(wanted["tag"]),
         provider=next(iter(wanted["provider"]), None),
-        spread_s=_read_duration(spread),
+        spread_s=read_duration_s("--spread", spread),
         dry_run=dry_run,
     )
     batches = Batches(backend.redis, backend.settings.redis.namespace)
@@ -110,11 +110,3 @@ def _read_conditions(conditions: tuple[str, ...]) -> dict[str, list[str]]:
             raise InvalidRequest(f"--filter {condition!r}: the types are club and association")
         wanted[name].append(value)
     return wanted
-
-
-def _read_duration(text: str) -> float:
-    number, unit = text[:-1], text[-1:]
-    try:
-        return float(number) * UNITS_S[unit]
-    except (ValueError, KeyError):
-        raise InvalidRequest(f"--spread {text!r}: write a number and s, m or h, as 2h") from None

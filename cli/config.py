@@ -8,6 +8,7 @@ import sys
 import click
 
 from cli import versions
+from cli.canary import canary
 from cli.output import as_json, print_json, print_table
 from settings.documents import describe
 from settings.loader import InvalidSettings, load, masked
@@ -20,7 +21,7 @@ def config() -> None:
     """Check, show and change the settings."""
 
 
-for command in (versions.history, versions.show_difference, versions.change, versions.rollback):
+for command in (versions.history, versions.show_difference, versions.change, versions.rollback, canary):
     config.add_command(command)
 
 

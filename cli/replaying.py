@@ -46,7 +46,7 @@ def replay(backend: Backend, run_id: str) -> tuple[Run, Sequence[Change]]:
     clock = _Then(recorded.started_at or recorded.requested_at)
     plan = _CapturedPlan(open_cms(CmsContext(settings=settings.cms, stores=backend.stores, clock=clock)))
     sync_run = SyncRun(
-        sources=InstalledSources(load_plugins(), ReplayedOutbound(paths), lambda: settings),
+        sources=InstalledSources(load_plugins(), ReplayedOutbound(paths), settings),
         cms=plan,
         leases=_OneLease(),
         runs=_OneRun(),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.canary import describe_trial, trial_document
+from cli.durations import read_duration_s
 from cli.output import as_json, print_json, print_table
+from settings.canary import Trial, pick_worker
+from settings.live import ProcessRole
 from settings.loader import InvalidSettings
 from settings.versions import Difference, Version, diff
 from sync.errors import ConfigurationError, InvalidRequest, StoreUnavailable
@@ -33,23 +37,43 @@ preview_only = click.option("--preview", is_flag=True, help="Show what would cha
 @as_json
 def history(limit: int, is_json: bool) -> None:
     """List the accepted versions, newest first."""
-    _, versions = _open()
-    found = versions.history(limit)
+    _, versions = open_versions()
+    known = {version.number: version for version in versions.history(limit + 1)}
+    found = list(known.values())[:limit]
+    standing = _Standing(versions)
     rows = [
         {
             "version": version.number,
+            "state": standing.of(version.number),
             "at": version.at,
             "author": version.author,
             "reason": version.reason,
-            "changed": len(diff(before, version)) if before else len(version.values),
+            "changed": len(diff(known.get(version.earlier), version)),
         }
-        for version, before in zip(found, [*found[1:], None], strict=True)
+        for version in found
     ]
     if is_json:
         print_json(rows)
         return
-    columns = ["version", "at", "author", "changed", "reason"]
+    columns = ["version", "state", "at", "author", "changed", "reason"]
     print_table(columns, ([row[column] for column in columns] for row in rows))
+
+
+class _Standing:
+    """What became of each version."""
+
+    def __init__(self, versions: RedisVersions) -> None:
+        self._in_force = versions.in_force_number()
+        self._trial = versions.trial()
+        self._endings = versions.endings()
+
+    def of(self, number: int) -> str:
+        if self._trial is not None and self._trial.number == number:
+            return "on trial"
+        if number == self._in_force:
+            return "in force"
+        ending = self._endings.get(number)
+        return ending.outcome.value if ending else ""
 
 
 @click.command(name="diff")
@@ -58,7 +82,7 @@ def history(limit: int, is_json: bool) -> None:
 @as_json
 def show_difference(before: int, after: int, is_json: bool) -> None:
     """Show what differs from version BEFORE to version AFTER."""
-    _, versions = _open()
+    _, versions = open_versions()
     _print_differences(diff(versions.find(before), versions.find(after)), is_json=is_json)
 
 
@@ -68,6 +92,8 @@ def show_difference(before: int, after: int, is_json: bool) -> None:
 @click.option("--reason", default="", help="Why; it is kept with the version.")
 @expected_version
 @preview_only
+@click.option("--canary", metavar="5m", help="Try it on one worker for so long first.")
+@click.option("--worker", metavar="ID", help="With --canary: on this one.")
 @as_json
 def change(
     assignments: tuple[str, ...],
@@ -75,19 +101,36 @@ def change(
     reason: str,
     expected: int | None,
     preview: bool,
+    canary: str | None,
+    worker: str | None,
     is_json: bool,
 ) -> None:
     """Change settings in all running processes, as in `config set logging.level=debug`."""
-    backend, versions = _open()
+    if worker is not None and canary is None:
+        raise InvalidRequest("config set: --worker needs --canary, as in --canary 5m")
+    backend, versions = open_versions()
     values = _read(assignments)
     if not values and not unset:
         raise InvalidRequest("config set: name what to change, as logging.level=debug, or --unset KEY")
     from stores.redis.versions import open_history
 
     kept = open_history(versions, backend.clock.now)
-    newest = versions.newest()
+    newest = versions.in_force()
     if preview:
         _print_differences(diff(newest, kept.preview(values, unset=unset)), is_json=is_json)
+        return
+    if canary is not None:
+        process = pick_worker(living(backend, ProcessRole.WORKER), worker)
+        trial = kept.try_out(
+            values,
+            process=process,
+            for_s=read_duration_s("--canary", canary),
+            unset=unset,
+            author=getpass.getuser(),
+            reason=reason,
+            expected=expected,
+        )
+        report_trial(backend, versions, trial, is_json=is_json)
         return
     version = kept.change(values, unset=unset, author=getpass.getuser(), reason=reason, expected=expected)
     _report(backend, versions, newest, version, is_json=is_json)
@@ -100,11 +143,11 @@ def change(
 @as_json
 def rollback(number: int, expected: int | None, preview: bool, is_json: bool) -> None:
     """Restore version NUMBER as a new one."""
-    backend, versions = _open()
+    backend, versions = open_versions()
     from stores.redis.versions import open_history
 
     kept = open_history(versions, backend.clock.now)
-    newest = versions.newest()
+    newest = versions.in_force()
     if preview:
         _print_differences(diff(newest, kept.preview_rollback(number)), is_json=is_json)
         return
@@ -112,11 +155,30 @@ def rollback(number: int, expected: int | None, preview: bool, is_json: bool) ->
     _report(backend, versions, newest, version, is_json=is_json)
 
 
+def report_trial(backend: Backend, versions: RedisVersions, trial: Trial, *, is_json: bool) -> None:
+    """Note that a trial began, and say what its worker says."""
+    differences = diff(versions.find(trial.base), versions.find(trial.number))
+    backend.audit(
+        "config_canary_begun",
+        str(trial.number),
+        {"reason": trial.reason, "worker": trial.process, "keys": [one.key for one in differences]},
+    )
+    said = _wait_for_answers(backend, versions, trial.number, {trial.process})
+    if is_json:
+        changed = [_document(one) for one in differences]
+        print_json({**trial_document(trial), "changed": changed, "processes": said})
+        return
+    _print_differences(differences, is_json=False)
+    click.echo(describe_trial(trial))
+    for one in said:
+        print_process(one)
+
+
 def live_overrides() -> Mapping[str, Any]:
     """What is set live; nothing when no Redis is configured here, or it does not answer."""
     try:
-        _, versions = _open()
-        newest = versions.newest()
+        _, versions = open_versions()
+        newest = versions.in_force()
     except InvalidSettings:
         raise
     except (ConfigurationError, StoreUnavailable):
@@ -124,7 +186,8 @@ def live_overrides() -> Mapping[str, Any]:
     return newest.overrides if newest else {}
 
 
-def _open() -> tuple[Backend, RedisVersions]:
+def open_versions() -> tuple[Backend, RedisVersions]:
+    """Where the versions are, as this machine is configured. Raises ConfigurationError."""
     from cli.backend import Backend  # redis-py takes a third of a second, which --help need not pay
     from stores.redis.versions import RedisVersions
 
@@ -148,7 +211,7 @@ def _report(
         str(version.number),
         {"reason": version.reason, "keys": [one.key for one in differences]},
     )
-    said = _wait_for_answers(backend, versions, version.number)
+    said = _wait_for_answers(backend, versions, version.number, living(backend))
     if is_json:
         print_json(
             {"version": version.number, "changed": [_document(one) for one in differences], "processes": said}
@@ -167,12 +230,13 @@ def print_process(said: Mapping[str, Any]) -> None:
     click.echo(f"  {said['process']} {verdict}{restart}")
 
 
-def _wait_for_answers(backend: Backend, versions: RedisVersions, number: int) -> list[dict[str, Any]]:
-    """What each process that follows the settings says, given a moment to say it."""
+def _wait_for_answers(
+    backend: Backend, versions: RedisVersions, number: int, processes: Collection[str]
+) -> list[dict[str, Any]]:
+    """What each of the processes says of the version, given a moment to say it."""
     end = time.monotonic() + ACKNOWLEDGED_WITHIN_S
-    living = _living(backend)
     while True:
-        said = [one for one in versions.acknowledgements(backend.clock.now()) if one.process in living]
+        said = [one for one in versions.acknowledgements(backend.clock.now()) if one.process in processes]
         if all(one.version >= number for one in said) or time.monotonic() > end:
             break
         time.sleep(POLL_S)
@@ -187,11 +251,12 @@ def _wait_for_answers(backend: Backend, versions: RedisVersions, number: int) ->
     ]
 
 
-def _living(backend: Backend) -> set[str]:
+def living(backend: Backend, role: ProcessRole | None = None) -> set[str]:
+    """The ids of the processes that run now."""
     from stores.redis.registry import Registry
 
     registry = Registry(backend.redis, backend.settings.redis.namespace, backend.clock)
-    return {service.id for service in registry.list()}
+    return {service.id for service in registry.list() if role is None or service.role == role}
 
 
 def _print_differences(differences: Sequence[Difference], *, is_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
@@ -55,12 +55,12 @@ def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
 
 
 class InstalledSources:
-    """Satisfies `sync.ports.Sources`; reads the settings anew at each run."""
+    """Satisfies `sync.ports.Sources` under one set of settings."""
 
-    def __init__(self, plugins: Plugins, outbound: Opens, read_settings: Callable[[], Settings]) -> None:
+    def __init__(self, plugins: Plugins, outbound: Opens, settings: Settings) -> None:
         self._plugins = plugins
         self._outbound = outbound
-        self._read_settings = read_settings
+        self._settings = settings
 
     def open(self, provider: str, *, run_id: str, fresh_after: datetime, is_urgent: bool) -> Source:
         """Raises InvalidRequest for a provider that is not installed or not configured."""
@@ -73,7 +73,7 @@ class InstalledSources:
                 if reason
                 else f"provider {provider} is not installed; installed are: {known}"
             )
-        settings = self._read_settings()
+        settings = self._settings
         outbound = self._outbound
         if settings.http.records_runs:
             outbound = RecordedOutbound(outbound, Recording(recording_path(settings.home, run_id)))

@@ -8,6 +8,8 @@ import threading
 import time
 from dataclasses import replace
 
+import redis
+
 from brokers import embedded
 from brokers.chain import open_sender
 from brokers.clients import open_client
@@ -20,6 +22,8 @@ from scheduler.requests import Requests
 from scheduler.service import Chore, Service
 from scheduler.ticker import OnPaused, Ticker
 from settings import logs
+from settings.canary import Ending, Judge, Trial, described
+from settings.live import ProcessRole
 from settings.loader import load
 from settings.reload import Reloader
 from settings.schema import Settings
@@ -28,17 +32,19 @@ from stores.redis.clock import RedisClock
 from stores.redis.leadership import Leadership
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_process
 from stores.redis.schedule import Schedule
-from stores.redis.versions import open_reloader, when_redis_answers
+from stores.redis.versions import RedisVersions, open_reloader, when_redis_answers
 from stores.sql.accounts import AccountFilter
 from stores.sql.audit import AuditLog
 from stores.sql.engine import open_engine
 from stores.sql.stores import open_stores
 from sync.errors import ConfigurationError, SyncError
+from sync.ports import Clock
 
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
 # A dead worker's messages run again within seconds even where no other worker lives.
 RECOVER_EVERY_S = 2.0
+JUDGE_EVERY_S = 1.0
 LOOK_EVERY_S = 0.5
 
 
@@ -74,7 +80,9 @@ def _serve(settings: Settings, redis_url: str) -> None:
     # The time that all processes share: this machine's clock may be set at any moment.
     clock = RedisClock(client, _monotonic)
     process = describe_process("scheduler", clock)
-    reloader = when_redis_answers(lambda: open_reloader(client, namespace, process.id, clock.now), stopping)
+    reloader = when_redis_answers(
+        lambda: open_reloader(client, namespace, ProcessRole.SCHEDULER, process.id, clock.now), stopping
+    )
     if reloader is None:
         return
     clock.read()
@@ -82,8 +90,14 @@ def _serve(settings: Settings, redis_url: str) -> None:
     engine = open_engine(settings.database_url, busy_timeout_s=settings.database.busy_timeout_s)
     stores = open_stores(engine, clock)
     broker = open_sender(redis_url, namespace=namespace, audit_log=stores.audit)
-    publisher = Publisher(broker, runs=stores.runs, presets=settings.presets.keys(), clock=clock)
+    publisher = Publisher(
+        broker,
+        runs=stores.runs,
+        presets=lambda: reloader.in_force.loaded.settings.presets,
+        clock=clock,
+    )
     schedule, batch_store = Schedule(client, namespace), BatchStore(client, namespace)
+    registry = Registry(client, namespace, clock)
     leader = Leader(
         Leadership(client, namespace),
         process.id,
@@ -100,14 +114,19 @@ def _serve(settings: Settings, redis_url: str) -> None:
         leader,
         ticker,
         Requests(leader, ticker, batches, schedule, batch_store),
-        chores=[Chore("recover_leases", RECOVER_EVERY_S, broker.recover)],
+        chores=[
+            Chore("recover_leases", RECOVER_EVERY_S, broker.recover),
+            Chore(
+                "judge_canary", JUDGE_EVERY_S, _judge(client, reloader, registry, stores.audit, clock).look
+            ),
+        ],
         clock=clock,
     )
     # Not a chore of whoever leads: several may read, and an entry then starts within milliseconds.
     inbox = Inbox(broker, publisher, runs=stores.runs)
     reader = threading.Thread(target=inbox.run, name="inbox", daemon=True)
     heartbeat = Heartbeat(
-        Registry(client, namespace, clock),
+        registry,
         lambda: replace(process, config_version=reloader.in_force.number),
         every_s=BEAT_EVERY_S,
     )
@@ -148,10 +167,33 @@ def _monotonic() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
+def _judge(
+    client: redis.Redis, reloader: Reloader, registry: Registry, audit: AuditLog, clock: Clock
+) -> Judge:
+    """Ends the trial of a version of the settings, and notes how."""
+
+    def tell(by: str, trial: Trial, ending: Ending) -> None:
+        audit.record(
+            actor=by,
+            source="scheduler",
+            action="config_canary_ended",
+            subject=str(trial.number),
+            detail=described(trial, ending),
+        )
+
+    settings = reloader.in_force.loaded.settings
+    return Judge(
+        RedisVersions(client, settings.redis.namespace),
+        lambda: [service.id for service in registry.list() if service.role == ProcessRole.WORKER],
+        lambda: reloader.in_force.loaded.settings.canary,
+        tell,
+        clock.now,
+    )
+
+
 def _follow(reloader: Reloader, service: Service) -> None:
     reloader.subscribe("logging", apply=logs.set_up)
     reloader.subscribe("scheduler.entries", apply=lambda settings: service.apply(settings.scheduler))
-    reloader.subscribe("providers", "cms", "sync", "http", "notifications", "worker", "web", apply=None)
     signal.signal(signal.SIGHUP, lambda _number, _frame: reloader.ask())
 
 

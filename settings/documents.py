@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from settings import problems, schema_tree
+from settings import live, problems, schema_tree
 from settings.layers import DEFAULTS, HERE
 from settings.loader import Loaded
 
@@ -24,11 +24,36 @@ overrides (`clubsync config set`). A variable is `CLUBSYNC_<SECTION>__<KEY>`, so
 came from. Unknown settings are mistakes. Secrets are never shown.
 
 A running process takes over a changed file, and what `clubsync config set` changes, within about a
-second; SIGHUP makes it look at once. What is refused changes nothing, and the process says why. Settings
-that it reads only when it starts are named. Every accepted set of settings is a numbered version with
-author, time, reason and difference, and can be restored as a new one. Secrets, and what differs from
-process to process (`home`, `redis.url`, `database.url`, `web.host`, `web.port`), are no part of a version
-and are not set live.
+second; SIGHUP makes it look at once. What is refused changes nothing, and the process says why. What it
+reads only when it starts is marked below (*Restart worker.*), and the process says that it waits for it.
+Every accepted set of settings is a numbered version with author, time, reason and difference, and can be
+restored as a new one; settings that a later release has no more are then left out, and it says which.
+Secrets, and what differs from process to process (`home`, `redis.url`, `database.url`, `web.host`,
+`web.port`), are no part of a version and are not set live.
+
+A run keeps the version that it began with, and names it. One that was put off and goes on after a change
+of what shapes runs (`sync`, `presets`, `providers`, `http`, `cms`) begins anew under the new version:
+nothing that it had collected under the old one counts.
+
+## On one worker first
+
+`clubsync config set KEY=VALUE --canary 5m` puts a version on trial: one worker takes it over, the others
+stay as they are. The leading scheduler looks every second, and the trial ends by itself:
+
+- **taken back** as soon as the worker's attempts fail more often than they should. Attempts of all other
+  workers since the trial began are the measure; if they are fewer than twenty, also what every worker
+  attempted before, under the version that the others keep. Put-off attempts (quota, busy account) count on
+  neither side, partial runs are failures. The difference must be at least `canary.least_rise`, and its
+  chance by Fisher's exact test under `canary.early_significance`, or under `canary.significance` once the
+  time is over: strict while it looks often, as usual at the end (Haybittle-Peto);
+- **taken back** when the worker refuses it, when a second worker ends under it (after a first one it moves
+  to another and begins anew), or when other settings come into force: a changed file, a rollback;
+- **promoted** otherwise, when its time is over.
+
+Both are told in the audit, the log and to whoever is told of alerts; `clubsync config history` keeps them.
+`clubsync config canary` shows the trial, `--promote` and `--withdraw` end it. Nothing else is set meanwhile,
+except by a rollback. What no running worker takes over is refused with the reason: a trial would prove
+nothing. If no scheduler runs, nobody judges, and the trial goes on until one does.
 """
 
 
@@ -102,8 +127,13 @@ def page() -> str:
         known = schema_tree.find(setting.key)
         secret = " (secret)" if known and known.is_secret else ""
         default = f"`{setting.default}`" if setting.default is not None else "not set"
-        lines.append(f"| `{setting.key}`{secret} | {default} | {setting.reason} |")
+        lines.append(f"| `{setting.key}`{secret} | {default} | {_remark(setting)} |")
     return "\n".join(lines) + "\n"
+
+
+def _remark(setting: Documented) -> str:
+    restarted = " and ".join(live.restarted_by(setting.key))
+    return f"{setting.reason} *Restart {restarted}.*".strip() if restarted else setting.reason
 
 
 if __name__ == "__main__":

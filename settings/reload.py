@@ -14,10 +14,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from settings import schema_tree
+from settings import live, schema_tree
+from settings.canary import Trial
+from settings.live import ProcessRole
 from settings.loader import InvalidSettings, Loaded
 from settings.schema import Settings
-from settings.versions import History, Version
+from settings.versions import History, Version, still_known
 from sync.errors import SyncError
 
 log = logging.getLogger(__name__)
@@ -41,9 +43,15 @@ class Acknowledgement:
 
 
 class Store(Protocol):
-    def newest_number(self) -> int: ...
+    """Where versions are kept; the one on trial is in force for its worker alone."""
 
-    def newest(self) -> Version | None: ...
+    def number_for(self, process: str) -> int:
+        """The version that the process should be under; 0 before the first."""
+        ...
+
+    def version_for(self, process: str) -> Version | None: ...
+
+    def trial(self) -> Trial | None: ...
 
     def acknowledge(self, acknowledgement: Acknowledgement) -> None: ...
 
@@ -51,50 +59,58 @@ class Store(Protocol):
 @dataclass(frozen=True, slots=True)
 class Subscription:
     prefixes: tuple[str, ...]
-    apply: Callable[[Settings], None] | None
-
-    def covers(self, key: str) -> bool:
-        return any(key == prefix or key.startswith(f"{prefix}.") for prefix in self.prefixes)
+    apply: Callable[[Settings], None]
 
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """The settings of this process and their version's number; replaced as one."""
+    """The settings of this process and their version's number; replaced as one.
+
+    `alike` are the recent versions under which a run does the same.
+    """
 
     loaded: Loaded
     number: int
     overrides: Mapping[str, Any]
+    alike: frozenset[int]
 
 
 class Reloader:
     """Holds what is in force in this process, which the registry knows as `process`."""
 
-    def __init__(
-        self, history: History, store: Store, process: str, file: Path | None, now: Callable[[], datetime]
+    def __init__(  # noqa: PLR0913, PLR0917 - what a process is, and what it goes by
+        self,
+        history: History,
+        store: Store,
+        role: ProcessRole,
+        process: str,
+        file: Path | None,
+        now: Callable[[], datetime],
     ) -> None:
         """Loads for the first time. Raises InvalidSettings and StoreUnavailable."""
         self._history = history
         self._store = store
+        self._role = role
         self._process = process
         self._file = file
         self._now = now
         self._asked = threading.Event()
         self._subscriptions: list[Subscription] = []
         self._followers: list[Callable[[InForce], None]] = []
+        self._looking = threading.Lock()
         self._seen_file = _file_state(file)
-        newest = store.newest()
-        overrides = newest.overrides if newest else {}
+        wanted = store.version_for(process)
+        overrides = still_known(wanted.overrides) if wanted else {}
         loaded = history.load(overrides)
         version = history.enrol(loaded, overrides, author=process, reason="started with these settings")
-        self.in_force = InForce(loaded, version.number, overrides)
-        self._seen_number = max(version.number, newest.number if newest else 0)
+        self.in_force = InForce(loaded, version.number, overrides, history.alike(loaded))
+        self._seen_number = max(version.number, wanted.number if wanted else 0)
         self._acknowledge(version.number)
 
-    def subscribe(self, *prefixes: str, apply: Callable[[Settings], None] | None) -> None:
+    def subscribe(self, *prefixes: str, apply: Callable[[Settings], None]) -> None:
         """Call `apply` with the new settings whenever one below the prefixes changed.
 
-        Prefixes are sections or keys, as `logging` or `scheduler.entries`. None says that this
-        process does not use them. Changes that nobody subscribed to need a restart.
+        Prefixes are sections or keys, as `logging` or `scheduler.entries`.
         """
         self._subscriptions.append(Subscription(prefixes, apply))
 
@@ -112,13 +128,14 @@ class Reloader:
 
         Raises StoreUnavailable; then the next look tries again.
         """
-        file, number = _file_state(self._file), self._store.newest_number()
-        if (file, number) == (self._seen_file, self._seen_number) and not self._asked.is_set():
-            return
-        self._asked.clear()
-        self._reload()
-        # A changed file may have become a version by this very look.
-        self._seen_file, self._seen_number = file, max(number, self.in_force.number)
+        with self._looking:
+            file, number = _file_state(self._file), self._store.number_for(self._process)
+            if (file, number) == (self._seen_file, self._seen_number) and not self._asked.is_set():
+                return
+            self._reload()
+            self._asked.clear()
+            # A changed file may have become a version by this very look.
+            self._seen_file, self._seen_number = file, max(number, self.in_force.number)
 
     def run(self, stop: threading.Event) -> None:
         """Keep looking until `stop` is set."""
@@ -129,9 +146,9 @@ class Reloader:
                 log.warning("settings_not_looked_at", extra={"reason": str(error)})
 
     def _reload(self) -> None:
-        newest = self._store.newest()
-        overrides = newest.overrides if newest else {}
-        number = newest.number if newest else 0
+        wanted = self._store.version_for(self._process)
+        overrides = still_known(wanted.overrides) if wanted else {}
+        number = wanted.number if wanted else 0
         before = self.in_force
         try:
             loaded = self._history.load(overrides)
@@ -139,22 +156,22 @@ class Reloader:
             log.error("settings_refused", extra={"reason": str(error)})  # noqa: TRY400  the text says it all
             self._acknowledge(number, reason=str(error))
             return
-        if overrides == before.overrides:
+        if overrides == before.overrides and not self._is_on_trial(number):
             reason = "its file changed" if loaded.fingerprint != before.loaded.fingerprint else "reloaded"
             number = self._history.enrol(loaded, overrides, author=self._process, reason=reason).number
         changed = _changed_keys(before.loaded, loaded)
-        self.in_force = InForce(loaded, number, overrides)
+        self.in_force = InForce(loaded, number, overrides, self._history.alike(loaded))
         for follower in self._followers:
             follower(self.in_force)
         failures = self._apply(changed)
-        restart_for = tuple(key for key in changed if not any(one.covers(key) for one in self._subscriptions))
+        restart_for = tuple(key for key in changed if self._role in live.restarted_by(key))
         log.info("settings_reloaded", extra={"version": number, "changed": list(changed)})
         self._acknowledge(number, reason="; ".join(failures) or None, restart_for=restart_for)
 
     def _apply(self, changed: Collection[str]) -> list[str]:
         failures = []
         for subscription in self._subscriptions:
-            if subscription.apply is None or not any(subscription.covers(key) for key in changed):
+            if not any(live.covers(subscription.prefixes, key) for key in changed):
                 continue
             try:
                 subscription.apply(self.in_force.loaded.settings)
@@ -163,6 +180,11 @@ class Reloader:
                 log.exception("settings_not_applied", extra={"part": subscription.prefixes})
                 failures.append(f"{', '.join(subscription.prefixes)}: {type(error).__name__}: {error}")
         return failures
+
+    def _is_on_trial(self, number: int) -> bool:
+        # What its file adds to a version on trial is no version for everybody.
+        trial = self._store.trial()
+        return trial is not None and trial.number == number
 
     def _acknowledge(
         self, number: int, *, reason: str | None = None, restart_for: tuple[str, ...] = ()

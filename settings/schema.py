@@ -301,6 +301,14 @@ class LoggingSettings(Section):
     format: Literal["text", "json"] = "text"
 
 
+class CanarySettings(Section):
+    """When a version on trial is taken back; see `settings.canary`."""
+
+    significance: float = Field(default=0.05, gt=0, lt=1)
+    early_significance: float = Field(default=0.001, gt=0, lt=1)
+    least_rise: float = Field(default=0.05, ge=0, le=1)
+
+
 class RunPreset(Section):
     """Which stages a sync runs."""
 
@@ -328,6 +336,7 @@ class Settings(Section):
     notifications: NotificationsSettings = NotificationsSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
     logging: LoggingSettings = LoggingSettings()
+    canary: CanarySettings = CanarySettings()
 
     @property
     def database_url(self) -> str:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from settings import problems, schema_tree
+from settings import live, problems, schema_tree
+from settings.canary import Tally, Trial
 from settings.loader import InvalidSettings, Loaded, fingerprint_of, version_values
 from settings.problems import Problem
 from sync.errors import PermanentError
@@ -29,7 +30,10 @@ class VersionConflict(PermanentError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """`overrides` are the live ones, dotted keys to values; `values` is everything, flat."""
+    """`overrides` are the live ones, dotted keys to values; `values` is everything, flat.
+
+    `instead_of` is the version that was in force when it came, 0 if there was none.
+    """
 
     number: int
     fingerprint: str
@@ -38,6 +42,12 @@ class Version:
     reason: str
     overrides: Mapping[str, Any]
     values: Mapping[str, Any]
+    instead_of: int = 0
+
+    @property
+    def earlier(self) -> int:
+        """The number of the version to compare it with; 0 for the first."""
+        return self.instead_of or self.number - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +58,18 @@ class Difference:
 
 
 class Versions(Protocol):
-    """Where versions are kept; the newest one is in force. Raises StoreUnavailable."""
+    """Where versions are kept. Raises StoreUnavailable.
 
-    def newest(self) -> Version | None: ...
+    The newest one is in force, unless it is on trial on one worker or was taken back.
+    """
+
+    def newest_number(self) -> int:
+        """The highest that was given; 0 before the first."""
+        ...
+
+    def in_force(self) -> Version | None: ...
+
+    def trial(self) -> Trial | None: ...
 
     def find(self, number: int) -> Version:
         """Raises NotFound."""
@@ -61,8 +80,20 @@ class Versions(Protocol):
         ...
 
     def add(self, version: Version) -> None:
-        """Raises VersionConflict unless its number follows the newest one's."""
+        """Put a version in force.
+
+        Raises VersionConflict unless its number follows the newest one's, and the version that it
+        comes instead of is still in force.
+        """
         ...
+
+    def begin_trial(self, version: Version, trial: Trial) -> None:
+        """Keep a version that only the trial's worker takes over. Raises VersionConflict as `add` does,
+        and while another trial is on.
+        """
+        ...
+
+    def tallies(self, number: int) -> Mapping[str, Tally]: ...
 
 
 def diff(before: Version | None, after: Version) -> list[Difference]:
@@ -76,6 +107,11 @@ def diff(before: Version | None, after: Version) -> list[Difference]:
     ]
 
 
+def still_known(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Stored overrides without those of settings that this release does not have any more."""
+    return {key: value for key, value in overrides.items() if schema_tree.find(key) is not None}
+
+
 class History:
     """Numbers what is loaded, and changes what is in force; `load` is this process's."""
 
@@ -87,18 +123,25 @@ class History:
     def enrol(self, loaded: Loaded, overrides: Mapping[str, Any], *, author: str, reason: str) -> Version:
         """The version that the loaded settings are: a known one, or a new one made by their coming."""
         while True:
+            # First, so that whatever is added after it is noticed when this version is added.
+            replaced = self._versions.in_force()
             known = self._versions.history(HISTORY_SEARCHED)
             for version in known:
                 if version.fingerprint == loaded.fingerprint:
                     return version
-            newest = known[0] if known else None
             values = version_values(loaded.settings)
-            version = self._draft(newest, values, overrides, author=author, reason=reason)
+            version = self._draft(replaced, values, overrides, author=author, reason=reason)
             try:
                 self._versions.add(version)
             except VersionConflict:
                 continue  # another process was faster, perhaps with the same settings
             return version
+
+    def alike(self, loaded: Loaded) -> frozenset[int]:
+        """The recent versions under which a run does just what it does under the loaded settings."""
+        mine = _shaping_runs(version_values(loaded.settings))
+        recent = self._versions.history(HISTORY_SEARCHED)
+        return frozenset(one.number for one in recent if _shaping_runs(one.values) == mine)
 
     def preview(self, changes: Mapping[str, Any], *, unset: Collection[str] = ()) -> Version:
         """What a change would make, not stored.
@@ -106,8 +149,8 @@ class History:
         `changes` maps dotted keys to values or to text as in a variable; the overrides of the
         `unset` keys are dropped. Raises InvalidSettings.
         """
-        newest = self._versions.newest()
-        return self._validated(newest, _changed(newest, changes, unset), author="", reason="")
+        now = self._versions.in_force()
+        return self._validated(now, _changed(now, changes, unset), author="", reason="")
 
     def change(
         self,
@@ -120,43 +163,105 @@ class History:
     ) -> Version:
         """Set live overrides for all processes; `expected` is the number the author looked at.
 
-        Raises InvalidSettings and VersionConflict.
+        Raises InvalidSettings and VersionConflict, that also while a version is on trial.
         """
-        newest = self._newest(expected)
-        version = self._validated(newest, _changed(newest, changes, unset), author=author, reason=reason)
+        now = self._in_force(expected)
+        self._refuse_beside_a_trial()
+        version = self._validated(now, _changed(now, changes, unset), author=author, reason=reason)
         self._versions.add(version)
         return version
 
+    def try_out(  # noqa: PLR0913 - a change, and where and how long it is tried
+        self,
+        changes: Mapping[str, Any],
+        *,
+        process: str,
+        for_s: float,
+        author: str,
+        reason: str,
+        unset: Collection[str] = (),
+        expected: int | None = None,
+    ) -> Trial:
+        """Set live overrides for one worker; `settings.canary` says how that ends.
+
+        Raises InvalidSettings, also for what a running worker proves nothing about, and
+        VersionConflict.
+        """
+        now = self._in_force(expected)
+        self._refuse_beside_a_trial()
+        if now is None:
+            raise VersionConflict("no process has numbered its settings yet: start a worker first")
+        version = self._validated(now, _changed(now, changes, unset), author=author, reason=reason)
+        changed = [difference.key for difference in diff(now, version)]
+        problems_found = [
+            Problem(
+                ORIGIN,
+                key,
+                problems.show(key, version.values.get(key)),
+                f"cannot be tried on one worker: {why}",
+            )
+            for key, why in live.untried(changed).items()
+        ]
+        if problems_found or not changed:
+            raise InvalidSettings(problems_found or [Problem(ORIGIN, "", None, "changes nothing to try")])
+        trial = Trial(
+            number=version.number,
+            base=now.number,
+            process=process,
+            begun_at=self._now(),
+            for_s=for_s,
+            author=author,
+            reason=reason,
+            past=self._versions.tallies(now.number),
+        )
+        self._versions.begin_trial(version, trial)
+        return trial
+
     def preview_rollback(self, number: int) -> Version:
         """What restoring a version would make, not stored. Raises NotFound and InvalidSettings."""
-        newest = self._versions.newest()
-        overrides = self._overrides_for(newest, self._versions.find(number))
-        return self._validated(newest, overrides, author="", reason="")
+        return self._restored(self._versions.in_force(), number, author="")
 
     def rollback(self, number: int, *, author: str, expected: int | None = None) -> Version:
         """Restore a version as a new one, by live overrides over whatever the layers say now.
 
+        Settings that this release does not know any more are left out, and its reason says so. It
+        comes into force also while a version is on trial, which then ends.
         Raises NotFound, InvalidSettings and VersionConflict.
         """
-        newest = self._newest(expected)
-        overrides = self._overrides_for(newest, self._versions.find(number))
-        version = self._validated(newest, overrides, author=author, reason=f"restores version {number}")
+        now = self._in_force(expected)
+        version = self._restored(now, number, author=author)
         self._versions.add(version)
         return version
 
-    def _newest(self, expected: int | None) -> Version | None:
-        newest = self._versions.newest()
-        number = newest.number if newest else 0
+    def _in_force(self, expected: int | None) -> Version | None:
+        now = self._versions.in_force()
+        number = now.number if now else 0
         if expected is not None and expected != number:
             raise VersionConflict(f"version {number} is in force, not {expected}: look at it and repeat")
-        return newest
+        return now
 
-    def _overrides_for(self, newest: Version | None, wanted: Version) -> dict[str, Any]:
+    def _refuse_beside_a_trial(self) -> None:
+        if trial := self._versions.trial():
+            raise VersionConflict(
+                f"version {trial.number} of {trial.author} is on trial on {trial.process} until "
+                f"{trial.ends_at:%H:%M:%S} UTC: wait, or end it with clubsync config canary"
+            )
+
+    def _restored(self, now: Version | None, number: int, *, author: str) -> Version:
+        wanted = self._versions.find(number)
+        gone = [key for key, value in wanted.values.items() if value != {} and schema_tree.find(key) is None]
+        reason = f"restores version {number}"
+        if gone:
+            reason += f", without {', '.join(gone)}: this release has no such setting"
+        return self._validated(now, self._overrides_for(now, wanted), author=author, reason=reason)
+
+    def _overrides_for(self, now: Version | None, wanted: Version) -> dict[str, Any]:
         """The live overrides that turn what is in force into a version, secrets left alone."""
         beneath = version_values(self.load({}).settings)
-        overrides = dict(newest.overrides) if newest else {}
+        current = still_known(now.overrides) if now else {}
+        overrides = {key: value for key, value in current.items() if key in wanted.values}
         for key, value in wanted.values.items():
-            if schema_tree.is_secret(key) or (newest and newest.values.get(key) == value):
+            if _stays(key, value) or (now and now.values.get(key) == value):
                 continue
             if beneath.get(key) == value:
                 overrides.pop(key, None)
@@ -165,22 +270,22 @@ class History:
         return overrides
 
     def _validated(
-        self, newest: Version | None, overrides: Mapping[str, Any], *, author: str, reason: str
+        self, now: Version | None, overrides: Mapping[str, Any], *, author: str, reason: str
     ) -> Version:
         after = version_values(self.load(overrides).settings)
         # As they were validated: text from a command line has become numbers and lists.
         plain = {key: after.get(key, value) for key, value in overrides.items()}
-        if newest is not None:
+        if now is not None:
             # This process may have other variables than those that work: only what it changes counts.
-            before = version_values(self.load(newest.overrides).settings)
+            before = version_values(self.load(still_known(now.overrides)).settings)
             changed = {key: value for key, value in after.items() if before.get(key) != value}
-            kept = {key: value for key, value in newest.values.items() if key in after or key not in before}
+            kept = {key: value for key, value in now.values.items() if key in after or key not in before}
             after = {**kept, **changed}
-        return self._draft(newest, after, plain, author=author, reason=reason)
+        return self._draft(now, after, plain, author=author, reason=reason)
 
     def _draft(
         self,
-        newest: Version | None,
+        now: Version | None,
         values: Mapping[str, Any],
         overrides: Mapping[str, Any],
         *,
@@ -188,17 +293,27 @@ class History:
         reason: str,
     ) -> Version:
         return Version(
-            number=newest.number + 1 if newest else 1,
+            number=self._versions.newest_number() + 1,
             fingerprint=fingerprint_of(values),
             author=author,
             at=self._now(),
             reason=reason,
             overrides=dict(overrides),
             values=dict(values),
+            instead_of=now.number if now else 0,
         )
 
 
-def _changed(newest: Version | None, changes: Mapping[str, Any], unset: Collection[str]) -> dict[str, Any]:
+def _stays(key: str, value: Any) -> bool:
+    """Whether restoring a version leaves the key alone: a secret, a hidden part of one, or unknown now."""
+    return schema_tree.find(key) is None or schema_tree.is_secret(key) or problems.MASK in str(value)
+
+
+def _shaping_runs(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if live.covers(live.SHAPES_RUNS, key)}
+
+
+def _changed(now: Version | None, changes: Mapping[str, Any], unset: Collection[str]) -> dict[str, Any]:
     refused = [
         Problem(ORIGIN, key, problems.show(key, value), "is a secret: set it in a file or a variable")
         for key, value in changes.items()
@@ -209,7 +324,7 @@ def _changed(newest: Version | None, changes: Mapping[str, Any], unset: Collecti
         for key, value in changes.items()
         if schema_tree.is_local(key)
     ]
-    overrides = dict(newest.overrides) if newest else {}
+    overrides = still_known(now.overrides) if now else {}
     refused += [
         Problem(ORIGIN, key, None, "is not set live; nothing to unset")
         for key in unset

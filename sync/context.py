@@ -28,7 +28,10 @@ from sync.window import Window
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The settings of a run; `zone` decides what "today" is."""
+    """The settings of a run; `zone` decides what "today" is.
+
+    `like_versions` are earlier versions of the settings that say the same to a run.
+    """
 
     zone: str = "Australia/Sydney"
     look_back_days: int = 14
@@ -37,6 +40,11 @@ class Rules:
     extra_season_ids: frozenset[str] = frozenset()
     default_provider: str = "playhq"
     config_version: int | None = None
+    like_versions: frozenset[int] = frozenset()
+
+    def agree_with(self, version: int | None) -> bool:
+        """Whether a run that began under that version would go on just the same."""
+        return version == self.config_version or version in self.like_versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

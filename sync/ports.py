@@ -236,6 +236,10 @@ class Checkpoints(Protocol):
         """Every finished unit of the run with its result."""
         ...
 
+    def forget(self, run_id: str) -> None:
+        """Make the run start clean."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradeTask:

@@ -146,6 +146,9 @@ class SyncRun:
         grade = self.cms.read_grades([task.season_id]).get(task.grade_id)
         if run.state is not RunState.RUNNING or run.organisation_id is None or grade is None:
             return
+        if not self.rules.agree_with(run.config_version):
+            # This worker is under other settings: the run does the grade itself.
+            return
         organisation = Organisation(
             id=run.organisation_id,
             kind=OrganisationKind.ASSOCIATION,
@@ -229,6 +232,14 @@ class SyncRun:
         return account
 
     def _start(self, run: Run, organisation: Organisation) -> Run:
+        version = self.rules.config_version
+        if run.started_at is not None and not run.state.is_final:
+            if self.rules.agree_with(run.config_version):
+                version = run.config_version
+            else:
+                # Nothing that was collected under other settings counts: no run mixes two versions.
+                self.checkpoints.forget(run.id)
+                run = replace(run, stages={})
         run = replace(
             run,
             state=RunState.RUNNING,
@@ -236,7 +247,7 @@ class SyncRun:
             provider=organisation.provider,
             started_at=(None if run.state.is_final else run.started_at) or self.clock.now(),
             finished_at=None,
-            config_version=self.rules.config_version,
+            config_version=version,
             message=None,
         )
         self.runs.save(run)

@@ -400,6 +400,9 @@ class FakeCheckpoints:
     def done(self, run_id: str) -> Mapping[str, Mapping[str, Any]]:
         return dict(self.units[run_id])
 
+    def forget(self, run_id: str) -> None:
+        self.units.pop(run_id, None)
+
 
 @dataclass
 class FakeGathers:

@@ -23,6 +23,7 @@ from cms.lookups import finder_of
 from cms.registry import CmsContext, open_cms
 from providers.playhq.plugin import PUBLIC_API
 from settings import logs
+from settings.live import ProcessRole
 from settings.loader import Loaded, load
 from settings.reload import Reloader
 from settings.schema import Settings
@@ -107,10 +108,8 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
             cms.find_account(0)
 
     def open_followed() -> Reloader:
-        reloader = open_reloader(client, namespace, this_process.id, clock.now)
+        reloader = open_reloader(client, namespace, ProcessRole.WEB, this_process.id, clock.now)
         reloader.subscribe("logging", apply=logs.set_up)
-        # Read anew at each request, or of no use here; the rest needs a restart.
-        reloader.subscribe("providers", "scheduler", "sync", "http", "notifications", "worker", apply=None)
         return reloader
 
     this_process = describe_process("web", clock)
@@ -131,7 +130,9 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
         audit_together=audit_log.gathering,
         stores=stores,
         progress=Progress(client, namespace),
-        publisher=Publisher(broker, runs=stores.runs, presets=settings.presets, clock=clock),
+        publisher=Publisher(
+            broker, runs=stores.runs, presets=lambda: following.loaded().settings.presets, clock=clock
+        ),
         operations=operations,
         find_message=partial(find_message, broker),
         gates=gates,

@@ -22,6 +22,7 @@ from web.api import (
     accounts,
     audit,
     batches,
+    canary,
     config,
     dead,
     plugins,
@@ -49,7 +50,7 @@ from web.services import Services
 
 STATIC = Path(__file__).parent / "static"
 DESCRIPTION = (Path(__file__).parent / "api" / "description.md").read_text(encoding="utf-8")
-API_PARTS = (syncs, batches, accounts, runs, queues, dead, workers, schedules, config, audit, plugins)
+API_PARTS = (syncs, batches, accounts, runs, queues, dead, workers, schedules, canary, config, audit, plugins)
 BODIES: list[type[BaseModel]] = [
     ProblemBody,
     SyncOrder,

@@ -110,7 +110,7 @@ def check_queues(operations: Operations) -> Finding:
 
 def check_config(versions: RedisVersions, clock: Clock) -> Finding:
     """Every process has taken over the newest settings."""
-    newest = versions.newest_number()
+    newest = versions.in_force_number()
     said = versions.acknowledgements(clock.now())
     refused = [one for one in said if one.version == newest and not one.is_accepted]
     if refused:

@@ -12,7 +12,7 @@ from dramatiq.middleware import default_middleware
 
 from brokers.chain import WorkerParts, open_worker
 from brokers.middleware.drain_on_sigterm import DrainOnSigterm
-from brokers.middleware.error_aware_retries import RetryRules
+from brokers.middleware.error_aware_retries import ErrorAwareRetries
 from brokers.redis import PriorityRedisBroker
 
 QUEUES = ("default", "other")
@@ -47,7 +47,7 @@ def open_broker(kind: Kind, url: str, namespace: str) -> dramatiq.Broker:
         )
     else:
         broker = open_worker(
-            url, WorkerParts(rules=RetryRules(), drain=DrainOnSigterm()), namespace=namespace
+            url, WorkerParts(retries=ErrorAwareRetries(), drain=DrainOnSigterm()), namespace=namespace
         )
     for queue in QUEUES:
         broker.declare_queue(queue)

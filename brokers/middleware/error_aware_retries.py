@@ -81,7 +81,8 @@ class ErrorAwareRetries(Middleware):
     `on_dead(message, error)` is called before a message goes to the dead letters, again
     until it returns if it raises TransientError, so that its run is finished exactly once.
     Actors may set `max_retries`, `min_backoff`, `max_backoff` (ms), `throws`,
-    `retry_when` and `on_retry_exhausted` as with dramatiq's own Retries.
+    `retry_when` and `on_retry_exhausted` as with dramatiq's own Retries. Other `rules` may be
+    put in place at any time; the next failure follows them.
     """
 
     def __init__(

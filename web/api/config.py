@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from pydantic import BaseModel, Field, StrictInt, StrictStr
+from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr
 
 from settings.loader import InvalidSettings, masked
 from settings.reload import Acknowledgement
@@ -16,6 +16,7 @@ from settings.versions import Version, VersionConflict, diff
 from web.access import Admin, Reader
 from web.api.audited import note
 from web.api.bodies import Body, documented_body, read_json
+from web.api.canary import choose_worker
 from web.api.paging import ListQuery
 from web.api.shapes import Paged
 from web.problems import Mistake, Problem, documented, mistakes
@@ -29,6 +30,11 @@ IfMatch = Annotated[
 ]
 CHANGE_EXAMPLES = {
     "slower": {"changes": {"providers.playhq.requests_per_s": 2.5}, "reason": "the provider asked for it"},
+    "on one worker first": {
+        "changes": {"http.read_timeout_s": 10},
+        "reason": "a faster verdict",
+        "canary_s": 300,
+    },
     "back to the file's value": {"unset": ["providers.playhq.requests_per_s"], "reason": "solved"},
 }
 
@@ -76,10 +82,18 @@ class ConfigChange(Body):
     changes: dict[str, Any] = Field(default_factory=dict, description="dotted keys to values")
     unset: list[StrictStr] = Field(default_factory=list, description="keys whose live value is dropped")
     reason: StrictStr = Field(max_length=500)
+    canary_s: float | None = Field(
+        default=None, gt=0, le=7 * 86_400, description="try it on one worker for so long first"
+    )
+    worker: StrictStr | None = Field(
+        default=None, max_length=200, description="with canary_s: on this one, as /workers names it"
+    )
+    preview: StrictBool = Field(default=False, description="answer what would change; change nothing")
 
 
 class Restore(Body):
     version: StrictInt = Field(ge=1, le=2**31 - 1)
+    preview: StrictBool = Field(default=False, description="answer what would change; change nothing")
 
 
 @router.get(
@@ -121,7 +135,7 @@ def show_version(
     _caller: Reader, services: Has, number: Annotated[int, Path(ge=1, le=2**31 - 1)]
 ) -> VersionBody:
     version = services.versions.find(number)
-    before = services.versions.find(number - 1) if number > 1 else None
+    before = services.versions.find(version.earlier) if number > 1 else None
     return _version_body(version, before)
 
 
@@ -148,7 +162,7 @@ CHANGING = documented(
     "",
     summary="Change the settings",
     openapi_extra=documented_body(ConfigChange, CHANGE_EXAMPLES),
-    responses=CHANGING,
+    responses={**CHANGING, **documented(HTTPStatus.NOT_FOUND)},
 )
 def change_config(
     response: Response,
@@ -157,10 +171,17 @@ def change_config(
     change: Annotated[ConfigChange, Depends(_read_change)],
     if_match: IfMatch = None,
 ) -> VersionBody:
-    """Validate first, then put a new version in force; every process takes it over within a second."""
+    """Validate first, then put a new version in force; every process takes it over within a second.
+
+    With `canary_s` one worker takes it over, and the version is taken back or promoted by itself.
+    """
     expected = _expected(services, if_match)
-    before = services.versions.newest()
+    before = services.versions.in_force()
     try:
+        if change.preview:
+            return _version_body(services.history.preview(change.changes, unset=change.unset), before)
+        if change.canary_s is not None:
+            return _try_out(response, services, caller, change, change.canary_s, expected)
         version = services.history.change(
             change.changes, unset=change.unset, author=caller.name, reason=change.reason, expected=expected
         )
@@ -169,6 +190,38 @@ def change_config(
     except VersionConflict as error:
         raise _conflict(error, if_match) from error
     return _changed(response, services, caller, version, before)
+
+
+def _try_out(  # noqa: PLR0913, PLR0917 - the same as the route's
+    response: Response,
+    services: Services,
+    caller: Admin,
+    change: ConfigChange,
+    canary_s: float,
+    expected: int | None,
+) -> VersionBody:
+    trial = services.history.try_out(
+        change.changes,
+        process=choose_worker(services, change.worker),
+        for_s=canary_s,
+        unset=change.unset,
+        author=caller.name,
+        reason=change.reason,
+        expected=expected,
+    )
+    body = _version_body(services.versions.find(trial.number), services.versions.find(trial.base))
+    keys = [difference.key for difference in body.differences]
+    note(
+        services,
+        caller,
+        "config_canary_begun",
+        str(trial.number),
+        reason=trial.reason,
+        worker=trial.process,
+        keys=keys,
+    )
+    response.headers["Location"] = "/api/v1/config/canary"
+    return body
 
 
 async def _read_restore(request: Request) -> Restore:
@@ -188,9 +241,11 @@ def roll_back(
     order: Annotated[Restore, Depends(_read_restore)],
     if_match: IfMatch = None,
 ) -> VersionBody:
-    """Restore an earlier version as a new one."""
+    """Restore an earlier version as a new one; one that is on trial is taken back by it."""
     expected = _expected(services, if_match)
-    before = services.versions.newest()
+    before = services.versions.in_force()
+    if order.preview:
+        return _version_body(preview_restore(services, order.version), before)
     try:
         version = restore(services, order.version, author=caller.name, expected=expected)
     except VersionConflict as error:
@@ -206,11 +261,18 @@ def restore(services: Services, number: int, *, author: str, expected: int | Non
         raise _refused(error, "/version") from error
 
 
+def preview_restore(services: Services, number: int) -> Version:
+    """What restoring a version would make. Raises NotFound, and Problem 422 as `restore` does."""
+    try:
+        return services.history.preview_rollback(number)
+    except InvalidSettings as error:
+        raise _refused(error, "/version") from error
+
+
 def version_bodies(history: Sequence[Version]) -> list[VersionBody]:
-    """Versions, newest first, each with what it changed."""
-    return [
-        _version_body(version, before) for version, before in zip(history, [*history[1:], None], strict=True)
-    ]
+    """Versions, newest first, each with what it changed; that of the last is not told."""
+    known = {version.number: version for version in history}
+    return [_version_body(version, known.get(version.earlier)) for version in history]
 
 
 def _version_body(version: Version, before: Version | None) -> VersionBody:

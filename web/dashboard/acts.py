@@ -12,12 +12,14 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 
 from brokers.queues import Queue
+from settings.canary import Outcome, described
 from stores.redis.batches import Batch
 from stores.redis.schedule import Pause, RunNow
 from stores.sql.tokens import Role
 from sync.errors import InvalidRequest, NotFound
 from web.access import Caller, Reader, role_needed
 from web.api.batches import BatchOrder
+from web.api.canary import end_trial
 from web.api.config import restore
 from web.api.dead import MOST_AT_ONCE, find_dead, retry_letter
 from web.api.orders import SyncOrder, kind_mistake, request_for
@@ -177,6 +179,15 @@ def _restore(services: Services, caller: Caller, fields: Fields) -> Done:
     return Done(said, "/config", str(version.number), {"reason": version.reason})
 
 
+def _on_canary(outcome: Outcome) -> Callable[[Services, Caller, Fields], Done]:
+    def do(services: Services, caller: Caller, _fields: Fields) -> Done:
+        trial, ending = end_trial(services, outcome, by=caller.name)
+        said = f"Version {trial.number} is {outcome.value}."
+        return Done(said, "/config", str(trial.number), described(trial, ending))
+
+    return do
+
+
 ACTS: Mapping[str, Act] = {
     "sync": Act(Role.SEND, None, "Sync this account now?", _sync),
     "batch": Act(Role.SEND, "batch_asked", "Sync all accounts that match?", _batch),
@@ -215,6 +226,18 @@ ACTS: Mapping[str, Act] = {
     "resume_schedule": Act(Role.OPERATE, "schedule_resumed", "Resume this schedule?", _on_schedule("resume")),
     "restore_config": Act(
         Role.ADMIN, "config_changed", "Restore this version of the settings, for all processes?", _restore
+    ),
+    "promote_canary": Act(
+        Role.ADMIN,
+        "config_canary_ended",
+        "Put the version on trial in force for all processes now?",
+        _on_canary(Outcome.PROMOTED),
+    ),
+    "withdraw_canary": Act(
+        Role.ADMIN,
+        "config_canary_ended",
+        "Take the version on trial back now?",
+        _on_canary(Outcome.WITHDRAWN),
     ),
 }
 

@@ -16,6 +16,7 @@ from settings.documents import describe
 from stores.sql.runs import RunFilter
 from web.access import Operator, Reader
 from web.api.batches import batch_body
+from web.api.canary import trial_body
 from web.api.config import version_bodies
 from web.api.dead import DeadBody, DeadQuery, dead_body, find_dead, matching_page
 from web.api.paging import ListQuery
@@ -128,6 +129,8 @@ def show_config(request: Request, caller: Reader, services: Has) -> Response:
         "config.html",
         rows=describe(loaded),
         number=services.config_number(),
+        trial=trial_body(services),
+        endings=services.versions.endings(),
         versions=version_bodies(services.versions.history(VERSIONS_SHOWN)),
         acknowledged=services.versions.acknowledgements(services.clock.now()),
         plugins=installed_plugins(),

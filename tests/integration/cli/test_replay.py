@@ -65,7 +65,7 @@ def recorded(tmp_path: Path) -> None:
             }
         )
         outbound = Outbound(ledgers=MemoryLedgers(), answers=MemoryAnswers(), breakers=MemoryBreakers())
-        sources = InstalledSources(load_plugins(), outbound, lambda: settings)
+        sources = InstalledSources(load_plugins(), outbound, settings)
         source = sources.open("playhq", run_id=RUN_ID, fresh_after=datetime.now(UTC), is_urgent=False)
         for question in bench.questions.values():
             question.call(source)

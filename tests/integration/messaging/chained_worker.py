@@ -15,7 +15,7 @@ import redis
 
 from brokers.chain import WorkerParts, open_worker
 from brokers.middleware.drain_on_sigterm import DrainOnSigterm
-from brokers.middleware.error_aware_retries import RetryRules
+from brokers.middleware.error_aware_retries import ErrorAwareRetries, RetryRules
 from sync.errors import NotFound, ProviderUnavailable, RateLimited
 
 URL = os.environ["TEST_REDIS_URL"]
@@ -27,7 +27,10 @@ drain = DrainOnSigterm()
 notes = redis.Redis.from_url(URL)
 broker = open_worker(
     URL,
-    WorkerParts(rules=RULES, drain=drain, on_dead=lambda message, error: note("dead", message.message_id)),
+    WorkerParts(
+        retries=ErrorAwareRetries(RULES, on_dead=lambda message, error: note("dead", message.message_id)),
+        drain=drain,
+    ),
     namespace=NAMESPACE,
 )
 dramatiq.set_broker(broker)

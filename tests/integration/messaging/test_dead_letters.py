@@ -8,7 +8,7 @@ import pytest
 
 from brokers.chain import WorkerParts, open_worker
 from brokers.middleware.drain_on_sigterm import DrainOnSigterm
-from brokers.middleware.error_aware_retries import RetryRules
+from brokers.middleware.error_aware_retries import ErrorAwareRetries, RetryRules
 from brokers.operations import Operations
 from brokers.redis import PriorityRedisBroker
 from sync.errors import ProviderUnavailable
@@ -19,7 +19,9 @@ from tests.integration.messaging.waiting import list_waiting
 @pytest.fixture
 def broker(redis_url: str, namespace: str) -> Iterator[PriorityRedisBroker]:
     rules = RetryRules(max_retries=1, min_backoff_s=0.01, max_backoff_s=0.01)
-    broker = open_worker(redis_url, WorkerParts(rules=rules, drain=DrainOnSigterm()), namespace=namespace)
+    broker = open_worker(
+        redis_url, WorkerParts(retries=ErrorAwareRetries(rules), drain=DrainOnSigterm()), namespace=namespace
+    )
     yield broker
     broker.close()
 

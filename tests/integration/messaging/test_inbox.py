@@ -35,7 +35,7 @@ class Door:
         self.broker = broker
         self.client = client
         self.operations = Operations(broker)
-        publisher = Publisher(broker, runs=runs, presets=("full", "quick"), clock=StoppedClock())
+        publisher = Publisher(broker, runs=runs, presets=lambda: ("full", "quick"), clock=StoppedClock())
         self.inbox = Inbox(broker, publisher, runs=runs)
         self.thread = threading.Thread(target=self.inbox.run)
 

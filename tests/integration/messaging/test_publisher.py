@@ -41,7 +41,7 @@ def runs() -> FakeRuns:
 
 @pytest.fixture
 def publisher(broker: PriorityRedisBroker, runs: FakeRuns) -> Publisher:
-    return Publisher(broker, runs=runs, presets=PRESETS, clock=StoppedClock())
+    return Publisher(broker, runs=runs, presets=lambda: PRESETS, clock=StoppedClock())
 
 
 def sync_club(account_id: int, **fields: object) -> dict[str, object]:

@@ -24,7 +24,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_its_provider_is_found_opened_and_asked_like_ours(outbound: Outbound) -> None:
     plugins = load_plugins()
     assert {"golf", "playhq", "playcricket"} <= set(plugins.openers)
-    sources = InstalledSources(plugins, outbound, Settings)
+    sources = InstalledSources(plugins, outbound, Settings())
     source = sources.open("golf", run_id="run-1", fresh_after=datetime.now(UTC), is_urgent=False)
     (season,) = source.fetch_seasons(ORGANISATION).records
     (grade,) = source.fetch_grades(season).records

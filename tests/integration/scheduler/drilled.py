@@ -43,7 +43,7 @@ def main(url: str, namespace: str, every_s: float, count: int) -> None:
     client = open_client(url, max_connections=8)
     runs = Runs(open_engine(f"sqlite:///{tempfile.mkdtemp()}/unused.db", busy_timeout_s=1))
     publisher = Publisher(
-        PriorityRedisBroker(url=url, namespace=namespace), runs=runs, presets=(), clock=clock
+        PriorityRedisBroker(url=url, namespace=namespace), runs=runs, presets=tuple, clock=clock
     )
     leader = Leader(
         Leadership(client, namespace), uuid.uuid4().hex, lease_s=LEASE_S, monotonic=time.monotonic

@@ -65,7 +65,7 @@ def service(
     redis_url: str, redis_client: redis.Redis, namespace: str, stores: SqlStores, chores: list[float]
 ) -> Iterator[Service]:
     broker = PriorityRedisBroker(url=redis_url, namespace=namespace)
-    publisher = Publisher(broker, runs=stores.runs, presets=("full", "quick"), clock=CLOCK)
+    publisher = Publisher(broker, runs=stores.runs, presets=lambda: ("full", "quick"), clock=CLOCK)
     schedule, store = Schedule(redis_client, namespace), BatchStore(redis_client, namespace)
     leader = Leader(Leadership(redis_client, namespace), "me", lease_s=3.0, monotonic=time.monotonic)
     batches = Batches(lambda: stores.accounts.each(AccountFilter()), publisher, store, stores.runs, CLOCK)

@@ -33,15 +33,16 @@ def version(number: int) -> Version:
         reason="why",
         overrides={"http.proxies": ["a"], "sync.removal_max_share": 0.5, "cms.strapi.base_url": None},
         values={"logging.level": "info"},
+        instead_of=number - 1,
     )
 
 
 def test_versions_come_back_as_they_were_kept_newest_first(versions: RedisVersions) -> None:
-    assert versions.newest() is None
+    assert versions.in_force() is None
     assert versions.history(5) == []
     for number in (1, 2, 3):
         versions.add(version(number))
-    assert versions.newest() == version(3)
+    assert versions.in_force() == version(3)
     assert versions.find(1) == version(1)
     assert [one.number for one in versions.history(2)] == [3, 2]
     with pytest.raises(NotFound):

@@ -125,7 +125,7 @@ def bench(tmp_path: Path, redis_client: redis.Redis, namespace: str) -> Iterator
             breakers=RedisBreakers(redis_client, namespace, open_for_s=0.05),
         )
         sync_run = SyncRun(
-            sources=InstalledSources(load_plugins(), outbound, lambda: settings),
+            sources=InstalledSources(load_plugins(), outbound, settings),
             cms=open_cms(CmsContext(settings=CmsSettings(), stores=stores, clock=clock)),
             leases=RedisLeases(redis_client, namespace, lease_s=30),
             runs=stores.runs,

@@ -24,6 +24,7 @@ from brokers.operations import Operations
 from brokers.publisher import Publisher
 from brokers.redis import PriorityRedisBroker
 from brokers.whereabouts import find_message
+from settings.live import ProcessRole
 from settings.reload import Reloader
 from stores.redis.batches import Batches
 from stores.redis.gates import Gates
@@ -144,7 +145,7 @@ def site(
     progress = Progress(redis_client, namespace)
     redis_dependency = Dependency()
     versions = RedisVersions(redis_client, namespace)
-    reloader = open_reloader(redis_client, namespace, "web:test", SystemClock().now)
+    reloader = open_reloader(redis_client, namespace, ProcessRole.WEB, "web:test", SystemClock().now)
     services = Services(
         loaded=lambda: reloader.in_force.loaded,
         config_number=lambda: reloader.in_force.number,
@@ -158,7 +159,10 @@ def site(
         stores=stores,
         progress=progress,
         publisher=Publisher(
-            broker, runs=stores.runs, presets=reloader.in_force.loaded.settings.presets, clock=SystemClock()
+            broker,
+            runs=stores.runs,
+            presets=lambda: reloader.in_force.loaded.settings.presets,
+            clock=SystemClock(),
         ),
         operations=Operations(broker),
         find_message=partial(find_message, broker),

@@ -74,7 +74,7 @@ def test_a_process_that_refuses_the_newest_settings_is_told(site: Site) -> None:
     versions.acknowledge(
         Acknowledgement(
             process="worker:a",
-            version=versions.newest_number(),
+            version=versions.in_force_number(),
             is_accepted=False,
             at=SystemClock().now() - timedelta(seconds=1),
             reason="its file is wrong",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import ClassVar
+
 import httpx
 import pytest
 import redis
@@ -108,6 +111,65 @@ class TestChangingSettings:
     def test_an_unknown_version_is_not_found(self, client: httpx.Client) -> None:
         assert client.get("/api/v1/config/versions/9").status_code == 404
         assert client.post("/api/v1/config/rollback", json={"version": 9}).status_code == 404
+
+
+class TestCanary:
+    CHANGE: ClassVar = {"changes": {"http.read_timeout_s": 3}, "reason": "faster", "canary_s": 60}
+
+    @pytest.fixture
+    def worker(self, site: Site) -> str:
+        """A process in the registry that counts as a worker."""
+        service = replace(describe_process("worker", SystemClock()), id="worker:test")
+        site.services.registry.beat(service)
+        return service.id
+
+    def test_a_version_is_tried_on_one_worker_and_promoted_by_hand(
+        self, client: httpx.Client, site: Site, worker: str
+    ) -> None:
+        answer = client.patch("/api/v1/config", json=self.CHANGE)
+        assert answer.json()["number"] == 2
+        trial = client.get(answer.headers["location"]).json()["trial"]
+        assert (trial["number"], trial["base"], trial["worker"]) == (2, 1, worker)
+        site.reloader.look()
+        assert site.reloader.in_force.number == 1
+        assert "canary" in client.get("/config").text
+        assert client.post("/api/v1/config/canary/promote").status_code == 200
+        site.reloader.look()
+        assert site.reloader.in_force.number == 2
+        shown = client.get("/api/v1/config/canary").json()
+        assert (shown["trial"], shown["ended"][0]["outcome"]) == (None, "promoted")
+        assert client.post("/api/v1/config/canary/promote").status_code == 404
+        acts = [line.action for line in site.stores.audit.list(limit=5, cursor=None).items]
+        assert acts == ["config_canary_ended", "config_canary_begun"]
+
+    def test_nothing_else_is_set_meanwhile(self, client: httpx.Client, worker: str) -> None:
+        client.patch("/api/v1/config", json=self.CHANGE)
+        answer = client.patch("/api/v1/config", json={"changes": {"sync.attempts": 2}, "reason": "x"})
+        assert answer.status_code == 409
+        assert "is on trial" in answer.json()["detail"]
+
+    def test_there_must_be_a_worker_and_something_it_can_prove(
+        self, client: httpx.Client, site: Site
+    ) -> None:
+        answer = client.patch("/api/v1/config", json=self.CHANGE)
+        assert answer.status_code == 404
+        assert "none runs" in answer.json()["detail"]
+        site.services.registry.beat(describe_process("worker", SystemClock()))
+        answer = client.patch(
+            "/api/v1/config", json={"changes": {"worker.greenlets": 3}, "reason": "x", "canary_s": 60}
+        )
+        assert answer.status_code == 422
+        assert "reads it only when it starts" in answer.json()["errors"][0]["detail"]
+
+
+def test_a_change_and_a_rollback_are_shown_before_they_are_made(client: httpx.Client, site: Site) -> None:
+    change = {"changes": {"sync.attempts": 2}, "reason": "x", "preview": True}
+    wanted = [{"key": "sync.attempts", "before": 3, "after": 2}]
+    assert client.patch("/api/v1/config", json=change).json()["differences"] == wanted
+    client.patch("/api/v1/config", json={**change, "preview": False})
+    restore = client.post("/api/v1/config/rollback", json={"version": 1, "preview": True}).json()
+    assert restore["differences"] == [{"key": "sync.attempts", "before": 2, "after": 3}]
+    assert site.services.versions.newest_number() == 2
 
 
 def test_every_act_leaves_an_audit_line(client: httpx.Client) -> None:

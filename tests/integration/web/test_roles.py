@@ -56,6 +56,9 @@ WEAKEST: dict[tuple[str, str], Role | None] = {
     ("GET", f"{API}/config/versions/{{number}}"): Role.READ,
     ("GET", f"{API}/config/acknowledgements"): Role.READ,
     ("POST", f"{API}/config/rollback"): Role.ADMIN,
+    ("GET", f"{API}/config/canary"): Role.READ,
+    ("POST", f"{API}/config/canary/promote"): Role.ADMIN,
+    ("POST", f"{API}/config/canary/withdraw"): Role.ADMIN,
     ("GET", f"{API}/audit"): Role.OPERATE,
     ("GET", f"{API}/plugins"): Role.READ,
 }

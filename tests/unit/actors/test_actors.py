@@ -23,6 +23,7 @@ from brokers.messages import (
     SyncAssociation,
     SyncClub,
     SyncClubDirect,
+    SyncMessage,
     UpdateAccount,
 )
 from sync.errors import InvalidRequest
@@ -68,7 +69,6 @@ def broker(called: Called) -> StubBroker:
         perform_grade=called.grades.append,
         deliver=lambda event, channel, run_id: called.notifications.append((event, channel, run_id)),
         note_round_trip=called.round_trips.append,
-        attempts=3,
     )
     return broker
 
@@ -97,10 +97,12 @@ def test_every_message_has_an_actor_on_its_queue(broker: StubBroker) -> None:
         assert actor.options["broker_priority"] == kind.priority
 
 
-def test_every_actor_has_a_retry_rule_and_a_time_limit(broker: StubBroker) -> None:
-    for actor in broker.actors.values():
-        assert actor.options["max_retries"] >= 0
+def test_every_actor_has_a_time_limit_and_syncs_leave_their_attempts_to_the_settings(
+    broker: StubBroker,
+) -> None:
+    for name, actor in broker.actors.items():
         assert actor.options["time_limit"] > 0
+        assert ("max_retries" in actor.options) != issubclass(MESSAGES[name], SyncMessage)
 
 
 @pytest.mark.parametrize(

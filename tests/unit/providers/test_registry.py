@@ -23,7 +23,7 @@ def point(name: str, value: str) -> EntryPoint:
 
 def sources(*points: EntryPoint, settings: Settings | None = None) -> InstalledSources:
     outbound = Outbound(ledgers=MemoryLedgers(), answers=MemoryAnswers(), breakers=MemoryBreakers())
-    return InstalledSources(load_plugins(points), outbound, lambda: settings or Settings())
+    return InstalledSources(load_plugins(points), outbound, settings or Settings())
 
 
 def test_built_in_providers_are_installed_like_any_other() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from settings.live import ProcessRole
 from settings.loader import load
 from settings.reload import Reloader
 from settings.schema import Settings
@@ -16,16 +17,15 @@ AT = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 class Process:
-    """A process that takes over `logging` and `sync`, and uses `worker` only at its start."""
+    """A worker: of what it takes over, `logging` and `sync` are applied."""
 
     def __init__(self, name: str, file: Path, versions: FakeVersions) -> None:
         environ = {"CLUBSYNC_CONFIG": str(file)}
         self.applied: list[Settings] = []
         self.fault: Exception | None = None
         self.history = History(versions, lambda overrides: load(environ, overrides=overrides), lambda: AT)
-        self.reloader = Reloader(self.history, versions, name, file, lambda: AT)
+        self.reloader = Reloader(self.history, versions, ProcessRole.WORKER, name, file, lambda: AT)
         self.reloader.subscribe("logging", "sync", apply=self.take_over)
-        self.reloader.subscribe("scheduler", apply=None)
 
     def take_over(self, settings: Settings) -> None:
         if self.fault:
@@ -164,7 +164,7 @@ def test_a_new_secret_is_taken_over_although_it_makes_no_version(
     worker = start("worker")
     file.write_text('[logging]\nlevel = "warning"\n[providers.playhq]\napi_key = "new-key"\n')
     worker.reloader.look()
-    assert versions.said["worker"].restart_for == ("providers.playhq.api_key",)
+    assert versions.said["worker"].is_accepted
     key = worker.reloader.in_force.loaded.settings.providers.playhq.api_key
     assert key is not None
     assert key.get_secret_value() == "new-key"

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from settings.loader import InvalidSettings, Loaded, load
-from settings.versions import History, VersionConflict, diff
+from settings.versions import History, Version, VersionConflict, diff
 from sync.errors import NotFound
 from tests.unit.settings.fakes import FakeVersions
 
@@ -81,7 +82,7 @@ def test_text_as_from_a_command_line_becomes_numbers_and_lists(history: History)
 def test_restoring_a_version_makes_a_new_one(history: History, versions: FakeVersions) -> None:
     history.change({"worker.greenlets": 5, "logging.level": "debug"}, author="ann", reason="")
     history.change({"worker.greenlets": 6}, author="bob", reason="")
-    assert [one.key for one in diff(versions.newest(), history.preview_rollback(2))] == ["worker.greenlets"]
+    assert [one.key for one in diff(versions.in_force(), history.preview_rollback(2))] == ["worker.greenlets"]
     restored = history.rollback(2, author="cid")
     assert (restored.number, restored.reason) == (4, "restores version 2")
     assert restored.values == versions.find(2).values
@@ -157,3 +158,42 @@ def test_a_version_that_never_was_cannot_be_restored(history: History) -> None:
 
 def test_versions_hold_no_secret(versions: FakeVersions, history: History) -> None:
     assert "hunter2" not in repr(versions.kept)
+
+
+def test_settings_that_a_release_no_longer_has_are_left_out_of_a_rollback_and_named(
+    history: History, versions: FakeVersions
+) -> None:
+    old = versions.find(1)
+    values = {**old.values, "http.colour": "red", "logging.level": "debug"}
+    versions.add(replace(old, number=2, values=values, overrides={"http.colour": "red"}, instead_of=1))
+    assert history.change({"sync.attempts": 4}, author="ann", reason="").overrides == {"sync.attempts": 4}
+    restored = history.rollback(2, author="ann")
+    assert restored.values["logging.level"] == "debug"
+    assert restored.reason == "restores version 2, without http.colour: this release has no such setting"
+
+
+def test_a_rollback_takes_back_what_did_not_exist_then(history: History, versions: FakeVersions) -> None:
+    history.change({"presets.evening.games": False}, author="ann", reason="")
+    assert history.rollback(1, author="ann").fingerprint == versions.find(1).fingerprint
+
+
+def test_of_two_who_set_at_once_one_is_told_to_look_again(history: History, versions: FakeVersions) -> None:
+    class Slower(FakeVersions):
+        """Somebody else's change arrives between reading and adding."""
+
+        def add(self, version: Version) -> None:
+            if not self.was_overtaken:
+                self.was_overtaken = True
+                other = replace(version, author="bob", overrides={"sync.attempts": 5})
+                super().add(other)
+            super().add(version)
+
+        was_overtaken = True
+
+    slower = Slower()
+    ours = History(slower, history.load, lambda: AT)
+    ours.enrol(history.load({}), {}, author="worker", reason="started")
+    slower.was_overtaken = False
+    with pytest.raises(VersionConflict):
+        ours.change({"sync.attempts": 4}, author="ann", reason="")
+    assert [one.author for one in slower.kept] == ["worker", "bob"]

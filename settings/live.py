@@ -1,0 +1,64 @@
+"""Which settings a running process takes over; of the others, it says that it needs a restart.
+
+One table for the processes, the command line and the documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from enum import StrEnum
+
+
+class ProcessRole(StrEnum):
+    WORKER = "worker"
+    SCHEDULER = "scheduler"
+    WEB = "web"
+
+
+# Sections or keys. What a role does not use at all is no concern of its restart.
+TAKEN_OVER: Mapping[ProcessRole, tuple[str, ...]] = {
+    ProcessRole.WORKER: (
+        "logging",
+        "notifications",
+        "providers",
+        "http",
+        "presets",
+        "sync.look_back_days",
+        "sync.grade_concurrency",
+        "sync.removal_confirmations",
+        "sync.removal_max_count",
+        "sync.removal_max_share",
+        "sync.max_deferral_s",
+        "sync.attempts",
+    ),
+    ProcessRole.SCHEDULER: ("logging", "scheduler.entries", "scheduler.holidays", "presets", "canary"),
+    ProcessRole.WEB: ("logging", "providers", "presets"),
+}
+UNUSED: Mapping[ProcessRole, tuple[str, ...]] = {
+    ProcessRole.WORKER: ("scheduler", "web", "canary"),
+    ProcessRole.SCHEDULER: ("providers", "cms", "sync", "http", "notifications", "worker", "web"),
+    ProcessRole.WEB: ("scheduler", "sync", "http", "notifications", "worker", "canary"),
+}
+# What a run takes from the settings: two versions that agree in it are the same to a run.
+SHAPES_RUNS = ("sync", "presets", "providers", "http", "cms")
+
+
+def covers(prefixes: Iterable[str], key: str) -> bool:
+    """Whether a dotted key is one of the prefixes or below one."""
+    return any(key == prefix or key.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def restarted_by(key: str) -> list[ProcessRole]:
+    """The roles that read the key only when they start."""
+    return [role for role in ProcessRole if not covers((*TAKEN_OVER[role], *UNUSED[role]), key)]
+
+
+def untried(keys: Collection[str]) -> dict[str, str]:
+    """Of the keys, those that a running worker would prove nothing about, each with the reason."""
+    reasons = {}
+    for key in keys:
+        if covers(UNUSED[ProcessRole.WORKER], key):
+            reasons[key] = "no worker uses it"
+        elif not covers(TAKEN_OVER[ProcessRole.WORKER], key):
+            reasons[key] = "a worker reads it only when it starts"
+    return reasons
