@@ -10,12 +10,11 @@ from dramatiq.broker import MessageProxy
 from actors.attempts import Attempts
 from brokers.results import Reused
 from settings.reload import InForce
-from settings.schema import RunPreset, Settings
+from settings.run_rules import rules_of, stages_of
+from settings.schema import Settings
 from sync.concurrency import InThreads
-from sync.context import Rules
-from sync.guard import Limits
 from sync.ports import GradeTask, Sources
-from sync.report import RunState, Stage
+from sync.report import RunState
 from sync.run import SyncRequest, SyncRun
 
 OpenSources = Callable[[Settings], Sources]
@@ -80,34 +79,3 @@ class RunsInForce:
         """Finish the run of a message that will not be tried again."""
         if run_id := message.kwargs.get("run_id"):
             self._current.finish_as_failed(run_id, error)
-
-
-def stages_of(preset: RunPreset) -> frozenset[Stage]:
-    """The stages that a preset of the settings switches on."""
-    switches = {
-        Stage.COMPETITIONS: preset.competitions,
-        Stage.TEAMS: preset.teams,
-        Stage.GAMES: preset.games,
-        Stage.FIXTURE_VALIDATION: preset.validation,
-        Stage.FIXTURE_CLEANUP: preset.cleanup,
-        Stage.TRACKING: preset.tracking,
-    }
-    return frozenset(stage for stage, is_on in switches.items() if is_on)
-
-
-def rules_of(settings: Settings, *, version: int, alike: frozenset[int] = frozenset()) -> Rules:
-    """What a run takes from the settings; `alike` versions say the same to it."""
-    sync = settings.sync
-    return Rules(
-        zone=settings.providers.playhq.default_zone,
-        look_back_days=sync.look_back_days,
-        removal_confirmations=sync.removal_confirmations,
-        limits=Limits(removal_max_count=sync.removal_max_count, removal_max_share=sync.removal_max_share),
-        # "ASSOCIATION/SEASON" or "SEASON".
-        extra_season_ids=frozenset(
-            entry.lower().rpartition("/")[2] for entry in settings.providers.playhq.extra_season_ids
-        ),
-        default_provider=settings.providers.default,
-        config_version=version,
-        like_versions=alike,
-    )

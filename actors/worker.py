@@ -206,6 +206,7 @@ def _build_run(
         cms=cms,
         leases=RedisLeases(client, namespace, lease_s=sync.lease_s),
         runs=ground.stores.runs,
+        sizes=ground.stores.sizes,
         checkpoints=Checkpoints(client, namespace),
         clock=ground.clock,
         stop=drain,

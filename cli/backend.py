@@ -14,6 +14,7 @@ from stores.sql.engine import open_engine
 from stores.sql.migrate import is_current, pending, upgrade
 from stores.sql.stores import SqlStores, open_stores
 from sync.approval_run import ApprovalRun
+from sync.by_hand_run import ByHandRun
 from sync.clock import SystemClock
 from sync.errors import ConfigurationError
 from sync.ports import Cms, Leases
@@ -95,25 +96,23 @@ class Backend:
         return open_cms(CmsContext(settings=self.settings.cms, stores=self.stores, clock=self.clock))
 
     @cached_property
+    def by_hand(self) -> ByHandRun:
+        """What writes by hand, under the lease that syncs take too."""
+        return ByHandRun(cms=self.cms, runs=self.stores.runs, leases=self._leases, clock=self.clock)
+
+    @cached_property
     def undo_run(self) -> UndoRun:
-        """What takes a run back, under the lease that syncs take too."""
-        return UndoRun(
-            cms=self.cms,
-            runs=self.stores.runs,
-            history=self.stores.changes,
-            leases=self._leases,
-            clock=self.clock,
-        )
+        """What takes a run back."""
+        return UndoRun(by_hand=self.by_hand, history=self.stores.changes)
 
     @cached_property
     def approval_run(self) -> ApprovalRun:
-        """What carries out a plan that was held back, under the same lease."""
+        """What carries out a plan that waits for a person."""
         return ApprovalRun(
-            cms=self.cms,
-            runs=self.stores.runs,
-            held=self.stores.changes,
-            leases=self._leases,
-            clock=self.clock,
+            by_hand=self.by_hand,
+            plans=self.stores.changes,
+            decisions=self.stores.decisions,
+            sizes=self.stores.sizes,
             confirmations=self.settings.sync.removal_confirmations,
         )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,10 +19,16 @@ from cli.output import (
     print_json,
     print_table,
 )
-from stores.sql.documents import change_document, planned_document, run_document
+from stores.sql.documents import (
+    act_document,
+    change_document,
+    decision_document,
+    planned_document,
+    run_document,
+)
 from stores.sql.runs import RunFilter
-from sync.by_hand import Kept
-from sync.changes import Change
+from sync.approval import Decision
+from sync.by_hand_run import Act, Choice
 from sync.errors import InvalidRequest
 from sync.report import Run, RunState, StageReport
 
@@ -77,13 +83,17 @@ def show(run_id: str, is_json: bool) -> None:
     run = backend.stores.runs.find(run_id)
     changes = [change_document(entry) for entry in backend.changes_of(run_id)]
     if is_json:
-        print_json({**run_document(run), "changes": changes})
+        decision = backend.stores.decisions.find(run_id)
+        decided = decision_document(decision) if decision else None
+        print_json({**run_document(run), "decision": decided, "changes": changes})
         return
     click.echo(describe_run(run_document(run)))
     _print_changes([change for change in changes if change["applied"] or run.dry_run])
     if held := [change for change in changes if not (change["applied"] or run.dry_run)]:
         click.echo(f"held back; clubsync runs approve {run_id} writes:")
         _print_changes(held)
+    if run.plan_hash is not None:
+        click.echo(_decision_line(run, backend.stores.decisions.find(run_id)))
 
 
 @runs.command()
@@ -92,42 +102,79 @@ def show(run_id: str, is_json: bool) -> None:
 def undo(run_id: str, is_dry_run: bool, is_sure: bool, is_json: bool) -> None:
     """Restore what run ID changed; records that were edited since stay as they are."""
     backend = Backend()
-    undone, run = backend.undo_run.plan(run_id), None
+    choice = backend.undo_run.plan(run_id)
+    act = Act(run=None, choice=choice)
     if not is_json:
-        _print_choice(undone.changes, undone.kept)
+        _print_choice(choice)
     if not is_dry_run:
-        _ask(f"take back {len(undone.changes)} changes of run {run_id}?", is_sure=is_sure)
-        run, undone = backend.undo_run.perform(run_id, undo_id=uuid.uuid4().hex)
-        backend.audit("runs_undo", f"run:{run_id}", {"undo_id": run.id})
+        _ask(f"take back {len(choice.all_changes)} changes of run {run_id}?", is_sure=is_sure)
+        act = backend.undo_run.undo(run_id)
+        if act.run is not None:
+            backend.audit("runs_undo", f"run:{run_id}", {"undo_id": act.run.id})
     if is_json:
-        print_json(_choice_document(run, undone.changes, undone.kept))
+        print_json(act_document(act))
+    elif act.is_repeat:
+        click.echo(f"nothing is left to take back of run {run_id}; {len(act.choice.kept)} stay as they are")
     else:
-        click.echo(_summary("taken back", undone.changes, undone.kept, run))
+        click.echo(_summary("taken back", act))
 
 
 @runs.command()
 @click.argument("run_id", metavar="ID")
-@click.option("--hash", "plan_hash", metavar="H", help="Only if the plan still has this hash.")
+@click.option("--hash", "plan_hash", metavar="H", help="Only if the plan has this hash.")
 @_by_hand
 def approve(run_id: str, plan_hash: str | None, is_dry_run: bool, is_sure: bool, is_json: bool) -> None:
-    """Write what the guard held back in run ID; records that changed since stay as they are."""
+    """Write what waits of run ID: what its guards held back, or the plan of a dry run.
+
+    Held changes whose records changed since stay as they are; of a dry run all is written,
+    or nothing once a record has changed.
+    """
     backend = Backend()
-    approval, run = backend.approval_run.plan(run_id, plan_hash=plan_hash), None
+    proposal = backend.approval_run.plan(run_id, plan_hash=plan_hash)
+    act = Act(run=None, choice=proposal.choice)
     if not is_json:
-        _print_choice(approval.changes, approval.kept)
-        click.echo(f"plan {approval.plan_hash}")
+        _print_choice(proposal.choice)
+        click.echo(f"plan {proposal.plan_hash}")
     if not is_dry_run:
-        _ask(f"write {len(approval.changes)} changes that run {run_id} held back?", is_sure=is_sure)
-        run, approval = backend.approval_run.perform(
-            run_id, approval_id=uuid.uuid4().hex, plan_hash=approval.plan_hash
+        if proposal.decision is None:
+            count = len(proposal.choice.all_changes)
+            _ask(f"write {count} changes that wait of run {run_id}?", is_sure=is_sure)
+        act = backend.approval_run.approve(
+            run_id, plan_hash=proposal.plan_hash, decided_by=f"cli:{getpass.getuser()}"
         )
-        detail = {"approval_id": run.id, "plan_hash": approval.plan_hash}
-        backend.audit("runs_approve", f"run:{run_id}", detail)
+        if act.run is not None and not act.is_repeat:
+            detail = {"approval_id": act.run.id, "plan_hash": proposal.plan_hash}
+            backend.audit("runs_approve", f"run:{run_id}", detail)
     if is_json:
-        document = _choice_document(run, approval.changes, approval.kept)
-        print_json({**document, "plan_hash": approval.plan_hash})
+        print_json({**act_document(act), "plan_hash": proposal.plan_hash})
+    elif act.is_repeat and act.run is not None:
+        by = f" by {proposal.decision.decided_by}" if proposal.decision else ""
+        click.echo(f"approved already{by}: run {act.run.id} wrote it, nothing was written now")
     else:
-        click.echo(_summary("written", approval.changes, approval.kept, run))
+        click.echo(_summary("written", act))
+
+
+@runs.command()
+@click.argument("run_id", metavar="ID")
+@click.option("--hash", "plan_hash", metavar="H", help="Only if the plan has this hash.")
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+@as_json
+def reject(run_id: str, plan_hash: str | None, is_sure: bool, is_json: bool) -> None:
+    """Decide that what waits of run ID is never written."""
+    backend = Backend()
+    proposal = backend.approval_run.plan(run_id, plan_hash=plan_hash)
+    if proposal.decision is None:
+        _ask(f"reject plan {proposal.plan_hash} of run {run_id}?", is_sure=is_sure)
+    decision = backend.approval_run.reject(
+        run_id, plan_hash=proposal.plan_hash, decided_by=f"cli:{getpass.getuser()}"
+    )
+    if proposal.decision is None:
+        backend.audit("runs_reject", f"run:{run_id}", {"plan_hash": proposal.plan_hash})
+    if is_json:
+        print_json(decision_document(decision))
+    else:
+        already = "already " if proposal.decision else ""
+        click.echo(f"plan {decision.plan_hash} was {already}{decision.verdict} by {decision.decided_by}")
 
 
 @runs.command()
@@ -164,26 +211,22 @@ def _print_changes(changes: Sequence[Mapping[str, Any]]) -> None:
         click.echo(f"… and {len(changes) - SHOWN_CHANGES} more (--json shows all)", file=sys.stderr)
 
 
-def _print_choice(changes: Sequence[Change], kept: Sequence[Kept]) -> None:
-    _print_changes([planned_document(change) for change in changes])
-    for record in kept[:SHOWN_CHANGES]:
+def _decision_line(run: Run, decision: Decision | None) -> str:
+    if decision is None:
+        return f"plan {run.plan_hash} waits: clubsync runs approve {run.id}, or clubsync runs reject {run.id}"
+    by_run = f", written by run {decision.act_id}" if decision.act_id else ""
+    return f"plan {run.plan_hash} was {decision.verdict} by {decision.decided_by}{by_run}"
+
+
+def _print_choice(choice: Choice) -> None:
+    _print_changes([planned_document(change) for change in choice.all_changes])
+    for record in choice.kept[:SHOWN_CHANGES]:
         click.echo(f"= {record.kind} {record.record_id} stays: {record.reason}")
 
 
-def _choice_document(run: Run | None, changes: Sequence[Change], kept: Sequence[Kept]) -> dict[str, Any]:
-    return {
-        **(run_document(run) if run else {}),
-        "changes": [planned_document(change) for change in changes],
-        "kept": [
-            {"kind": record.kind.value, "record_id": record.record_id, "reason": record.reason}
-            for record in kept
-        ],
-    }
-
-
-def _summary(done: str, changes: Sequence[Change], kept: Sequence[Kept], run: Run | None) -> str:
-    by = f" by run {run.id}" if run else " (dry run)"
-    return f"{len(changes)} {done}, {len(kept)} left as they are{by}"
+def _summary(done: str, act: Act) -> str:
+    by = f" by run {act.run.id}" if act.run else " (dry run)"
+    return f"{len(act.choice.all_changes)} {done}, {len(act.choice.kept)} left as they are{by}"
 
 
 def _row(run: Run) -> list[object]:

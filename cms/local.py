@@ -94,10 +94,18 @@ class History(Protocol):
 
 class Absences(Protocol):
     def record(
-        self, grade_id: str, *, missing: Collection[str], present: Collection[str], day: date
+        self,
+        grade_id: str,
+        *,
+        missing: Collection[str],
+        present: Collection[str],
+        day: date,
+        is_doubtful: bool = False,
     ) -> Mapping[str, int]: ...
 
-    def count(self, *, missing: Collection[str], day: date) -> Mapping[str, int]: ...
+    def count(
+        self, *, missing: Collection[str], day: date, is_doubtful: bool = False
+    ) -> Mapping[str, int]: ...
 
 
 class CmsRefs(Protocol):

@@ -28,6 +28,8 @@ TAKEN_OVER: Mapping[ProcessRole, tuple[str, ...]] = {
         "sync.removal_confirmations",
         "sync.removal_max_count",
         "sync.removal_max_share",
+        "sync.shrink_max_share",
+        "sync.quarantine_max_share",
         "sync.max_deferral_s",
         "sync.attempts",
     ),

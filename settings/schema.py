@@ -171,6 +171,8 @@ class SyncSettings(Section):
     removal_confirmations: int = Field(default=3, ge=1)
     removal_max_count: int = Field(default=50, ge=0)
     removal_max_share: float = Field(default=0.1, ge=0, le=1)
+    shrink_max_share: float = Field(default=0.5, gt=0, le=1)
+    quarantine_max_share: float = Field(default=0.2, ge=0, le=1)
     max_deferral_s: float = Field(default=3600.0, gt=0)
     attempts: int = Field(default=3, ge=1)
     result_fresh_s: float = Field(default=0.0, ge=0)

@@ -1,63 +1,110 @@
-"""A plan that the guard held back, as far as it still holds when a person approves it. Pure."""
+"""A plan that waits for a person, and what of it still holds when somebody decides. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time
+from enum import StrEnum
+from itertools import chain
 
 from sync.by_hand import Kept, Key
-from sync.changes import Change
+from sync.changes import Action, Change
 from sync.model import Record
+from sync.report import Hold, Stage
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """What an approval of the plan with this hash writes now, and what it leaves as it is."""
+class DecisionVerdict(StrEnum):
+    APPROVED = "approved"
+    REJECTED = "rejected"
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a person decided about a run's plan; `act_id` is the run that writes an approved one."""
+
+    run_id: str
     plan_hash: str
-    changes: tuple[Change, ...]
-    kept: tuple[Kept, ...]
+    verdict: DecisionVerdict
+    decided_by: str
+    at: datetime
+    act_id: str | None = None
 
 
 def hash_of(changes: Collection[Change]) -> str:
     """Sixteen hex digits that name exactly these changes, with their before-images, in any order."""
-    texts = sorted(
-        json.dumps(
-            [change.kind, change.record_id, change.action, _document(change.before), _document(change.after)],
-            sort_keys=True,
-        )
-        for change in changes
+    return join_digests(digest_of(change) for change in changes)
+
+
+def hash_of_held(changes: Collection[Change], holds: Collection[Hold]) -> str | None:
+    """The hash of what the guards held back; None when an approval would do nothing at all."""
+    listings = [digest_of_listing(hold) for hold in holds if hold.listing is not None]
+    if not changes and not listings:
+        return None
+    return join_digests([*map(digest_of, changes), *listings])
+
+
+def digest_of(change: Change) -> bytes:
+    """A change's part of the hash of its plan."""
+    return _digest(
+        [change.kind, change.record_id, change.action, _document(change.before), _document(change.after)]
     )
-    return hashlib.blake2b("\n".join(texts).encode(), digest_size=8).hexdigest()
 
 
-def plan_approval(
-    held: Sequence[Change],
+def digest_of_listing(hold: Hold) -> bytes:
+    """The part of a listing whose size an approval takes for the usual one."""
+    return _digest([hold.listing, hold.size])
+
+
+def join_digests(digests: Iterable[bytes]) -> str:
+    return hashlib.blake2b(b"".join(sorted(digests)), digest_size=8).hexdigest()
+
+
+def image_of(change: Change) -> bytes:
+    """Names the record as the change leaves it."""
+    return _digest([change.kind, change.record_id, _document(change.after)])
+
+
+def what_still_holds(
+    planned: Mapping[Stage, Sequence[Change]],
     stored: Mapping[Key, Record],
     absences: Mapping[str, int],
     *,
     confirmations: int,
-) -> Approval:
-    """The held removals that may still be made.
+) -> tuple[Mapping[Stage, Sequence[Change]], Sequence[Kept]]:
+    """The planned changes that may still be made, and the records that have changed since.
 
-    A game must be stored as it was when the plan was made. `absences` counts the days on
-    which complete listings lacked it; seen again since, it is counted from zero.
+    A record must be stored as it was when the plan was made. `absences` counts the days on
+    which complete listings lacked a game; seen again since, it is counted from zero.
     """
-    changes, kept = [], []
-    for change in held:
-        now = stored.get((change.kind, change.record_id))
-        if now is None:
-            kept.append(Kept(change.kind, change.record_id, "it was removed since"))
-        elif now != change.before:
-            kept.append(Kept(change.kind, change.record_id, "it was edited since"))
-        elif absences.get(change.record_id, 0) < confirmations:
-            kept.append(Kept(change.kind, change.record_id, "the provider has listed it since"))
-        else:
-            changes.append(change)
-    return Approval(hash_of(held), tuple(changes), tuple(kept))
+    reasons: dict[Key, str | None] = {}
+    for change in chain.from_iterable(planned.values()):
+        key = (change.kind, change.record_id)
+        # A record's second change builds on its first.
+        if key not in reasons:
+            reasons[key] = _what_changed(change, stored)
+        if change.action is Action.REMOVED and absences.get(change.record_id, 0) < confirmations:
+            reasons[key] = reasons[key] or "the provider has listed it since"
+    left = {
+        stage: [change for change in changes if reasons[change.kind, change.record_id] is None]
+        for stage, changes in planned.items()
+    }
+    return left, [Kept(*key, reason) for key, reason in reasons.items() if reason is not None]
+
+
+def _what_changed(change: Change, stored: Mapping[Key, Record]) -> str | None:
+    now = stored.get((change.kind, change.record_id))
+    if change.action in (Action.CREATED, Action.RESTORED):
+        return None if now is None else "it was stored since"
+    if now is None:
+        return "it was removed since"
+    return None if now == change.before else "it was edited since"
+
+
+def _digest(values: object) -> bytes:
+    return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=8).digest()
 
 
 def _document(record: Record | None) -> object:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sync.changes import Action, Change
 from sync.model import Game, Grade, Ladder, Record, RecordKind, Season, Team
-from sync.ports import Cms, Fence
+from sync.ports import Cms, Lease
 from sync.report import Outcome, RunState, Stage, StageReport
 
 Key = tuple[RecordKind, str]
+
+# Changes in one transaction; a lease is renewed before each.
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +47,47 @@ def read_as_stored(cms: Cms, changes: Iterable[Change]) -> tuple[Mapping[Key, Re
 
 
 def write_stages(
-    cms: Cms, run_id: str, changes: Mapping[Stage, Sequence[Change]], *, fence: Fence
+    cms: Cms, run_id: str, changes: Mapping[Stage, Sequence[Change]], lease: Lease
 ) -> Mapping[Stage, StageReport]:
-    """Apply each stage's changes in the order of the stages; answers their reports."""
-    reports = {}
+    """Apply each stage's changes in the order of the stages; answers their reports.
+
+    They count what the run wrote before it was interrupted, too.
+    """
+    refused_counts: dict[Stage, int] = defaultdict(int)
     for stage in Stage:
-        if wanted := changes.get(stage):
-            refused = cms.apply(run_id, stage, wanted, fence=fence)
-            written = cms.count_changes(run_id).get(stage, {})
-            reports[stage] = StageReport(
-                outcome=Outcome.PARTIAL if refused else Outcome.SUCCEEDED,
-                read=len(wanted),
-                created=written.get(Action.CREATED, 0),
-                updated=written.get(Action.UPDATED, 0) + written.get(Action.RESTORED, 0),
-                removed=written.get(Action.REMOVED, 0),
-                quarantined=len(refused),
-            )
-    return reports
+        for portion in _portions(changes.get(stage, ())):
+            lease.renew()
+            refused_counts[stage] += len(cms.apply(run_id, stage, portion, fence=lease.fence))
+    counts = cms.count_changes(run_id)
+    return {
+        stage: _report(len(changes.get(stage, ())), counts.get(stage, {}), refused_counts[stage])
+        for stage in Stage
+        if changes.get(stage) or counts.get(stage)
+    }
+
+
+def _report(chosen_count: int, written: Mapping[Action, int], refused_count: int) -> StageReport:
+    return StageReport(
+        outcome=Outcome.PARTIAL if refused_count else Outcome.SUCCEEDED,
+        read=max(chosen_count, sum(written.values())),
+        created=written.get(Action.CREATED, 0),
+        updated=written.get(Action.UPDATED, 0) + written.get(Action.RESTORED, 0),
+        removed=written.get(Action.REMOVED, 0),
+        quarantined=refused_count,
+    )
+
+
+def _portions(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    """Few enough for one transaction, and no record twice: its second change builds on its first."""
+    portion: dict[Key, Change] = {}
+    for change in changes:
+        key = (change.kind, change.record_id)
+        if key in portion or len(portion) == _AT_ONCE:
+            yield list(portion.values())
+            portion = {}
+        portion[key] = change
+    if portion:
+        yield list(portion.values())
 
 
 def judge(reports: Mapping[Stage, StageReport], kept: Sequence[Kept]) -> RunState:

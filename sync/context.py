@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sync.changes import Change
 from sync.guard import Limits
-from sync.model import Game
+from sync.model import Game, Grade
 from sync.ports import (
     Checkpoints,
     Clock,
@@ -21,7 +21,7 @@ from sync.ports import (
     Source,
     StopSignal,
 )
-from sync.report import RequestCounts, Stage
+from sync.report import Hold, RequestCounts, Stage
 from sync.scope import Scope
 from sync.window import Window
 
@@ -84,8 +84,16 @@ class Context:
     # From validation to cleanup: games that were missing on enough days, of how many checked.
     removable: list[Game] = field(default_factory=list)
     checked_count: int = 0
-    # What the guard held back, in a real run kept with its verdict for a person to approve.
-    held: list[Change] = field(default_factory=list)
+    # The same of listings that a guard doubts: a person decides about them.
+    doubtful: list[Game] = field(default_factory=list)
+    # Grades whose fixture lacks so much that they are looked at again after all others.
+    shrunken: list[Grade] = field(default_factory=list)
+    # How many records each listing had in the last runs, and has in this one.
+    usual_sizes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    # What the guards held back, in a real run kept with its verdict for a person to approve.
+    holds: list[Hold] = field(default_factory=list)
+    held: dict[Stage, list[Change]] = field(default_factory=dict)
 
     def fill_scope(self, stages: Collection[Stage], stage: Stage) -> None:
         """Take from the CMS what `stage` works on and no stage of this run collects."""

@@ -9,6 +9,7 @@ from datetime import date
 from threading import Lock
 from typing import Any, TypeVar
 
+from sync.approval import digest_of, join_digests
 from sync.changes import Action, Change
 from sync.model import Account, Game, Grade, Ladder, Organisation, OrganisationKind, Season, Team
 from sync.ports import Cms, Fence, Quarantined
@@ -30,6 +31,7 @@ class PlannedCms:
         default_factory=lambda: defaultdict(dict)
     )
     _removed: set[str] = field(default_factory=set)
+    _digests: list[bytes] = field(default_factory=list)
     _counts: dict[Stage, Counter[Action]] = field(default_factory=lambda: defaultdict(Counter))
     _lock: Lock = field(default_factory=Lock)
 
@@ -89,11 +91,17 @@ class PlannedCms:
         self.stored.record_plan(run_id, stage, changes)
         with self._lock:
             self._counts[stage].update(change.action for change in changes)
+            self._digests += map(digest_of, changes)
             for change in changes:
                 if change.after is None:
                     self._removed.add(change.record_id)
                 else:
                     self._planned[type(change.after)][change.record_id] = change.after
+
+    def plan_hash(self) -> str | None:
+        """Names everything that was planned; None while that is nothing."""
+        with self._lock:
+            return join_digests(self._digests) if self._digests else None
 
     def count_changes(self, run_id: str) -> Mapping[Stage, Mapping[Action, int]]:
         """The planned ones: a dry run is one attempt, made by this object."""
@@ -101,14 +109,22 @@ class PlannedCms:
         return self._counts
 
     def record_absences(
-        self, grade_id: str, *, missing: Collection[str], present: Collection[str], day: date
+        self,
+        grade_id: str,
+        *,
+        missing: Collection[str],
+        present: Collection[str],
+        day: date,
+        is_doubtful: bool = False,
     ) -> Mapping[str, int]:
         """The counts as they would be today, recording nothing."""
         del present
-        return self.stored.count_absences(grade_id, missing=missing, day=day)
+        return self.stored.count_absences(grade_id, missing=missing, day=day, is_doubtful=is_doubtful)
 
-    def count_absences(self, grade_id: str, *, missing: Collection[str], day: date) -> Mapping[str, int]:
-        return self.stored.count_absences(grade_id, missing=missing, day=day)
+    def count_absences(
+        self, grade_id: str, *, missing: Collection[str], day: date, is_doubtful: bool = False
+    ) -> Mapping[str, int]:
+        return self.stored.count_absences(grade_id, missing=missing, day=day, is_doubtful=is_doubtful)
 
     def _over(
         self, kind: type[R], stored: Mapping[str, R], is_asked_for: Callable[[R], bool]

@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 from sync.context import Context, FanOut
 from sync.errors import SyncError
-from sync.grade import sync_grade, unit_of
+from sync.grade import Shrunken, name_of, sync_grade, unit_of
 from sync.model import Grade
 from sync.ports import Gathers, GradeTask
 from sync.report import RequestCounts, Stage
@@ -82,7 +82,7 @@ class _Gathering:
             self._work.through(
                 [self._grades[unit] for unit in left],
                 self._take,
-                name=lambda grade: f"grade {grade.name} ({grade.id})",
+                name=name_of,
                 done_before=self._total - len(left),
             )
             self._context.stop.raise_if_stopping()
@@ -98,7 +98,8 @@ class _Gathering:
         """Add what the helpers read and what their requests cost."""
         done = self._context.checkpoints.done(self._context.run_id)
         for unit in self._grades.keys() - self._done:
-            if result := done.get(unit):
+            result = done.get(unit)
+            if result is not None and not result.get("is_held"):
                 self._work.recall(result)
                 self._context.shared_requests += RequestCounts(**result.get("requests", {}))
 
@@ -112,6 +113,8 @@ class _Gathering:
             result = sync_grade(context, self._work, grade)
             context.checkpoints.mark_done(context.run_id, unit, result)
             self._done.add(unit)
+        except Shrunken:
+            context.shrunken.append(grade)
         finally:
             self._fan_out.gathers.settle(context.run_id, unit, is_done=unit in self._done)
 
@@ -128,10 +131,13 @@ def help_with(context: Context, grade: Grade, gathers: Gathers) -> None:
     try:
         context.stop.raise_if_stopping()
         result = sync_grade(context, StageWork(context, Stage.GAMES), grade)
+        if result.get("is_held"):
+            # The run keeps what it holds back for its verdict; from here it would be lost.
+            return
         cost = {"requests": asdict(context.source.requests)}
         context.checkpoints.mark_done(context.run_id, unit, {**result, **cost})
         is_done = True
-    except SyncError:
+    except (SyncError, Shrunken):
         return
     finally:
         gathers.settle(context.run_id, unit, is_done=is_done)

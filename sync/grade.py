@@ -12,9 +12,11 @@ from typing import Any
 
 from sync.context import Context
 from sync.errors import NotFound
+from sync.guard import PASSED, Verdict, judge_shrink
 from sync.model import Game, Grade, Ladder, Team
 from sync.plan import Plan, applied, plan_upserts
 from sync.ports import Fixture, Listing
+from sync.report import Guard
 from sync.work import StageWork
 
 
@@ -23,27 +25,46 @@ def unit_of(grade_id: str) -> str:
     return f"games:{grade_id}"
 
 
-def sync_grade(context: Context, work: StageWork, grade: Grade) -> dict[str, Any]:
+def name_of(grade: Grade) -> str:
+    """What people call the grade where it is told of."""
+    return f"grade {grade.name} ({grade.id})"
+
+
+class Shrunken(Exception):
+    """A grade's fixture lacks so much of what is stored that it is looked at again after all others.
+
+    Its games may have gone to another grade, which is not written yet.
+    """
+
+
+def sync_grade(
+    context: Context, work: StageWork, grade: Grade, *, is_last_look: bool = False
+) -> dict[str, Any]:
     """Store the grade's games in scope, its ladders and its days.
 
     Answers what its checkpoint remembers. A grade that the provider does not know any more
-    is not an error: nothing is written, and nothing is taken for removed.
+    is not an error: nothing is written, and nothing is taken for removed. Raises Shrunken,
+    and at the last look holds the grade's changes back instead.
     """
+    where = name_of(grade)
     try:
         fixture = context.source.fetch_fixture(grade)
     except NotFound:
-        note = f"grade {grade.name} ({grade.id}) is not published any more"
+        note = f"{where} is not published any more"
         work.note(note)
         return {"read": 0, "quarantined": 0, "notes": [note]}
     ladders = _fetch_ladders(context, grade)
-    unreadable = [*fixture.quarantined, *ladders.quarantined]
-    notes = work.take_in(
-        unreadable,
-        readable=len(fixture.games) + len(ladders.records),
-        where=f"grade {grade.name} ({grade.id})",
-    )
     games = context.scope.games_in_scope({game.id: game for game in fixture.games})
     stored = context.cms.read_games([grade.id])
+    listed = listed_ids(fixture)
+    missing = sorted(context.scope.games_in_scope(stored).keys() - set(listed)) if listed is not None else []
+    shrink = _judge_shrink(context, stored, listed, missing)
+    if shrink.is_held and not is_last_look:
+        raise Shrunken
+    unreadable = [*fixture.quarantined, *ladders.quarantined]
+    intake = work.take_in(
+        unreadable, readable=len(fixture.games) + len(ladders.records), where=where, doubt=shrink
+    )
     team_plan = _plan_teams(context, grade, fixture, games)
     plan = (
         _plan_grade_days(grade, fixture)
@@ -53,20 +74,37 @@ def sync_grade(context: Context, work: StageWork, grade: Grade) -> dict[str, Any
     )
     read = len(plan.changes) + plan.unchanged
     work.count(read=read)
+    result = {
+        "read": read + len(unreadable),
+        "quarantined": len(unreadable),
+        "notes": list(intake.notes),
+        "listed": listed,
+        # For the validation, which so reads only the stored games that this listing lacks.
+        "in_scope": len(games),
+        "missing": missing,
+    }
+    if intake.verdict.is_held:
+        work.write_or_hold(plan.changes, intake)
+        is_believed = intake.verdict.guard is Guard.SHRINK
+        return {**result, "is_held": True, "listed": listed if is_believed else None}
     refused = work.write(plan.changes)
     if team_plan.changes:
         teams = context.scope.teams
         teams[grade.season_id] = applied(teams[grade.season_id], team_plan)
-    listed = listed_ids(fixture)
-    return {
-        "read": read + len(unreadable),
-        "quarantined": len(unreadable) + len(refused),
-        "notes": notes,
-        "listed": listed,
-        # For the validation, which so reads only the stored games that this listing lacks.
-        "in_scope": len(games),
-        "missing": sorted(context.scope.games_in_scope(stored).keys() - set(listed or ())),
-    }
+    return {**result, "quarantined": len(unreadable) + len(refused)}
+
+
+def _judge_shrink(
+    context: Context, stored: Mapping[str, Game], listed: Sequence[str] | None, missing: Sequence[str]
+) -> Verdict:
+    if listed is None:
+        return PASSED
+    return judge_shrink(
+        listed=len(listed),
+        missing=len(missing),
+        stored=len(context.scope.games_in_scope(stored)),
+        limits=context.rules.limits,
+    )
 
 
 def listed_ids(fixture: Fixture) -> list[str] | None:

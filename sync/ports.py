@@ -161,15 +161,24 @@ class Cms(Protocol):
         ...
 
     def record_absences(
-        self, grade_id: str, *, missing: Collection[str], present: Collection[str], day: date
+        self,
+        grade_id: str,
+        *,
+        missing: Collection[str],
+        present: Collection[str],
+        day: date,
+        is_doubtful: bool = False,
     ) -> Mapping[str, int]:
         """Count, per missing game, the different days on which a complete listing lacked it.
 
-        Present games are counted from zero again. Answers the missing ones' counts.
+        Present games are counted from zero again. Answers the missing ones' counts; a day of a
+        doubtful listing counts only in the counts of doubtful ones.
         """
         ...
 
-    def count_absences(self, grade_id: str, *, missing: Collection[str], day: date) -> Mapping[str, int]:
+    def count_absences(
+        self, grade_id: str, *, missing: Collection[str], day: date, is_doubtful: bool = False
+    ) -> Mapping[str, int]:
         """What `record_absences` would answer, recording nothing (for a dry run)."""
         ...
 
@@ -221,6 +230,16 @@ class Runs(Protocol):
     def save(self, run: Run) -> None:
         """Store the state, stages and counts of the run."""
         ...
+
+
+class Sizes(Protocol):
+    """How many records the listings of an organisation had, in the last runs that nobody doubted."""
+
+    def read(self, key: str) -> Mapping[str, Sequence[int]]:
+        """By listing, oldest first; `key` is that of the organisation's lease."""
+        ...
+
+    def save(self, key: str, sizes: Mapping[str, Sequence[int]]) -> None: ...
 
 
 class Checkpoints(Protocol):

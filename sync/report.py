@@ -34,6 +34,15 @@ class Stage(StrEnum):
     TRACKING = "tracking"
 
 
+class Guard(StrEnum):
+    """What may hold writes back until a person has looked."""
+
+    NO_SEASONS = "no-seasons"
+    SHRINK = "shrink"
+    QUARANTINE = "quarantine"
+    REMOVALS = "removals"
+
+
 class Outcome(StrEnum):
     """A verdict; of a run it is the worst of its stages (skipped counts for nothing)."""
 
@@ -79,6 +88,22 @@ class StageReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """What a guard held back; `change_count` changes wait with it, which may be none.
+
+    Approved, a listing of `size` records is taken for the usual one from then on.
+    """
+
+    guard: Guard
+    stage: Stage
+    where: str
+    reason: str
+    change_count: int = 0
+    listing: str | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestCounts:
     """What a run cost its provider; `sent` includes repeats, cache hits are not sent."""
 
@@ -100,7 +125,11 @@ class RequestCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run, from the request to the verdict; times are aware UTC."""
+    """One run, from the request to the verdict; times are aware UTC.
+
+    `plan_hash` names what waits for a person: of a dry run all that it would write, of any
+    other what the guards held back. `of_run_id` is the run that this one takes back or approves.
+    """
 
     id: str
     mode: Mode
@@ -111,12 +140,15 @@ class Run:
     organisation_id: str | None = None
     provider: str | None = None
     batch_id: str | None = None
+    of_run_id: str | None = None
     dry_run: bool = False
     started_at: datetime | None = None
     finished_at: datetime | None = None
     config_version: int | None = None
     stages: Mapping[Stage, StageReport] = field(default_factory=dict)
     requests: RequestCounts = field(default_factory=RequestCounts)
+    holds: tuple[Hold, ...] = ()
+    plan_hash: str | None = None
     message: str | None = None
 
     @property

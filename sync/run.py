@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from sync.approval import hash_of_held
 from sync.context import Context, FanOut, Rules
 from sync.dry_run import PassingCheckpoints, PlannedCms
 from sync.errors import (
@@ -20,6 +21,7 @@ from sync.errors import (
     TransientError,
 )
 from sync.fan_out import help_with
+from sync.guard import with_sizes
 from sync.model import Account, Organisation, OrganisationKind
 from sync.ports import (
     Announce,
@@ -32,6 +34,7 @@ from sync.ports import (
     MapConcurrently,
     Progress,
     Runs,
+    Sizes,
     Sources,
     StopSignal,
 )
@@ -94,6 +97,7 @@ class SyncRun:
     cms: Cms
     leases: Leases
     runs: Runs
+    sizes: Sizes
     checkpoints: Checkpoints
     clock: Clock
     stop: StopSignal
@@ -122,6 +126,7 @@ class SyncRun:
             with self.leases.hold(f"{organisation.provider}:{organisation.id}", owner=run.id) as lease:
                 run = self._start(run, organisation)
                 context = self._open_context(request, run, organisation, lease)
+                context.usual_sizes = self.sizes.read(lease.fence.key)
                 with self._shown_as_updating(run):
                     run = self._perform_stages(context, run, stages)
                 return self._finish(run)
@@ -313,6 +318,8 @@ class SyncRun:
                 run,
                 stages={**earlier.stages, **reports},
                 requests=earlier.requests + context.source.requests + context.shared_requests,
+                holds=tuple(context.holds),
+                plan_hash=_plan_hash(context),
             )
             self.runs.save(run)
             if isinstance(ended_by, TransientError | DeferredError):
@@ -320,10 +327,18 @@ class SyncRun:
             stopped_by = stopped_by or ended_by or work.first_transient
         if stopped_by is not None:
             raise stopped_by
-        if context.held and not run.dry_run:
-            # With the verdict and not before: an attempt that is repeated may hold something else.
-            context.cms.record_plan(run.id, Stage.FIXTURE_CLEANUP, context.held)
+        if not run.dry_run:
+            self._remember_listings(context)
         return replace(run, state=_verdict(reports), message=_what_is_partial(reports))
+
+    def _remember_listings(self, context: Context) -> None:
+        """Keep what the guards held back, and how large the other listings were."""
+        for stage, held in context.held.items():
+            # With the verdict and not before: an attempt that is repeated may hold something else.
+            context.cms.record_plan(context.run_id, stage, held)
+        usual = with_sizes(context.usual_sizes, context.sizes)
+        if usual != context.usual_sizes:
+            self.sizes.save(context.lease.fence.key, usual)
 
     def _perform_stage(self, context: Context, work: StageWork, stages: Sequence[Stage]) -> SyncError | None:
         """Answers what ended the stage early. Raises LeaseLost: then not even a report is written."""
@@ -381,6 +396,13 @@ def _reason_to_skip(stage: Stage, reports: Mapping[Stage, StageReport]) -> str |
     elif stage is Stage.FIXTURE_CLEANUP:
         return f"needs {needed}, which the preset leaves out"
     return None
+
+
+def _plan_hash(context: Context) -> str | None:
+    """Of a dry run all that it would write, of any other what its guards held back."""
+    if isinstance(context.cms, PlannedCms):
+        return context.cms.plan_hash()
+    return hash_of_held([change for held in context.held.values() for change in held], context.holds)
 
 
 def _verdict(reports: Mapping[Stage, StageReport]) -> RunState:

@@ -33,12 +33,21 @@ def plan_undo(
     changes, kept = [], []
     for key, earliest in first.items():
         now = stored.get(key)
+        if _is_back(earliest, now):
+            continue
         reason = _reason_to_keep(earliest, last[key], now, removed)
         if reason is not None:
             kept.append(Kept(*key, reason))
-        elif (back := _way_back(earliest, now, removed, cause)) is not None:
-            changes.append(back)
+        else:
+            changes.append(_way_back(earliest, now, removed, cause))
     return Undo(tuple(changes), tuple(kept))
+
+
+def _is_back(earliest: Change, now: Record | None) -> bool:
+    """Whether the record is as it was before the run: by an earlier undo, or by another sync."""
+    if earliest.action in (Action.CREATED, Action.RESTORED):
+        return now is None
+    return now == earliest.before
 
 
 def _reason_to_keep(
@@ -54,18 +63,12 @@ def _reason_to_keep(
     return None
 
 
-def _way_back(earliest: Change, now: Record | None, removed: Mapping[str, Game], cause: str) -> Change | None:
-    was_there = earliest.action in (Action.UPDATED, Action.REMOVED)
+def _way_back(earliest: Change, now: Record | None, removed: Mapping[str, Game], cause: str) -> Change:
     before = now or removed.get(earliest.record_id)
-    if not was_there:
+    if earliest.action in (Action.CREATED, Action.RESTORED):
         action, after = Action.REMOVED, None
-        if now is None:
-            return None
     else:
-        action = Action.RESTORED if now is None else Action.UPDATED
-        after = earliest.before
-        if now is not None and now == after:
-            return None
+        action, after = Action.RESTORED if now is None else Action.UPDATED, earliest.before
     return Change(
         kind=earliest.kind,
         record_id=earliest.record_id,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
-from sync.by_hand import judge, read_as_stored, write_stages
+from sync.by_hand import read_as_stored
+from sync.by_hand_run import Act, ByHandRun, Choice
 from sync.changes import Change
 from sync.errors import InvalidRequest
 from sync.model import RecordKind
-from sync.ports import Clock, Cms, Leases, Runs
-from sync.report import Run, RunState, Stage
+from sync.report import Stage
 from sync.undo import Undo, plan_undo
 
 PRESET = "undo"
@@ -34,57 +34,37 @@ class History(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndoRun:
-    cms: Cms
-    runs: Runs
+    by_hand: ByHandRun
     history: History
-    leases: Leases
-    clock: Clock
 
-    def plan(self, run_id: str) -> Undo:
+    def plan(self, run_id: str) -> Choice:
         """The way back, writing nothing.
 
         Raises NotFound, and InvalidRequest for a run that still works or wrote nothing.
         """
-        run = self.runs.find(run_id)
-        if not run.state.is_final:
-            raise InvalidRequest(f"run {run_id} is {run.state}: it can be undone once it has ended")
+        run = self.by_hand.find_ended(run_id)
         history = list(self.history.applied_of_run(run_id))
         if not history:
             raise InvalidRequest(f"run {run_id} wrote nothing")
-        stored, removed = read_as_stored(self.cms, history)
-        return plan_undo(history, stored, removed, cause=f"undo of {run_id}")
+        stored, removed = read_as_stored(self.by_hand.cms, history)
+        undo = plan_undo(history, stored, removed, cause=f"undo of {run.id}")
+        return Choice(changes=_by_stage(undo.changes), kept=undo.kept, summary=_summary(run_id, undo))
 
-    def perform(self, run_id: str, *, undo_id: str) -> tuple[Run, Undo]:
-        """Restore what the run changed; `undo_id` names the new run that does it.
+    def undo(self, run_id: str) -> Act:
+        """Restore what the run changed, except what was edited since.
 
-        Raises what `plan` raises, and AccountBusy while another run writes to the organisation.
+        With nothing left to restore no run is made. Raises what `plan` raises, and
+        AccountBusy while another run writes to the organisation.
         """
-        undone = self.runs.find(run_id)
-        now = self.clock.now()
-        run = Run(
-            id=undo_id,
-            mode=undone.mode,
-            preset=PRESET,
-            state=RunState.RUNNING,
-            requested_at=now,
-            started_at=now,
-            account_id=undone.account_id,
-            organisation_id=undone.organisation_id,
-            provider=undone.provider,
-        )
-        with self.leases.hold(f"{undone.provider}:{undone.organisation_id}", owner=undo_id) as lease:
-            undo = self.plan(run_id)
-            self.runs.request(run)
-            reports = write_stages(self.cms, undo_id, _by_stage(undo.changes), fence=lease.fence)
-            run = replace(
-                run,
-                state=judge(reports, undo.kept),
-                finished_at=self.clock.now(),
-                stages=reports,
-                message=_summary(run_id, undo),
-            )
-            self.runs.save(run)
-        return run, undo
+        of = self.by_hand.find_ended(run_id)
+
+        with self.by_hand.hold(of) as lease:
+            choice = self.plan(run_id)
+            run = self.by_hand.find_interrupted(of, PRESET)
+            if run is None and not choice.all_changes:
+                return Act(run=None, choice=choice, is_repeat=True)
+            run = self.by_hand.write(run or self.by_hand.new_run(of, PRESET), choice, lease)
+            return Act(run=run, choice=choice)
 
 
 def _by_stage(changes: Iterable[Change]) -> Mapping[Stage, Sequence[Change]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
@@ -15,11 +16,10 @@ from sync.errors import (
     PermanentError,
     SyncError,
     TransientError,
-    UnexpectedResponse,
 )
-from sync.guard import Verdict, judge_quarantine
+from sync.guard import PASSED, Verdict, judge_quarantine, judge_size
 from sync.ports import Progressed, Quarantined
-from sync.report import Outcome, Stage, StageReport
+from sync.report import Hold, Outcome, Stage, StageReport
 
 T = TypeVar("T")
 
@@ -29,6 +29,17 @@ _DOWN_AFTER = 3
 
 class TakenElsewhere(Exception):
     """Raised by a unit's work when another worker does it at the moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """What the guards say of one answer; `notes` tell of its unreadable records."""
+
+    where: str
+    verdict: Verdict = PASSED
+    notes: Sequence[str] = ()
+    listing: str | None = None
+    size: int | None = None
 
 
 class StageWork:
@@ -43,8 +54,8 @@ class StageWork:
         self._quarantined = 0
         self._failures: list[tuple[str, SyncError]] = []
         self._notes: list[str] = []
-        self._held: list[str] = []
-        self._held_changes: Sequence[Change] = ()
+        self._holds: list[Hold] = []
+        self._held_changes: list[Change] = []
         self.lock = Lock()
 
     def through(
@@ -76,20 +87,22 @@ class StageWork:
         for note in done.get("notes", ()):
             self.note(note)
 
-    def take_in(self, quarantined: Collection[Quarantined], *, readable: int, where: str) -> Sequence[str]:
-        """Count an answer's unreadable records; answers what is told of each.
+    def take_in(
+        self,
+        quarantined: Collection[Quarantined],
+        *,
+        readable: int,
+        where: str,
+        listing: str | None = None,
+        doubt: Verdict = PASSED,
+    ) -> Intake:
+        """Count an answer's unreadable records and judge it.
 
-        Raises UnexpectedResponse when they are too many.
+        `listing` names one whose size is compared with its last ones; a `doubt` of the caller's
+        comes first.
         """
-        total = readable + len(quarantined)
-        verdict = judge_quarantine(
-            quarantined=len(quarantined), total=total, limits=self.context.rules.limits
-        )
-        if verdict.is_held:
-            first = next(iter(quarantined))
-            raise UnexpectedResponse(
-                f"{where}: {verdict.reason}, the first because of: {first.reason}; nothing of it was written"
-            )
+        context = self.context
+        size = readable + len(quarantined)
         self.count(read=len(quarantined), quarantined=len(quarantined))
         notes = [
             f"{where}: {record.kind} {record.record_id or 'without an id'} is unreadable: {record.reason}"
@@ -97,7 +110,29 @@ class StageWork:
         ]
         for note in notes:
             self.note(note)
-        return notes
+        limits = context.rules.limits
+        verdict = doubt
+        if not verdict.is_held:
+            verdict = judge_quarantine(quarantined=len(quarantined), total=size, limits=limits)
+            if verdict.is_held:
+                first = next(iter(quarantined)).reason
+                verdict = replace(verdict, reason=f"{verdict.reason}, the first because of: {first}")
+        if not verdict.is_held and listing is not None:
+            verdict = judge_size(listed=size, usual=context.usual_sizes.get(listing, ()), limits=limits)
+            if not verdict.is_held:
+                with self.lock:
+                    context.sizes[listing] = size
+        return Intake(where=where, verdict=verdict, notes=notes, listing=listing, size=size)
+
+    def write_or_hold(self, changes: Sequence[Change], intake: Intake) -> Sequence[Change]:
+        """Write the changes, unless the guards doubt the answer they come from; answers the written ones."""
+        if not intake.verdict.is_held:
+            self.write(changes)
+            return changes
+        self.hold(
+            intake.verdict, where=intake.where, changes=changes, listing=intake.listing, size=intake.size
+        )
+        return ()
 
     def write(self, changes: Sequence[Change]) -> Sequence[Quarantined]:
         """Apply the changes under the lease; answers the records that the CMS refused."""
@@ -122,15 +157,31 @@ class StageWork:
         with self.lock:
             self._notes.append(message)
 
-    def hold(self, verdict: Verdict, *, where: str) -> None:
-        """Report what a person must decide; the rest goes on."""
+    def hold(
+        self,
+        verdict: Verdict,
+        *,
+        where: str,
+        changes: Sequence[Change] = (),
+        listing: str | None = None,
+        size: int | None = None,
+    ) -> None:
+        """Keep the changes back until a person approves them; the rest goes on."""
+        assert verdict.guard is not None, "what passed is not held"  # noqa: S101 for the types
+        hold = Hold(
+            guard=verdict.guard,
+            stage=self.stage,
+            where=where,
+            reason=verdict.reason,
+            change_count=len(changes),
+            listing=listing,
+            size=size,
+        )
         with self.lock:
-            self._held.append(f"{where}: {verdict.reason}")
-
-    def hold_plan(self, verdict: Verdict, changes: Sequence[Change], *, where: str) -> None:
-        """Hold the stage's whole plan until a person approves it."""
-        self.hold(verdict, where=where)
-        self._held_changes = self.context.held = list(changes)
+            self._holds.append(hold)
+            self._held_changes.extend(changes)
+            self.context.holds.append(hold)
+            self.context.held[self.stage] = self._held_changes
 
     def fail(self, name: str, error: SyncError) -> None:
         with self.lock:
@@ -167,7 +218,7 @@ class StageWork:
             return Outcome.PARTIAL if wrote_some else Outcome.FAILED
         # Unreadable records are counted and told; alone they do not spoil the verdict, or
         # one odd record at the provider would keep a customer out for ever.
-        return Outcome.PARTIAL if self._failures or self._held else Outcome.SUCCEEDED
+        return Outcome.PARTIAL if self._failures or self._holds else Outcome.SUCCEEDED
 
     def _messages(self, error: SyncError | None) -> list[str]:
         failed = self._failures
@@ -177,7 +228,8 @@ class StageWork:
         failures = [f"{name}: {failure}" for name, failure in failed]
         if error is not None and all(error is not failure for _, failure in failed):
             failures.insert(0, str(error))
-        return [*failures, *self._held, *self._notes]
+        held = [f"{hold.where}: {hold.reason}" for hold in self._holds]
+        return [*failures, *held, *self._notes]
 
 
 class _Attempts(Generic[T]):

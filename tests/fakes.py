@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
+from sync.approval import Decision
 from sync.changes import Action, Change
 from sync.errors import AccountBusy, LeaseLost, NotFound, Stopping
 from sync.model import (
@@ -161,8 +162,12 @@ class FakeCms:
     ladders: dict[str, Ladder] = field(default_factory=dict)
     removed: dict[str, Game] = field(default_factory=dict)
     absences: dict[str, set[date]] = field(default_factory=lambda: defaultdict(set))
+    doubtful_absences: dict[str, set[date]] = field(default_factory=lambda: defaultdict(set))
     history: list[tuple[str, Stage, Change]] = field(default_factory=list)
     plans: dict[str, list[Change]] = field(default_factory=lambda: defaultdict(list))
+    plan_stages: dict[str, dict[Stage, list[Change]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
     flag_writes: list[tuple[int, bool | None, bool | None]] = field(default_factory=list)
     refused_ids: set[str] = field(default_factory=set)
     before: Callable[[str], None] = nothing_fails
@@ -249,6 +254,7 @@ class FakeCms:
 
     def record_plan(self, run_id: str, stage: Stage, changes: Sequence[Change]) -> None:
         self.plans[run_id].extend(changes)
+        self.plan_stages[run_id][stage].extend(changes)
 
     def count_changes(self, run_id: str) -> Mapping[Stage, Mapping[Action, int]]:
         written = {
@@ -262,17 +268,33 @@ class FakeCms:
         return counts
 
     def record_absences(
-        self, grade_id: str, *, missing: Collection[str], present: Collection[str], day: date
+        self,
+        grade_id: str,
+        *,
+        missing: Collection[str],
+        present: Collection[str],
+        day: date,
+        is_doubtful: bool = False,
     ) -> Mapping[str, int]:
         self.before("record_absences")
         for game_id in present:
             self.absences.pop(game_id, None)
+            self.doubtful_absences.pop(game_id, None)
         for game_id in missing:
-            self.absences[game_id].add(day)
-        return {game_id: len(self.absences[game_id]) for game_id in missing}
+            (self.doubtful_absences if is_doubtful else self.absences)[game_id].add(day)
+        return {game_id: len(self._days_missing(game_id, is_doubtful=is_doubtful)) for game_id in missing}
 
-    def count_absences(self, grade_id: str, *, missing: Collection[str], day: date) -> Mapping[str, int]:
-        return {game_id: len(self.absences.get(game_id, set()) | {day}) for game_id in missing}
+    def count_absences(
+        self, grade_id: str, *, missing: Collection[str], day: date, is_doubtful: bool = False
+    ) -> Mapping[str, int]:
+        return {
+            game_id: sum(before < day for before in self._days_missing(game_id, is_doubtful=is_doubtful)) + 1
+            for game_id in missing
+        }
+
+    def _days_missing(self, game_id: str, *, is_doubtful: bool) -> set[date]:
+        certain = self.absences.get(game_id, set())
+        return certain | self.doubtful_absences.get(game_id, set()) if is_doubtful else certain
 
     def stored(self) -> dict[str, dict[str, Any]]:
         """Everything stored, for comparing one state with another."""
@@ -383,6 +405,32 @@ class FakeRuns:
         assert run.id in self.runs
         self.runs[run.id] = run
         self.saved.append(run)
+
+    def find_act(self, of_run_id: str, preset: str) -> Run | None:
+        acts = [run for run in self.runs.values() if (run.of_run_id, run.preset) == (of_run_id, preset)]
+        return acts[-1] if acts else None
+
+
+@dataclass
+class FakeSizes:
+    sizes: dict[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
+
+    def read(self, key: str) -> Mapping[str, Sequence[int]]:
+        return self.sizes.get(key, {})
+
+    def save(self, key: str, sizes: Mapping[str, Sequence[int]]) -> None:
+        self.sizes[key] = sizes
+
+
+@dataclass
+class FakeDecisions:
+    decisions: dict[str, Decision] = field(default_factory=dict)
+
+    def find(self, run_id: str) -> Decision | None:
+        return self.decisions.get(run_id)
+
+    def decide(self, decision: Decision) -> Decision:
+        return self.decisions.setdefault(decision.run_id, decision)
 
 
 @dataclass

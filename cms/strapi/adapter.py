@@ -140,12 +140,23 @@ class StrapiCms:
         return self._stores.changes.count_written(run_id)
 
     def record_absences(
-        self, grade_id: str, *, missing: Collection[str], present: Collection[str], day: date
+        self,
+        grade_id: str,
+        *,
+        missing: Collection[str],
+        present: Collection[str],
+        day: date,
+        is_doubtful: bool = False,
     ) -> Mapping[str, int]:
-        return self._stores.absences.record(grade_id, missing=missing, present=present, day=day)
+        return self._stores.absences.record(
+            grade_id, missing=missing, present=present, day=day, is_doubtful=is_doubtful
+        )
 
-    def count_absences(self, grade_id: str, *, missing: Collection[str], day: date) -> Mapping[str, int]:  # noqa: ARG002 - the port names the grade for CMSs that need it
-        return self._stores.absences.count(missing=missing, day=day)
+    def count_absences(
+        self, grade_id: str, *, missing: Collection[str], day: date, is_doubtful: bool = False
+    ) -> Mapping[str, int]:
+        del grade_id  # the port names it for CMSs that need it
+        return self._stores.absences.count(missing=missing, day=day, is_doubtful=is_doubtful)
 
     def _claim(self, collection: str, keys: Sequence[str]) -> Collection[str]:
         return self._stores.cms_refs.claim(collection, keys, now=self._clock.now())

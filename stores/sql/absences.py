@@ -22,14 +22,22 @@ class Absences:
         self._engine = engine
 
     def record(
-        self, grade_id: str, *, missing: Collection[str], present: Collection[str], day: date
+        self,
+        grade_id: str,
+        *,
+        missing: Collection[str],
+        present: Collection[str],
+        day: date,
+        is_doubtful: bool = False,
     ) -> Mapping[str, int]:
         """Count, per missing game, the different days on which it was missing.
 
-        Present games are counted from zero again.
+        Present games are counted from zero again; days of doubtful listings count only for
+        doubtful ones.
         """
         rows = [
-            {"game_id": game_id, "day": day.isoformat(), "grade_id": grade_id} for game_id in sorted(missing)
+            {"game_id": game_id, "day": day.isoformat(), "grade_id": grade_id, "is_doubtful": is_doubtful}
+            for game_id in sorted(missing)
         ]
         if not rows and not self._are_any(present):
             # The usual night: nothing is missing, nothing was. Reading holds up no writer.
@@ -38,12 +46,12 @@ class Absences:
             for chunk in chunked(present):
                 connection.execute(delete(absences).where(absences.c.game_id.in_(chunk)))
             insert_new(connection, absences, rows)
-            return _count_days(connection, missing)
+            return _count_days(connection, missing, is_doubtful=is_doubtful)
 
-    def count(self, *, missing: Collection[str], day: date) -> Mapping[str, int]:
-        """What `record` would answer, recording nothing."""
+    def count(self, *, missing: Collection[str], day: date, is_doubtful: bool = False) -> Mapping[str, int]:
+        """What `record` would answer on that day, recording nothing."""
         with reading(self._engine) as connection:
-            counts = _count_days(connection, missing, without=day)
+            counts = _count_days(connection, missing, before=day, is_doubtful=is_doubtful)
         return {game_id: counts.get(game_id, 0) + 1 for game_id in missing}
 
     def _are_any(self, game_ids: Collection[str]) -> bool:
@@ -54,11 +62,17 @@ class Absences:
 
 
 def _count_days(
-    connection: Connection, game_ids: Collection[str], *, without: date | None = None
+    connection: Connection,
+    game_ids: Collection[str],
+    *,
+    before: date | None = None,
+    is_doubtful: bool,
 ) -> dict[str, int]:
     counted = select(absences.c.game_id, func.count().label("days")).group_by(absences.c.game_id)
-    if without is not None:
-        counted = counted.where(absences.c.day != without.isoformat())
+    if before is not None:
+        counted = counted.where(absences.c.day < before.isoformat())
+    if not is_doubtful:
+        counted = counted.where(absences.c.is_doubtful.is_(False))
     counts: dict[str, int] = {}
     for chunk in chunked(game_ids):
         rows = connection.execute(counted.where(absences.c.game_id.in_(chunk)))

@@ -70,9 +70,13 @@ class Changes:
         """What the run wrote, oldest first; the diff of a dry run is not among it."""
         return (entry.change for entry in self._all_of_run(run_id) if entry.is_applied)
 
-    def planned_of_run(self, run_id: str) -> Iterator[Change]:
-        """What the run planned and did not write, oldest first."""
-        return (entry.change for entry in self._all_of_run(run_id) if not entry.is_applied)
+    def planned_of_run(self, run_id: str) -> Mapping[Stage, Sequence[Change]]:
+        """What the run planned and did not write, as it planned it."""
+        planned: dict[Stage, list[Change]] = defaultdict(list)
+        for entry in self._all_of_run(run_id):
+            if not entry.is_applied:
+                planned[entry.stage].append(entry.change)
+        return planned
 
     def of_account(self, account_id: int, *, limit: int, cursor: str | None = None) -> Page[ChangeEntry]:
         """What the account's runs wrote, newest first."""

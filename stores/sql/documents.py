@@ -11,6 +11,8 @@ import msgspec
 
 from stores.sql.changes import ChangeEntry
 from stores.sql.records import field_documents, to_document
+from sync.approval import Decision
+from sync.by_hand_run import Act
 from sync.changes import Change
 from sync.model import Account, Record
 from sync.report import Run
@@ -24,6 +26,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "organisation_id": run.organisation_id,
         "provider": run.provider,
         "batch_id": run.batch_id,
+        "of_run_id": run.of_run_id,
         "preset": run.preset,
         "state": run.state.value,
         "outcome": run.outcome and run.outcome.value,
@@ -35,7 +38,27 @@ def run_document(run: Run) -> dict[str, Any]:
         "config_version": run.config_version,
         "stages": msgspec.to_builtins(run.stages),
         "requests": msgspec.to_builtins(run.requests),
+        "holds": msgspec.to_builtins(run.holds),
+        "plan_hash": run.plan_hash,
         "message": run.message,
+    }
+
+
+def decision_document(decision: Decision) -> dict[str, Any]:
+    document: dict[str, Any] = msgspec.to_builtins(decision)
+    return document
+
+
+def act_document(act: Act) -> dict[str, Any]:
+    """The run that wrote what was chosen by hand, and what stayed as it is."""
+    return {
+        **(run_document(act.run) if act.run else {}),
+        "is_repeat": act.is_repeat,
+        "changes": [planned_document(change) for change in act.choice.all_changes],
+        "kept": [
+            {"kind": kept.kind.value, "record_id": kept.record_id, "reason": kept.reason}
+            for kept in act.choice.kept
+        ],
     }
 
 

@@ -15,7 +15,7 @@ from stores.sql.paging import Page, cut_page, read_cursor
 from stores.sql.tables import runs
 from stores.sql.upserts import insert_new, upsert
 from sync.errors import NotFound
-from sync.report import Mode, RequestCounts, Run, RunState, Stage, StageReport
+from sync.report import Hold, Mode, RequestCounts, Run, RunState, Stage, StageReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,7 @@ class RunFilter:
     account_id: int | None = None
     organisation_id: str | None = None
     batch_id: str | None = None
+    of_run_id: str | None = None
     requested_since: datetime | None = None
 
 
@@ -71,6 +72,13 @@ class Runs:
         page = self.list(RunFilter(account_id=account_id), limit=1)
         return page.items[0] if page.items else None
 
+    def find_act(self, of_run_id: str, preset: str) -> Run | None:
+        """The latest run of this preset that was started by hand for the run."""
+        query = select(runs).where(runs.c.of_run_id == of_run_id, runs.c.preset == preset)
+        with reading(self._engine) as connection:
+            row = connection.execute(query.order_by(runs.c.requested_at.desc()).limit(1)).first()
+        return None if row is None else _run(row)
+
     def account_ids(self, batch_id: str) -> Collection[int]:
         """The accounts that have a run in the batch."""
         query = select(runs.c.account_id).where(runs.c.batch_id == batch_id, runs.c.account_id.is_not(None))
@@ -96,6 +104,7 @@ def _narrowed(query: Select[Any], wanted: RunFilter) -> Select[Any]:
         runs.c.account_id: wanted.account_id,
         runs.c.organisation_id: wanted.organisation_id,
         runs.c.batch_id: wanted.batch_id,
+        runs.c.of_run_id: wanted.of_run_id,
     }
     for column, value in equal.items():
         if value is not None:
@@ -115,6 +124,7 @@ def _row(run: Run) -> dict[str, Any]:
         "organisation_id": run.organisation_id,
         "provider": run.provider,
         "batch_id": run.batch_id,
+        "of_run_id": run.of_run_id,
         "dry_run": run.dry_run,
         "requested_at": run.requested_at,
         "started_at": run.started_at,
@@ -122,6 +132,8 @@ def _row(run: Run) -> dict[str, Any]:
         "config_version": run.config_version,
         "stages": msgspec.to_builtins(run.stages),
         "requests": msgspec.to_builtins(run.requests),
+        "holds": msgspec.to_builtins(run.holds) or None,
+        "plan_hash": run.plan_hash,
         "message": run.message,
     }
 
@@ -136,6 +148,7 @@ def _run(row: Row[Any]) -> Run:
         organisation_id=row.organisation_id,
         provider=row.provider,
         batch_id=row.batch_id,
+        of_run_id=row.of_run_id,
         dry_run=row.dry_run,
         requested_at=row.requested_at,
         started_at=row.started_at,
@@ -143,5 +156,7 @@ def _run(row: Row[Any]) -> Run:
         config_version=row.config_version,
         stages=msgspec.convert(row.stages, dict[Stage, StageReport]),
         requests=msgspec.convert(row.requests, RequestCounts),
+        holds=msgspec.convert(row.holds or (), tuple[Hold, ...]),
+        plan_hash=row.plan_hash,
         message=row.message,
     )

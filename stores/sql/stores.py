@@ -12,11 +12,13 @@ from stores.sql.audit import AuditLog
 from stores.sql.batches import Batches
 from stores.sql.changes import Changes
 from stores.sql.cms_refs import CmsRefs
+from stores.sql.decisions import Decisions
 from stores.sql.deliveries import Deliveries
 from stores.sql.export import Exports
 from stores.sql.mirror import Mirror
 from stores.sql.organisations import Organisations
 from stores.sql.runs import Runs
+from stores.sql.sizes import Sizes
 from sync.ports import Clock
 
 
@@ -29,6 +31,8 @@ class SqlStores:
     absences: Absences
     runs: Runs
     changes: Changes
+    decisions: Decisions
+    sizes: Sizes
     batches: Batches
     deliveries: Deliveries
     audit: AuditLog
@@ -46,6 +50,8 @@ def open_stores(engine: Engine, clock: Clock) -> SqlStores:
         absences=Absences(engine),
         runs=Runs(engine),
         changes=Changes(engine, clock),
+        decisions=Decisions(engine),
+        sizes=Sizes(engine),
         batches=Batches(engine),
         deliveries=Deliveries(engine, clock),
         audit=AuditLog(engine, clock),

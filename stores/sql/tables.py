@@ -27,6 +27,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -187,6 +188,16 @@ absences = Table(
     Column("game_id", Text, primary_key=True),
     Column("day", Day, primary_key=True),
     _required("grade_id", Text),
+    # Seen in a listing that a guard doubted: counts only for a removal that a person approves.
+    Column("is_doubtful", Boolean, nullable=False, server_default=false()),
+)
+
+# The last sizes of each listing that an organisation's runs read and nobody doubted.
+usual_sizes = Table(
+    "usual_sizes",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _required("sizes", Document),
 )
 
 fences = Table(
@@ -207,6 +218,7 @@ runs = Table(
     Column("organisation_id", Text),
     Column("provider", Text),
     Column("batch_id", Text),
+    Column("of_run_id", Text),
     _required("dry_run", Boolean),
     _required("requested_at", Utc),
     Column("started_at", Utc),
@@ -214,6 +226,8 @@ runs = Table(
     Column("config_version", Integer),
     _required("stages", Document),
     _required("requests", Document),
+    Column("holds", Document),
+    Column("plan_hash", Text),
     Column("message", Text),
     # Each list is newest first, with the id as the tie-breaker of its cursor.
     Index(None, "requested_at", "id"),
@@ -221,6 +235,20 @@ runs = Table(
     Index(None, "organisation_id", "requested_at", "id"),
     Index(None, "state", "requested_at", "id"),
     Index(None, "batch_id", "requested_at", "id"),
+    Index(None, "of_run_id"),
+)
+
+# What a person decided about a run's plan; the first decision stays.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    _required("plan_hash", Text),
+    _required("verdict", Text),
+    _required("decided_by", Text),
+    _required("at", Utc),
+    # The run that writes what was approved.
+    Column("act_id", Text),
 )
 
 changes = Table(

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sync.context import Context
 from sync.errors import InvalidRequest, NotFound, UnexpectedResponse
+from sync.guard import judge_seasons
 from sync.model import Organisation, OrganisationKind, Season
-from sync.plan import applied, plan_upserts
+from sync.plan import Plan, applied, plan_upserts
+from sync.report import Guard
 from sync.scope import associations_known
 from sync.window import is_completed
-from sync.work import StageWork
+from sync.work import Intake, StageWork
 
 
 def perform(context: Context, work: StageWork) -> None:
     """Store every listed season and the grades of those that the window keeps.
 
     Raises UnexpectedResponse when no season is listed at all: a wrong tenant, a wrong id
-    or a hidden organisation, never a reason to believe that nothing exists.
+    or a hidden organisation, and only once a person has approved it the truth.
     """
     scope = context.scope
     scope.associations = associations_known(scope.organisation) or _learn_associations(context)
-    listed = _fetch_seasons(context, work)
-    if not listed:
-        raise UnexpectedResponse(
-            f"the provider lists no season for {scope.organisation.kind} {scope.organisation.id}: "
-            "check its id and the tenant, or whether it is hidden"
-        )
-    _remember_organisation(context, listed)
-    seasons = _store_seasons(context, work, listed)
+    answers = _fetch_seasons(context, work) if scope.associations else [_nothing_to_learn(context, work)]
+    listed = {season.id: season for answer in answers for season in answer.seasons}
+    if not listed and (doubted := [answer.intake for answer in answers if answer.intake.verdict.is_held]):
+        for intake in doubted:
+            work.write_or_hold((), intake)
+        raise UnexpectedResponse(_why_nothing_is_listed(scope.organisation, doubted))
+    if listed:
+        _remember_organisation(context, listed)
+    seasons = _store_seasons(context, work, answers, listed)
     kept = [
         season
         for season in seasons.values()
@@ -56,8 +60,16 @@ def _learn_associations(context: Context) -> tuple[Organisation, ...]:
     return associations_known(context.scope.organisation)
 
 
-def _fetch_seasons(context: Context, work: StageWork) -> dict[str, Season]:
-    listed: dict[str, Season] = {}
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """One association's seasons, and what the guards say of them."""
+
+    intake: Intake
+    seasons: Sequence[Season]
+
+
+def _fetch_seasons(context: Context, work: StageWork) -> list[_Answer]:
+    answers: list[_Answer] = []
 
     def fetch(association: Organisation) -> None:
         where = f"seasons of association {association.id}"
@@ -65,14 +77,37 @@ def _fetch_seasons(context: Context, work: StageWork) -> dict[str, Season]:
             listing = context.source.fetch_seasons(association)
         except NotFound as error:
             raise NotFound(f"association {association.id} does not exist at the provider") from error
-        work.take_in(listing.quarantined, readable=len(listing.records), where=where)
-        listed.update({season.id: season for season in listing.records})
+        size = len(listing.records) + len(listing.quarantined)
+        intake = work.take_in(
+            listing.quarantined,
+            readable=len(listing.records),
+            where=where,
+            listing=where,
+            doubt=judge_seasons(listed=size, usual=context.usual_sizes.get(where, ())),
+        )
+        answers.append(_Answer(intake, listing.records))
 
     work.through(context.scope.associations, fetch, name=lambda association: f"association {association.id}")
-    return listed
+    return answers
 
 
-def _remember_organisation(context: Context, listed: dict[str, Season]) -> None:
+def _nothing_to_learn(context: Context, work: StageWork) -> _Answer:
+    """What the guards say of a club that lists no season from which to learn its associations."""
+    where = f"seasons of club {context.scope.organisation.id}"
+    doubt = judge_seasons(listed=0, usual=context.usual_sizes.get(where, ()))
+    return _Answer(work.take_in((), readable=0, where=where, listing=where, doubt=doubt), ())
+
+
+def _why_nothing_is_listed(organisation: Organisation, doubted: Sequence[Intake]) -> str:
+    if all(intake.verdict.guard is Guard.NO_SEASONS for intake in doubted):
+        return (
+            f"the provider lists no season for {organisation.kind} {organisation.id}: "
+            "check its id and the tenant, or whether it is hidden"
+        )
+    return "; ".join(f"{intake.where}: {intake.verdict.reason}" for intake in doubted)
+
+
+def _remember_organisation(context: Context, listed: Mapping[str, Season]) -> None:
     organisation = context.scope.organisation
     if organisation.kind is OrganisationKind.ASSOCIATION:
         own = [season for season in listed.values() if season.association_id == organisation.id]
@@ -91,23 +126,26 @@ def _remember_organisation(context: Context, listed: dict[str, Season]) -> None:
     context.scope.organisation = organisation
 
 
-def _store_seasons(context: Context, work: StageWork, listed: dict[str, Season]) -> dict[str, Season]:
+def _store_seasons(
+    context: Context, work: StageWork, answers: Sequence[_Answer], listed: Mapping[str, Season]
+) -> dict[str, Season]:
     """Every season known of the associations, listed or not, as it is stored now."""
     association_ids = {association.id for association in context.scope.associations}
     association_ids |= {season.association_id for season in listed.values()}
-    stored = context.cms.read_seasons(sorted(association_ids))
-    plan = plan_upserts(listed.values(), stored)
+    stored = dict(context.cms.read_seasons(sorted(association_ids)))
     work.count(read=len(listed))
-    work.write(plan.changes)
+    for answer in answers:
+        plan = plan_upserts(answer.seasons, stored)
+        stored = applied(stored, Plan(tuple(work.write_or_hold(plan.changes, answer.intake))))
     # The hint about a season's age is not stored; it comes from the listing alone.
     return {
         season.id: replace(season, updated_at=listed[season.id].updated_at) if season.id in listed else season
-        for season in applied(stored, plan).values()
+        for season in stored.values()
     }
 
 
 def _unlisted_but_open(
-    context: Context, seasons: dict[str, Season], listed: dict[str, Season]
+    context: Context, seasons: dict[str, Season], listed: Mapping[str, Season]
 ) -> list[Season]:
     """Stored seasons that still run, or are configured, although the listing leaves them out.
 
@@ -129,12 +167,13 @@ def _store_grades(context: Context, work: StageWork, season: Season) -> None:
     except NotFound:
         work.note(f"season {season.name} ({season.id}) is not published any more")
         return
-    work.take_in(listing.quarantined, readable=len(listing.records), where=f"grades of season {season.id}")
+    where = f"grades of season {season.id}"
+    intake = work.take_in(listing.quarantined, readable=len(listing.records), where=where, listing=where)
     stored = context.cms.read_grades([season.id])
     plan = plan_upserts(listing.records, stored)
     work.count(read=len({grade.id for grade in listing.records}))
-    work.write(plan.changes)
-    grades = applied(stored, plan)
+    grades = applied(stored, Plan(tuple(work.write_or_hold(plan.changes, intake))))
     # Without the seasons that failed: what is not known completely is not worked on.
     context.scope.seasons[season.id] = season
-    context.scope.grades.update({grade.id: grades[grade.id] for grade in listing.records})
+    listed_ids = {grade.id for grade in listing.records}
+    context.scope.grades.update({grade.id: grade for grade in grades.values() if grade.id in listed_ids})

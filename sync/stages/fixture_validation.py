@@ -11,7 +11,7 @@ from typing import Any
 
 from sync.context import Context
 from sync.errors import NotFound
-from sync.grade import listed_ids, unit_of
+from sync.grade import listed_ids, name_of, unit_of
 from sync.guard import judge_shrink
 from sync.model import Game, Grade
 from sync.work import StageWork
@@ -31,7 +31,7 @@ def perform(context: Context, work: StageWork) -> None:
     work.through(
         grades,
         lambda grade: _validate(context, work, grade, listings),
-        name=lambda grade: f"grade {grade.name} ({grade.id})",
+        name=name_of,
     )
 
 
@@ -71,15 +71,16 @@ def _validate(context: Context, work: StageWork, grade: Grade, listings: _Listin
         return
     missing, stored_count = _find_missing(context, grade, listings, listed)
     work.count(read=stored_count)
-    verdict = judge_shrink(
+    shrink = judge_shrink(
         listed=len(listed), missing=len(missing), stored=stored_count, limits=context.rules.limits
     )
-    if verdict.is_held:
-        work.hold(verdict, where=f"grade {grade.name} ({grade.id})")
-        return
     gone = {game_id for game_id, game in missing.items() if _is_gone(context, game, listings)}
     days_missing = context.cms.record_absences(
-        grade.id, missing=gone, present=listed, day=context.window.today
+        grade.id,
+        missing=gone,
+        present=listed,
+        day=context.window.today,
+        is_doubtful=shrink.is_held,
     )
     confirmed = [
         missing[game_id]
@@ -88,10 +89,12 @@ def _validate(context: Context, work: StageWork, grade: Grade, listings: _Listin
         and _is_nowhere(context, game_id, grade.season_id, listings)
     ]
     with work.lock:
-        context.removable.extend(confirmed)
+        (context.doubtful if shrink.is_held else context.removable).extend(confirmed)
         context.checked_count += stored_count
+    if shrink.is_held:
+        work.hold(shrink, where=name_of(grade))
     if unconfirmed := len(gone) - len(confirmed):
-        work.note(f"grade {grade.name} ({grade.id}): {unconfirmed} games missing, not yet confirmed")
+        work.note(f"{name_of(grade)}: {unconfirmed} games missing, not yet confirmed")
 
 
 def _find_missing(

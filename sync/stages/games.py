@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sync.context import Context
 from sync.fan_out import fan_out_for, share_grades
-from sync.grade import sync_grade, unit_of
+from sync.grade import Shrunken, name_of, sync_grade, unit_of
 from sync.model import Grade
 from sync.plan import plan_upserts
 from sync.work import StageWork
@@ -16,7 +17,12 @@ def perform(context: Context, work: StageWork) -> None:
     """Store what every grade in scope publishes; grades done in an earlier attempt are left out."""
     context.has_collected_games = True
     grades = context.scope.grades_in_scope()
-    done = context.checkpoints.done(context.run_id)
+    # What was held back in an earlier attempt is planned anew: the plan ended with that attempt.
+    done = {
+        unit: result
+        for unit, result in context.checkpoints.done(context.run_id).items()
+        if not result.get("is_held")
+    }
     remaining = [grade for grade in grades if unit_of(grade.id) not in done]
     for grade in grades:
         if result := done.get(unit_of(grade.id)):
@@ -25,18 +31,31 @@ def perform(context: Context, work: StageWork) -> None:
     if fan_out := fan_out_for(context, remaining):
         share_grades(context, work, fan_out, remaining, done_before=done_before)
     else:
-        work.through(
-            remaining,
-            lambda grade: _sync_alone(context, work, grade),
-            name=lambda grade: f"grade {grade.name} ({grade.id})",
-            done_before=done_before,
-        )
+        _sync_alone(context, work, remaining, done_before=done_before)
+    _look_again(context, work, total=len(grades))
     _store_season_days(context, work)
 
 
-def _sync_alone(context: Context, work: StageWork, grade: Grade) -> None:
-    result = sync_grade(context, work, grade)
-    context.checkpoints.mark_done(context.run_id, unit_of(grade.id), result)
+def _sync_alone(context: Context, work: StageWork, grades: Sequence[Grade], *, done_before: int) -> None:
+    def perform(grade: Grade) -> None:
+        try:
+            result = sync_grade(context, work, grade)
+        except Shrunken:
+            context.shrunken.append(grade)
+            return
+        context.checkpoints.mark_done(context.run_id, unit_of(grade.id), result)
+
+    work.through(grades, perform, name=name_of, done_before=done_before)
+
+
+def _look_again(context: Context, work: StageWork, *, total: int) -> None:
+    """Now that all other grades are written, a game that moved to one of them is not missing."""
+
+    def perform(grade: Grade) -> None:
+        result = sync_grade(context, work, grade, is_last_look=True)
+        context.checkpoints.mark_done(context.run_id, unit_of(grade.id), result)
+
+    work.through(context.shrunken, perform, name=name_of, done_before=total - len(context.shrunken))
 
 
 def _store_season_days(context: Context, work: StageWork) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from sync.context import Context
 from sync.errors import NotFound
 from sync.model import Season, Team
-from sync.plan import applied, plan_upserts
+from sync.plan import Plan, applied, plan_upserts
 from sync.work import StageWork
 
 
@@ -30,15 +30,17 @@ def _store_teams(context: Context, work: StageWork, season: Season) -> None:
     except NotFound:
         work.note(f"the teams of season {season.name} ({season.id}) are not published any more")
         return
-    work.take_in(listing.quarantined, readable=len(listing.records), where=f"teams of season {season.id}")
+    where = f"teams of season {season.id}"
+    intake = work.take_in(listing.quarantined, readable=len(listing.records), where=where, listing=where)
     listed = {team.id: team for team in listing.records}
     wanted = _teams_in_scope(context, listed)
     stored = context.cms.read_teams([season.id])
     plan = plan_upserts(wanted, stored)
     work.count(read=len(wanted))
-    work.write(plan.changes)
-    context.scope.teams[season.id] = applied(stored, plan)
-    context.scope.listed_teams[season.id] = listed
+    written = work.write_or_hold(plan.changes, intake)
+    context.scope.teams[season.id] = applied(stored, Plan(tuple(written)))
+    # What is held back is not taken from the listing by another way either.
+    context.scope.listed_teams[season.id] = {} if intake.verdict.is_held else listed
 
 
 def _teams_in_scope(context: Context, listed: dict[str, Team]) -> list[Team]:

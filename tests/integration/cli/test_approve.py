@@ -46,6 +46,7 @@ def stores(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> S
         organisation_id="club-1",
         provider="playhq",
         stages={Stage.FIXTURE_CLEANUP: cleanup},
+        plan_hash=hash_of(HELD),
     )
     stores.runs.save(run)
     family = [created(record) for record in (season(), grade(), team("home"), team("away"), game())]
@@ -113,7 +114,7 @@ def test_approval_for_programs_is_the_run_that_did_it(stores: SqlStores) -> None
 
 
 def test_another_hash_writes_nothing(stores: SqlStores) -> None:
-    with pytest.raises(InvalidRequest, match="holds back plan"):
+    with pytest.raises(InvalidRequest, match="has plan"):
         CliRunner().invoke(runs, ["approve", "held", "--hash", "0123", "--yes"], catch_exceptions=False)
     assert stores.mirror.read_games(["grade-1"])["game-1"] == game()
 
@@ -132,3 +133,23 @@ def test_a_run_shows_what_it_holds_back_apart(stores: SqlStores) -> None:
     written, held = output.split("held back; clubsync runs approve held writes:")
     assert "game-1 removed" not in written
     assert "game-1 removed" in held
+
+
+def test_a_second_approval_says_who_was_first_and_writes_nothing(stores: SqlStores) -> None:
+    CliRunner().invoke(runs, ["approve", "held", "--yes"], catch_exceptions=False)
+    result = CliRunner().invoke(runs, ["approve", "held", "--yes"], catch_exceptions=False)
+
+    assert result.exit_code == 0
+    assert "approved already by cli:" in result.output
+    assert len(stores.audit.list(limit=10).items) == 1
+
+
+def test_a_rejected_plan_cannot_be_approved_any_more(stores: SqlStores) -> None:
+    result = CliRunner().invoke(runs, ["reject", "held", "--yes"], catch_exceptions=False)
+    assert f"plan {hash_of(HELD)} was rejected by cli:" in result.output
+    assert stores.audit.list(limit=1).items[0].action == "runs_reject"
+
+    with pytest.raises(InvalidRequest, match="rejected by cli:"):
+        CliRunner().invoke(runs, ["approve", "held", "--yes"], catch_exceptions=False)
+    assert "rejected by" in CliRunner().invoke(runs, ["show", "held"], catch_exceptions=False).output
+    assert stores.mirror.read_games(["grade-1"])["game-1"] == game()

@@ -73,3 +73,12 @@ def test_undo_for_programs_is_the_run_that_did_it(stores: SqlStores) -> None:
     assert (document["preset"], document["outcome"]) == ("undo", "succeeded")
     assert stores.runs.find(document["id"]).message == "undoes run bad"
     assert document["kept"] == []
+
+
+def test_undoing_twice_says_that_nothing_is_left(stores: SqlStores) -> None:
+    CliRunner().invoke(runs, ["undo", "bad", "--yes"], catch_exceptions=False)
+    result = CliRunner().invoke(runs, ["undo", "bad", "--yes"], catch_exceptions=False)
+
+    assert result.exit_code == 0
+    assert "nothing is left to take back of run bad" in result.output
+    assert len(stores.audit.list(limit=10).items) == 1

@@ -10,10 +10,11 @@ import pytest
 from cms.strapi.adapter import StrapiCms
 from stores.sql.stores import SqlStores
 from sync.approval_run import ApprovalRun
+from sync.by_hand_run import ByHandRun
 from sync.context import Rules
 from sync.guard import Limits
 from sync.model import Organisation, OrganisationKind
-from sync.report import Mode, Outcome, Run, Stage
+from sync.report import Mode, Outcome, Run
 from sync.run import SyncRequest, SyncRun
 from tests.fakes import (
     FakeCheckpoints,
@@ -40,6 +41,21 @@ class Syncs:
     rules: Rules = field(default_factory=Rules)
     count: int = 0
 
+    @property
+    def by_hand(self) -> ByHandRun:
+        leases = FakeLeases(_token=1000)
+        return ByHandRun(cms=self.cms, runs=self.stores.runs, leases=leases, clock=self.clock)
+
+    @property
+    def approvals(self) -> ApprovalRun:
+        return ApprovalRun(
+            by_hand=self.by_hand,
+            plans=self.stores.changes,
+            decisions=self.stores.decisions,
+            sizes=self.stores.sizes,
+            confirmations=self.rules.removal_confirmations,
+        )
+
     def perform(self) -> Run:
         self.count += 1
         self.clock.pass_days(1)
@@ -48,6 +64,7 @@ class Syncs:
             cms=self.cms,
             leases=FakeLeases(_token=self.count * 10),
             runs=self.stores.runs,
+            sizes=self.stores.sizes,
             checkpoints=FakeCheckpoints(),
             clock=self.clock,
             stop=FakeStopSignal(),
@@ -127,18 +144,11 @@ def test_held_removals_are_marked_once_a_person_approves_them(syncs: Syncs, stra
     syncs.perform()
     del syncs.world.games["game-4"], syncs.world.games["game-5"]
     held = syncs.perform()
-    approvals = ApprovalRun(
-        cms=syncs.cms,
-        runs=syncs.stores.runs,
-        held=syncs.stores.changes,
-        leases=FakeLeases(_token=100),
-        clock=syncs.clock,
-        confirmations=1,
-    )
+    approvals = syncs.approvals
     assert not any(row["isDeleted"] for row in strapi.rows("game-meta-datas"))
 
-    plan_hash = held.stages[Stage.FIXTURE_CLEANUP].plan_hash or ""
-    run, approval = approvals.perform(held.id, approval_id="approval-1", plan_hash=plan_hash)
-    assert (run.outcome, approval.kept) == (Outcome.SUCCEEDED, ())
+    act = approvals.approve(held.id, plan_hash=held.plan_hash or "", decided_by="anna")
+    assert act.run is not None
+    assert (act.run.outcome, act.choice.kept) == (Outcome.SUCCEEDED, [])
     marked = {row["gameID"] for row in strapi.rows("game-meta-datas") if row["isDeleted"]}
     assert marked == {"game-4", "game-5"}

@@ -8,6 +8,7 @@ import pytest
 
 from cms.embedded.adapter import EmbeddedCms
 from stores.sql.stores import SqlStores
+from sync.by_hand_run import ByHandRun, Choice
 from sync.changes import Change
 from sync.errors import InvalidRequest, NotFound
 from sync.model import Record
@@ -27,13 +28,13 @@ class Workbench:
     def __init__(self, stores: SqlStores) -> None:
         self.stores = stores
         self.cms = EmbeddedCms(stores)
-        self.undo = UndoRun(
-            cms=self.cms,
-            runs=stores.runs,
-            history=stores.changes,
-            leases=FakeLeases(),
-            clock=SteppingClock(),
-        )
+        by_hand = ByHandRun(cms=self.cms, runs=stores.runs, leases=FakeLeases(), clock=SteppingClock())
+        self.undo = UndoRun(by_hand=by_hand, history=stores.changes)
+
+    def take_back(self, run_id: str) -> tuple[Run, Choice]:
+        act = self.undo.undo(run_id)
+        assert act.run is not None
+        return act.run, act.choice
 
     def write(self, run_id: str, *changes: Change, state: RunState = RunState.SUCCEEDED) -> None:
         self.stores.runs.save(
@@ -70,24 +71,24 @@ def bench(stores: SqlStores) -> Workbench:
 def test_updates_and_removals_are_taken_back(bench: Workbench) -> None:
     moved, renamed = game(round="Final"), team("home", name=None)
     bench.write("bad", updated(game(), moved), updated(team("home"), renamed), removed(game("game-2")))
-    run, undo = bench.undo.perform("bad", undo_id="undo-1")
+    run, undo = bench.take_back("bad")
 
     assert bench.cms.read_games(["grade-1"]) == {"game-1": game(), "game-2": game("game-2")}
     assert bench.cms.read_teams(["season-1"])["home"] == team("home")
     assert run.outcome is Outcome.SUCCEEDED
     assert (run.stages[Stage.GAMES].updated, run.stages[Stage.TEAMS].updated) == (2, 1)
-    assert undo.kept == ()
+    assert not undo.kept
 
 
 def test_season_loses_again_what_the_run_had_learned(bench: Workbench) -> None:
     bench.write("bad", updated(season(), season(last_day=game().last_day)))
-    bench.undo.perform("bad", undo_id="undo-1")
+    bench.take_back("bad")
 
     assert bench.cms.read_seasons(["association-1"])["season-1"].last_day is None
 
 
 def test_created_games_are_removed_and_other_created_records_stay(bench: Workbench) -> None:
-    run, undo = bench.undo.perform("first", undo_id="undo-1")
+    run, undo = bench.take_back("first")
 
     assert bench.cms.read_games(["grade-1"]) == {}
     assert set(bench.cms.read_removed_games(["game-1", "game-2"])) == {"game-1", "game-2"}
@@ -101,20 +102,23 @@ def test_created_games_are_removed_and_other_created_records_stay(bench: Workben
 def test_restored_game_is_removed_again(bench: Workbench) -> None:
     bench.write("removing", removed(game()))
     bench.write("restoring", restored(game()))
-    bench.undo.perform("restoring", undo_id="undo-1")
+    bench.take_back("restoring")
 
     assert "game-1" in bench.cms.read_removed_games(["game-1"])
 
 
 def test_what_was_edited_since_stays(bench: Workbench) -> None:
     once, twice = game(round="Final"), game(round="Final", status="ABANDONED")
-    bench.write("bad", updated(game(), once), removed(game("game-2")))
-    bench.write("later", updated(once, twice), restored(game("game-2")))
-    run, undo = bench.undo.perform("bad", undo_id="undo-1")
+    back = game("game-2", round="Final")
+    bench.write(
+        "bad", updated(game(), once), removed(game("game-2")), updated(team("home"), team("home", name="H"))
+    )
+    bench.write("later", updated(once, twice), restored(back))
+    run, undo = bench.take_back("bad")
 
-    assert bench.cms.read_games(["grade-1"]) == {"game-1": twice, "game-2": game("game-2")}
+    assert bench.cms.read_games(["grade-1"]) == {"game-1": twice, "game-2": back}
     assert {kept.reason for kept in undo.kept} == {"it was edited since", "it has come back since"}
-    assert undo.changes == ()
+    assert [change.record_id for change in undo.all_changes] == ["home"]
     assert run.outcome is Outcome.PARTIAL
 
 
@@ -122,15 +126,15 @@ def test_game_that_was_removed_since_stays_removed(bench: Workbench) -> None:
     moved = game(round="Final")
     bench.write("bad", updated(game(), moved))
     bench.write("later", removed(moved))
-    _, undo = bench.undo.perform("bad", undo_id="undo-1")
+    act = bench.undo.undo("bad")
 
-    assert [kept.reason for kept in undo.kept] == ["it was removed since"]
+    assert [kept.reason for kept in act.choice.kept] == ["it was removed since"]
 
 
 def test_record_written_twice_goes_back_to_its_first_image(bench: Workbench) -> None:
     once, twice = game(round="Semi Final"), game(round="Final")
     bench.write("bad", updated(game(), once), updated(once, twice))
-    bench.undo.perform("bad", undo_id="undo-1")
+    bench.take_back("bad")
 
     assert bench.cms.read_games(["grade-1"])["game-1"] == game()
 
@@ -138,31 +142,31 @@ def test_record_written_twice_goes_back_to_its_first_image(bench: Workbench) -> 
 def test_undo_is_a_run_that_can_be_undone(bench: Workbench) -> None:
     moved = game(round="Final")
     bench.write("bad", updated(game(), moved))
-    bench.undo.perform("bad", undo_id="undo-1")
-    bench.undo.perform("undo-1", undo_id="undo-2")
+    first, _ = bench.take_back("bad")
+    second, _ = bench.take_back(first.id)
 
     assert bench.cms.read_games(["grade-1"])["game-1"] == moved
-    assert bench.stores.runs.find("undo-1").preset == "undo"
+    assert (bench.stores.runs.find(first.id).preset, second.of_run_id) == ("undo", first.id)
     latest = bench.stores.changes.of_account(42, limit=1).items[0]
-    assert (latest.run_id, latest.change.cause) == ("undo-2", "undo of undo-1")
+    assert (latest.run_id, latest.change.cause) == (second.id, f"undo of {first.id}")
 
 
 def test_undoing_twice_finds_nothing_left_to_do(bench: Workbench) -> None:
     bench.write("bad", updated(game(), game(round="Final")))
-    bench.undo.perform("bad", undo_id="undo-1")
-    _, undo = bench.undo.perform("bad", undo_id="undo-2")
+    bench.take_back("bad")
+    again = bench.undo.undo("bad")
 
-    assert undo.changes == ()
+    assert (again.run, again.is_repeat, list(again.choice.kept)) == (None, True, [])
     assert bench.cms.read_games(["grade-1"])["game-1"] == game()
 
 
 def test_plan_of_an_undo_writes_nothing(bench: Workbench) -> None:
     moved = game(round="Final")
     bench.write("bad", updated(game(), moved))
-    undo = bench.undo.plan("bad")
+    (change,) = bench.undo.plan("bad").all_changes
 
-    assert [(change.before, change.after) for change in undo.changes] == [(moved, game())]
-    assert [field.name for field in undo.changes[0].fields] == ["round"]
+    assert (change.before, change.after) == (moved, game())
+    assert [field.name for field in change.fields] == ["round"]
     assert bench.cms.read_games(["grade-1"])["game-1"] == moved
 
 
@@ -184,3 +188,16 @@ def test_dry_run_has_nothing_to_undo(bench: Workbench) -> None:
 
     with pytest.raises(InvalidRequest, match="wrote nothing"):
         bench.undo.plan("dry")
+
+
+def test_an_interrupted_undo_goes_on_as_the_same_run(bench: Workbench) -> None:
+    bench.write("bad", updated(game(), game(round="Final")), updated(team("home"), team("home", name="H")))
+    begun = bench.undo.by_hand.new_run(bench.stores.runs.find("bad"), "undo")
+    bench.stores.runs.save(begun)
+    bench.cms.apply(begun.id, Stage.GAMES, [updated(game(round="Final"), game())], fence=FENCE)
+    run, undo = bench.take_back("bad")
+
+    assert run.id == begun.id
+    assert [change.record_id for change in undo.all_changes] == ["home"]
+    assert (run.stages[Stage.GAMES].updated, run.stages[Stage.TEAMS].updated) == (1, 1)
+    assert bench.cms.read_teams(["season-1"])["home"] == team("home")

@@ -129,6 +129,7 @@ def bench(tmp_path: Path, redis_client: redis.Redis, namespace: str) -> Iterator
             cms=open_cms(CmsContext(settings=CmsSettings(), stores=stores, clock=clock)),
             leases=RedisLeases(redis_client, namespace, lease_s=30),
             runs=stores.runs,
+            sizes=stores.sizes,
             checkpoints=Checkpoints(redis_client, namespace),
             clock=clock,
             stop=FakeStopSignal(),

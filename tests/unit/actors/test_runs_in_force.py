@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from actors.runs_in_force import rules_of, stages_of
 from settings.loader import load
+from settings.run_rules import rules_of, stages_of
 from settings.schema import RunPreset
 from sync.presets import PRESETS
 from sync.report import Stage

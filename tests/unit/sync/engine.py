@@ -30,9 +30,11 @@ from tests.fakes import (
     FakeCheckpoints,
     FakeClock,
     FakeCms,
+    FakeDecisions,
     FakeLeases,
     FakeProgress,
     FakeRuns,
+    FakeSizes,
     FakeSources,
     FakeStopSignal,
     World,
@@ -170,6 +172,8 @@ class Engine:
     cms: FakeCms = field(default_factory=FakeCms)
     leases: FakeLeases = field(default_factory=FakeLeases)
     runs: FakeRuns = field(default_factory=FakeRuns)
+    sizes: FakeSizes = field(default_factory=FakeSizes)
+    decisions: FakeDecisions = field(default_factory=FakeDecisions)
     checkpoints: FakeCheckpoints = field(default_factory=FakeCheckpoints)
     stop: FakeStopSignal = field(default_factory=FakeStopSignal)
     progress: FakeProgress = field(default_factory=FakeProgress)
@@ -197,6 +201,7 @@ class Engine:
             cms=self.cms,
             leases=self.leases,
             runs=self.runs,
+            sizes=self.sizes,
             checkpoints=self.checkpoints,
             clock=self.clock,
             stop=self.stop,
