@@ -12,6 +12,7 @@ from brokers.results import Reused
 from settings.reload import InForce
 from settings.run_rules import rules_of, stages_of
 from settings.schema import Settings
+from sync.code import digest_of_code
 from sync.concurrency import InThreads
 from sync.ports import GradeTask, Sources
 from sync.report import RunState
@@ -52,7 +53,10 @@ class RunsInForce:
             self._current,
             sources=self._open_sources(settings),
             map_concurrently=InThreads(settings.sync.grade_concurrency),
-            rules=rules_of(settings, version=in_force.number, alike=in_force.alike),
+            rules=replace(
+                rules_of(settings, version=in_force.number, alike=in_force.alike),
+                code=digest_of_code("sync", "providers", "cms", "stores"),
+            ),
             presets={name: stages_of(preset) for name, preset in settings.presets.items()},
         )
 

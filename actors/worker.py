@@ -45,6 +45,7 @@ from stores.redis.leases import RedisLeases
 from stores.redis.progress import Progress
 from stores.redis.quotas import RedisLedgers
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, Service, describe_process
+from stores.redis.seals import RedisSeals
 from stores.redis.versions import RedisVersions, open_reloader, when_redis_answers
 from stores.sql.engine import open_engine
 from stores.sql.stores import SqlStores, open_stores
@@ -217,6 +218,7 @@ def _build_run(
             gathers=RedisGathers(client, namespace, claim_s=sync.lease_s),
             share_out=lambda tasks: publisher.send_many(requests_for(tasks)),
         ),
+        seals=RedisSeals(client, namespace),
     )
 
 

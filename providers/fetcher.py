@@ -8,12 +8,13 @@ fetch ─▶ stored and fresh? ─▶ our turn to ask? ─▶ breaker ─▶ quo
 
 from __future__ import annotations
 
+import hashlib
 import re
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import TypeGuard, TypeVar
+from typing import Any, Generic, TypeGuard, TypeVar
 from urllib.parse import urlencode
 
 import httpx
@@ -80,21 +81,48 @@ class Fetcher:
         Raises ProviderUnavailable, RateLimited, CredentialsRejected, NotFound and
         UnexpectedResponse.
         """
-        question = _Question(
+        question = self._question(path, shape, operation, params=params, attempts=attempts, lasts_s=lasts_s)
+        obtained = self._obtain(question)
+        return _decode_stored(obtained.body, question) if obtained.decoded is None else obtained.decoded
+
+    def fetch_digest(self, path: str, shape: type[Any], *, operation: str) -> str:
+        """Ask as `fetch` does, and answer a digest of what came: the same for the same bytes.
+
+        What the provider confirms (304) is not decoded again. So a caller who remembers
+        digests learns cheaply that nothing is new; otherwise `fetch` has the answer at hand.
+        """
+        question = self._question(path, shape, operation)
+        return hashlib.blake2b(self._obtain(question).body, digest_size=16).hexdigest()
+
+    def _question(  # noqa: PLR0913 - the parameters of `fetch`
+        self,
+        path: str,
+        shape: type[T],
+        operation: str,
+        *,
+        params: Params = (),
+        attempts: int | None = None,
+        lasts_s: float = 0.0,
+    ) -> _Question[T]:
+        return _Question(
             text=question_of(path, params),
             url=_address(self._door.upstream, path, params),
+            shape=shape,
             operation=operation,
             attempts=attempts or self._door.settings.attempts,
             fresh_after=self._fresh_after_unless(lasts_s),
             asker=uuid.uuid4().hex,
         )
+
+    def _obtain(self, question: _Question[T]) -> _Obtained[T]:
+        """The answer, stored before or fetched now; stored for others if it is new."""
         key = self._door.upstream.answer_key(question.url)
         lookup = self._look_up(key, question)
         if lookup.answer is not None and lookup.is_fresh:
-            return self._use_stored(lookup.answer, shape, question)
+            return self._use_stored(lookup.answer, question)
         asked_at = self._timing.now()
         try:
-            answer, decoded = self._ask(question, lookup.answer, shape)
+            answer, obtained = self._ask(question, lookup.answer)
         except NotFound:
             self._record(question, None)
             self._door.answers.save(
@@ -104,7 +132,7 @@ class Fetcher:
         except (ProviderUnavailable, RateLimited):
             self._door.answers.abandon(key, asker=question.asker)
             if self._may_serve_stale(lookup.answer):
-                return self._use_stored(lookup.answer, shape, question)
+                return self._use_stored(lookup.answer, question)
             raise
         except BaseException:
             self._door.answers.abandon(key, asker=question.asker)
@@ -119,25 +147,25 @@ class Fetcher:
                 fetched_at=answer.fetched_at,
                 asker=question.asker,
             )
-        return decoded
+        return obtained
 
     def _fresh_after_unless(self, lasts_s: float) -> datetime:
         if not lasts_s:
             return self._fresh_after
         return min(self._fresh_after, self._timing.now() - timedelta(seconds=lasts_s))
 
-    def _use_stored(self, answer: Answer, shape: type[T], question: _Question) -> T:
+    def _use_stored(self, answer: Answer, question: _Question[T]) -> _Obtained[T]:
         self._count(cache_hits=1)
         self._record(question, answer.body)
         if answer.body is None:
             raise NotFound(f"{question.operation}: the provider did not know it a short while ago")
-        return msgspec.json.decode(answer.body, type=shape)
+        return _Obtained(answer.body)
 
     def _may_serve_stale(self, answer: Answer | None) -> TypeGuard[Answer]:
         limit = timedelta(seconds=self._door.settings.stale_if_error_s)
         return answer is not None and self._timing.now() - answer.fetched_at <= limit
 
-    def _look_up(self, key: str, question: _Question) -> Lookup:
+    def _look_up(self, key: str, question: _Question[Any]) -> Lookup:
         """Read the stored answer, waiting while somebody else is asking for it."""
         wait_s, longest_wait_s = LOOKS_EVERY_S
         while True:
@@ -147,15 +175,20 @@ class Fetcher:
             self._timing.sleep(wait_s)
             wait_s = min(wait_s * 1.5, longest_wait_s)
 
-    def _ask(self, question: _Question, stored: Answer | None, shape: type[T]) -> tuple[_Fetched, T]:
-        """Ask until there is a usable answer, within the attempts and the throttle limit."""
+    def _ask(self, question: _Question[T], stored: Answer | None) -> tuple[_Fetched, _Obtained[T]]:
+        """Ask until there is a usable answer, within the attempts and the throttle limit.
+
+        A confirmed one is left undecoded.
+        """
         failure_count = 0
         pauses_s: list[float] = []
         while True:
             try:
                 answer = self._send(question, stored)
                 self._record(question, answer.body)
-                return answer, _decode(answer, shape, question.operation)
+                return answer, _Obtained(
+                    answer.body, None if answer.is_confirmed else _decode(answer, question)
+                )
             except _Throttling as throttling:
                 self._pause(throttling.verdict, question.operation, pauses_s)
             except _Failure as failure:
@@ -165,7 +198,7 @@ class Fetcher:
                 self._timing.sleep(self._backoff_s(failure, failure_count, question.operation))
             self._count(retried=1)
 
-    def _send(self, question: _Question, stored: Answer | None) -> _Fetched:
+    def _send(self, question: _Question[Any], stored: Answer | None) -> _Fetched:
         """One request; the stored body comes back, confirmed, when it still holds."""
         operation, breaker = question.operation, self._door.breaker
         if (wait_s := breaker.wait_s()) > 0:
@@ -266,7 +299,7 @@ class Fetcher:
             headers["If-Modified-Since"] = last_modified
         return headers
 
-    def _record(self, question: _Question, body: bytes | None) -> None:
+    def _record(self, question: _Question[Any], body: bytes | None) -> None:
         if self._tape is not None:
             self._tape.note(question.text, body)
 
@@ -276,13 +309,22 @@ class Fetcher:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(Generic[T]):
     text: str
     url: str
+    shape: type[T]
     operation: str
     attempts: int
     fresh_after: datetime
     asker: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Obtained(Generic[T]):
+    """An answer's bytes; `decoded` only when they were decoded on the way."""
+
+    body: bytes
+    decoded: T | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,13 +359,23 @@ def _address(upstream: Upstream, path: str, params: Params) -> str:
     return f"{upstream.base_url.rstrip('/')}{path}{'?' if query else ''}{query}"
 
 
-def _decode(answer: _Fetched, shape: type[T], operation: str) -> T:
+def _decode(answer: _Fetched, question: _Question[T]) -> T:
     try:
-        return msgspec.json.decode(answer.body, type=shape)
+        return msgspec.json.decode(answer.body, type=question.shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _Failure(
-            UnexpectedResponse(f"{operation}: the answer breaks its contract ({error})")
-        ) from error
+        raise _Failure(_broken(question, error)) from error
+
+
+def _decode_stored(body: bytes, question: _Question[T]) -> T:
+    """Raises UnexpectedResponse for an answer that an earlier release was content with."""
+    try:
+        return msgspec.json.decode(body, type=question.shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _broken(question, error) from error
+
+
+def _broken(question: _Question[Any], error: Exception) -> UnexpectedResponse:
+    return UnexpectedResponse(f"{question.operation}: the answer breaks its contract ({error})")
 
 
 def _what_failed(error: httpx.RequestError) -> str:

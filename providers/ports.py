@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode
 
 from providers.upstream import Upstream
@@ -145,6 +145,10 @@ class Fetches(Protocol):
         lasts_s: float = 0.0,
     ) -> T:
         """GET a path below the upstream's address and decode it into `shape`; see `Fetcher`."""
+        ...
+
+    def fetch_digest(self, path: str, shape: type[Any], *, operation: str) -> str:
+        """A digest of the answer that `fetch` would decode; see `Fetcher`."""
         ...
 
 

@@ -7,6 +7,7 @@ each, headers are left out, and values that name people are blanked.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -152,17 +153,24 @@ class ReplayedFetcher:
         lasts_s: float = 0.0,  # noqa: ARG002
     ) -> T:
         """Raises NotFound and UnexpectedResponse as the run met them; the rest as unavailable."""
-        question = question_of(path, params)
+        body = self._find(question_of(path, params), operation)
+        try:
+            return msgspec.json.decode(body, type=shape)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise UnexpectedResponse(f"{operation}: the answer breaks its contract ({error})") from error
+
+    def fetch_digest(self, path: str, shape: type[Any], *, operation: str) -> str:  # noqa: ARG002
+        """Of the recorded answer, which names of people were taken out of."""
+        return hashlib.blake2b(self._find(path, operation), digest_size=16).hexdigest()
+
+    def _find(self, question: str, operation: str) -> bytes:
         if question not in self._bodies:
             raise ProviderUnavailable(f"{operation}: the recording holds no answer to {question}")
         body = self._bodies[question]
         self._hits += 1
         if body is None:
             raise NotFound(f"{operation}: the provider did not know it when this was recorded")
-        try:
-            return msgspec.json.decode(body, type=shape)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise UnexpectedResponse(f"{operation}: the answer breaks its contract ({error})") from error
+        return body
 
 
 def _without_people(body: bytes) -> str:

@@ -17,6 +17,7 @@ from sync.ports import (
     Lease,
     MapConcurrently,
     Progress,
+    Seals,
     ShareOut,
     Source,
     StopSignal,
@@ -41,6 +42,8 @@ class Rules:
     default_provider: str = "playhq"
     config_version: int | None = None
     like_versions: frozenset[int] = frozenset()
+    # A digest of the code that makes records and plans; None: every grade is worked through.
+    code: str | None = None
 
     def agree_with(self, version: int | None) -> bool:
         """Whether a run that began under that version would go on just the same."""
@@ -77,6 +80,8 @@ class Context:
     is_urgent: bool
     # None when this run keeps all its work to itself.
     fan_out: FanOut | None = None
+    # Which grades need no work; None when all are worked through.
+    seals: Seals | None = None
     # What other workers' requests for this run came to.
     shared_requests: RequestCounts = field(default_factory=RequestCounts)
     # Then validation takes its listings from the checkpoints instead of fetching them.

@@ -6,29 +6,72 @@ lost messages or dead helpers make it slower, never wrong, and its failures are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from threading import Lock
 
 from sync.context import Context, FanOut
 from sync.errors import SyncError
 from sync.grade import Shrunken, name_of, sync_grade, unit_of
-from sync.model import Grade
-from sync.ports import Gathers, GradeTask
-from sync.report import RequestCounts, Stage
+from sync.model import Grade, Team
+from sync.ports import Checkpoints, Cms, Gathers, GradeTask, Runs
+from sync.report import RequestCounts, Run, Stage
 from sync.work import StageWork, TakenElsewhere
+
+# Seasons that one process helps with at a time; the largest takes about 1 MB.
+_SEASONS_HELPED = 8
+# The checkpoint that tells helpers which teams the provider's listing leaves without a name.
+_UNNAMED = "unnamed-teams"
+
+
+@dataclass(frozen=True, slots=True)
+class HelpedSeason:
+    """A season of another worker's run, as it was at the first grade of it that came here."""
+
+    run: Run
+    grades: Mapping[str, Grade]
+    teams: dict[str, Team]
+    # Those of the teams that were listed without a name.
+    unnamed: dict[str, Team]
+
+
+class HelpedSeasons:
+    """What this process helps with, read once a season and attempt, not once a grade."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, int, str], HelpedSeason] = OrderedDict()
+        self._lock = Lock()
+
+    def find(self, task: GradeTask, runs: Runs, cms: Cms, checkpoints: Checkpoints) -> HelpedSeason:
+        """Raises NotFound when the run does not exist."""
+        key = (task.run_id, task.fence.token, task.season_id)
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = _read_season(task, runs, cms, checkpoints)
+            self._known.move_to_end(key)
+            while len(self._known) > _SEASONS_HELPED:
+                self._known.popitem(last=False)
+            return self._known[key]
+
+
+def _read_season(task: GradeTask, runs: Runs, cms: Cms, checkpoints: Checkpoints) -> HelpedSeason:
+    teams = dict(cms.read_teams([task.season_id]))
+    unnamed = checkpoints.done(task.run_id).get(_UNNAMED, {}).get("team_ids", ())
+    return HelpedSeason(
+        run=runs.find(task.run_id),
+        grades=cms.read_grades([task.season_id]),
+        teams=teams,
+        unnamed={team_id: replace(teams[team_id], name=None) for team_id in unnamed if team_id in teams},
+    )
 
 
 def fan_out_for(context: Context, grades: Sequence[Grade]) -> FanOut | None:
-    """How to share the grades, or None: when they are few, a club's, or have unnamed teams.
-
-    A helper reads teams from the CMS; it cannot know which names the listing left out.
-    """
+    """How to share the grades, or None: when they are few, or a club's."""
     fan_out = context.fan_out
     if fan_out is None or context.scope.is_club or len(grades) < fan_out.min_grades:
         return None
-    listings = context.scope.listed_teams.values()
-    is_named = all(team.name is not None for listed in listings for team in listed.values())
-    return fan_out if is_named else None
+    return fan_out
 
 
 def share_grades(
@@ -61,6 +104,9 @@ class _Gathering:
     def open(self) -> None:
         context = self._context
         fence = context.lease.fence
+        listings = context.scope.listed_teams.values()
+        unnamed = [team.id for listed in listings for team in listed.values() if team.name is None]
+        context.checkpoints.mark_done(context.run_id, _UNNAMED, {"team_ids": unnamed})
         self._fan_out.gathers.open(context.run_id, self._grades, token=fence.token)
         self._fan_out.share_out(
             [
@@ -119,25 +165,28 @@ class _Gathering:
             self._fan_out.gathers.settle(context.run_id, unit, is_done=unit in self._done)
 
 
-def help_with(context: Context, grade: Grade, gathers: Gathers) -> None:
+def help_with(task: GradeTask, gathers: Gathers, open_context: Callable[[], Context | None]) -> None:
     """Do one grade of another worker's run, unless it is done, begun or the run is over.
 
     An error is not this worker's to judge: the grade goes back to the run, which tries it.
     """
-    unit = unit_of(grade.id)
-    if not gathers.claim(context.run_id, unit, token=context.lease.fence.token):
+    unit = unit_of(task.grade_id)
+    if not gathers.claim(task.run_id, unit, token=task.fence.token):
         return
     is_done = False
     try:
+        context = open_context()
+        if context is None:
+            return
         context.stop.raise_if_stopping()
-        result = sync_grade(context, StageWork(context, Stage.GAMES), grade)
+        result = sync_grade(context, StageWork(context, Stage.GAMES), context.scope.grades[task.grade_id])
         if result.get("is_held"):
             # The run keeps what it holds back for its verdict; from here it would be lost.
             return
         cost = {"requests": asdict(context.source.requests)}
-        context.checkpoints.mark_done(context.run_id, unit, {**result, **cost})
+        context.checkpoints.mark_done(task.run_id, unit, {**result, **cost})
         is_done = True
     except (SyncError, Shrunken):
         return
     finally:
-        gathers.settle(context.run_id, unit, is_done=is_done)
+        gathers.settle(task.run_id, unit, is_done=is_done)

@@ -5,8 +5,8 @@ It stands apart because an association's grades also run as messages of their ow
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -15,8 +15,9 @@ from sync.errors import NotFound
 from sync.guard import PASSED, Verdict, judge_shrink
 from sync.model import Game, Grade, Ladder, Team
 from sync.plan import Plan, applied, plan_upserts
-from sync.ports import Fixture, Listing
+from sync.ports import Fixture, Listing, Quarantined
 from sync.report import Guard
+from sync.seal import SealedGrade
 from sync.work import StageWork
 
 
@@ -47,51 +48,131 @@ def sync_grade(
     and at the last look holds the grade's changes back instead.
     """
     where = name_of(grade)
+    sealed = SealedGrade(context, grade)
     try:
-        fixture = context.source.fetch_fixture(grade)
+        if (known := sealed.find_result()) is not None:
+            work.recall(known)
+            return dict(known)
+        fetched = _fetch(context, grade)
     except NotFound:
         note = f"{where} is not published any more"
         work.note(note)
         return {"read": 0, "quarantined": 0, "notes": [note]}
-    ladders = _fetch_ladders(context, grade)
-    games = context.scope.games_in_scope({game.id: game for game in fixture.games})
-    stored = context.cms.read_games([grade.id])
-    listed = listed_ids(fixture)
-    missing = sorted(context.scope.games_in_scope(stored).keys() - set(listed)) if listed is not None else []
-    shrink = _judge_shrink(context, stored, listed, missing)
+    draft = _draft(context, sealed, grade, fetched)
+    shrink = _judge_shrink(context, draft.stored, fetched.listed, draft.missing)
     if shrink.is_held and not is_last_look:
         raise Shrunken
-    unreadable = [*fixture.quarantined, *ladders.quarantined]
-    intake = work.take_in(
-        unreadable, readable=len(fixture.games) + len(ladders.records), where=where, doubt=shrink
-    )
-    team_plan = _plan_teams(context, grade, fixture, games)
-    plan = (
-        _plan_grade_days(grade, fixture)
-        + team_plan
-        + _plan_games(context, games, stored)
-        + _plan_ladders(context, grade, ladders.records)
-    )
-    read = len(plan.changes) + plan.unchanged
-    work.count(read=read)
-    result = {
-        "read": read + len(unreadable),
-        "quarantined": len(unreadable),
-        "notes": list(intake.notes),
-        "listed": listed,
-        # For the validation, which so reads only the stored games that this listing lacks.
-        "in_scope": len(games),
-        "missing": missing,
-    }
+    intake = work.take_in(fetched.unreadable, readable=fetched.readable_count, where=where, doubt=shrink)
+    work.count(read=draft.read)
+    result = _result_of(fetched, draft, intake.notes)
     if intake.verdict.is_held:
-        work.write_or_hold(plan.changes, intake)
+        work.write_or_hold(draft.plan.changes, intake)
         is_believed = intake.verdict.guard is Guard.SHRINK
-        return {**result, "is_held": True, "listed": listed if is_believed else None}
-    refused = work.write(plan.changes)
-    if team_plan.changes:
+        return {**result, "is_held": True, "listed": fetched.listed if is_believed else None}
+    refused = work.write(draft.plan.changes)
+    if draft.team_plan.changes:
         teams = context.scope.teams
-        teams[grade.season_id] = applied(teams[grade.season_id], team_plan)
-    return {**result, "quarantined": len(unreadable) + len(refused)}
+        teams[grade.season_id] = applied(teams[grade.season_id], draft.team_plan)
+    if not refused:
+        _seal(context, sealed, draft, fetched, intake.notes)
+    return {**result, "quarantined": len(fetched.unreadable) + len(refused)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """What the provider tells of a grade; `games` are those in scope."""
+
+    fixture: Fixture
+    ladders: Sequence[Ladder]
+    games: Mapping[str, Game]
+    listed: Sequence[str] | None
+    unreadable: Sequence[Quarantined]
+
+    @property
+    def readable_count(self) -> int:
+        return len(self.fixture.games) + len(self.ladders)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A plan, what it was made on, and the digest of that; None when it changed meanwhile."""
+
+    grade: Grade
+    plan: Plan
+    team_plan: Plan
+    stored: Mapping[str, Game]
+    missing: Sequence[str]
+    stored_digest: str | None
+
+    @property
+    def read(self) -> int:
+        return len(self.plan.changes) + self.plan.unchanged
+
+
+def _fetch(context: Context, grade: Grade) -> _Fetched:
+    fixture = context.source.fetch_fixture(grade)
+    ladders = _fetch_ladders(context, grade)
+    return _Fetched(
+        fixture=fixture,
+        ladders=ladders.records,
+        games=context.scope.games_in_scope({game.id: game for game in fixture.games}),
+        listed=listed_ids(fixture),
+        unreadable=[*fixture.quarantined, *ladders.quarantined],
+    )
+
+
+def _draft(context: Context, sealed: SealedGrade, grade: Grade, fetched: _Fetched) -> _Draft:
+    digest = sealed.digest_stored()
+    stored = context.cms.read_games([grade.id])
+    team_plan = _plan_teams(context, grade, fetched)
+    plan = (
+        _plan_grade_days(grade, fetched.fixture)
+        + team_plan
+        + _plan_games(context, fetched.games, stored)
+        + _plan_ladders(context, grade, fetched.ladders)
+    )
+    is_still = digest is not None and digest == sealed.digest_stored()
+    in_scope = context.scope.games_in_scope(stored).keys()
+    return _Draft(
+        grade=grade,
+        plan=plan,
+        team_plan=team_plan,
+        stored=stored,
+        missing=sorted(in_scope - set(fetched.listed)) if fetched.listed is not None else [],
+        stored_digest=digest if is_still else None,
+    )
+
+
+def _seal(
+    context: Context, sealed: SealedGrade, draft: _Draft, fetched: _Fetched, notes: Sequence[str]
+) -> None:
+    """Seal the grade if nothing is left to write; after writes, as they were stored."""
+    if draft.stored_digest is None:
+        return
+    if draft.plan.changes:
+        grade = applied({draft.grade.id: draft.grade}, _plan_grade_days(draft.grade, fetched.fixture))
+        draft = _draft(context, sealed, grade[draft.grade.id], fetched)
+    if draft.plan.changes or draft.stored_digest is None:
+        return
+    sealed.seal(
+        draft.grade,
+        _teams_that_matter(fetched),
+        stored=draft.stored_digest,
+        result=_result_of(fetched, draft, notes),
+    )
+
+
+def _result_of(fetched: _Fetched, draft: _Draft, notes: Sequence[str]) -> dict[str, Any]:
+    """What the grade's checkpoint remembers, when the CMS refuses nothing."""
+    return {
+        "read": draft.read + len(fetched.unreadable),
+        "quarantined": len(fetched.unreadable),
+        "notes": list(notes),
+        "listed": fetched.listed,
+        # For the validation, which so reads only the stored games that this listing lacks.
+        "in_scope": len(fetched.games),
+        "missing": draft.missing,
+    }
 
 
 def _judge_shrink(
@@ -157,15 +238,25 @@ def days_of(games: Collection[Game]) -> tuple[date | None, date | None]:
     return min(first_days, default=None), max(last_days, default=None)
 
 
-def _plan_teams(context: Context, grade: Grade, fixture: Fixture, games: Mapping[str, Game]) -> Plan:
+def _plan_teams(context: Context, grade: Grade, fetched: _Fetched) -> Plan:
     """Both teams of every game, wherever they are graded now, and names that only a fixture tells."""
     stored = context.scope.teams[grade.season_id]
     listed = context.scope.listed_teams.get(grade.season_id, {})
-    needed = {team_id for game in games.values() for team_id in (game.home_id, game.away_id)}
+    names = fetched.fixture.team_names
+    needed = _teams_of(fetched.games.values())
     teams = []
-    for team_id in sorted(needed | (fixture.team_names.keys() & stored.keys())):
+    for team_id in sorted(needed | (names.keys() & stored.keys())):
         known = listed.get(team_id) or stored.get(team_id)
         team = known or Team(id=team_id, name=None, season_id=grade.season_id)
-        teams.append(replace(team, name=team.name or fixture.team_names.get(team_id)))
+        teams.append(replace(team, name=team.name or names.get(team_id)))
     # The teams stage has counted them; here only what it could not know counts.
     return Plan(plan_upserts(teams, stored).changes)
+
+
+def _teams_that_matter(fetched: _Fetched) -> set[str]:
+    """Those whose records a plan for the grade looks at."""
+    return _teams_of(fetched.games.values()) | fetched.fixture.team_names.keys()
+
+
+def _teams_of(games: Iterable[Game]) -> set[str]:
+    return {team_id for game in games for team_id in (game.home_id, game.away_id)}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from sync.changes import Action, Change
 from sync.model import (
@@ -302,6 +302,50 @@ class Gathers(Protocol):
     def close(self, run_id: str) -> None:
         """Forget the run; nothing can be claimed any more."""
         ...
+
+
+@runtime_checkable
+class DigestsAnswers(Protocol):
+    """A source that can tell cheaply whether a grade's answers are new."""
+
+    def fetch_digest(self, grade: Grade) -> str | None:
+        """A digest of all that `fetch_fixture` and `fetch_ladders` make their records from.
+
+        That is the answers and the adapter's own settings. None: this grade cannot be told.
+        """
+        ...
+
+
+@runtime_checkable
+class DigestsRecords(Protocol):
+    """A CMS that can tell cheaply whether a grade's stored records are as they were."""
+
+    def digest_grade(self, grade_id: str) -> str:
+        """A digest of the stored games and ladders of a grade, soft-deleted games included."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """Digests of a grade that had nothing left to write; see `sync.seal`.
+
+    `result` is what its checkpoint remembered; `team_ids` are the teams that matter.
+    """
+
+    answers: str
+    stored: str
+    ground: str
+    team_ids: tuple[str, ...]
+    result: Mapping[str, Any]
+    sealed_at: datetime
+
+
+class Seals(Protocol):
+    """Seals by organisation, because a club and its association look at different games."""
+
+    def find(self, organisation_key: str, grade_id: str) -> Seal | None: ...
+
+    def save(self, organisation_key: str, grade_id: str, seal: Seal) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from sync.errors import (
     SyncError,
     TransientError,
 )
-from sync.fan_out import help_with
+from sync.fan_out import HelpedSeasons, help_with
 from sync.guard import with_sizes
 from sync.model import Account, Organisation, OrganisationKind
 from sync.ports import (
@@ -34,6 +34,7 @@ from sync.ports import (
     MapConcurrently,
     Progress,
     Runs,
+    Seals,
     Sizes,
     Sources,
     StopSignal,
@@ -107,6 +108,8 @@ class SyncRun:
     rules: Rules = field(default_factory=Rules)
     presets: Mapping[str, frozenset[Stage]] = field(default_factory=lambda: PRESETS)
     fan_out: FanOut | None = None
+    seals: Seals | None = None
+    helped: HelpedSeasons = field(default_factory=HelpedSeasons)
 
     def perform(self, request: SyncRequest) -> Run:
         """Bring the organisation's stored records in step with the provider's.
@@ -142,26 +145,8 @@ class SyncRun:
 
     def perform_grade(self, task: GradeTask) -> None:
         """Do one grade that a run shared out; nothing happens when it is not wanted any more."""
-        if self.fan_out is None:
-            return
-        try:
-            run = self.runs.find(task.run_id)
-        except NotFound:
-            return
-        grade = self.cms.read_grades([task.season_id]).get(task.grade_id)
-        if run.state is not RunState.RUNNING or run.organisation_id is None or grade is None:
-            return
-        if not self.rules.agree_with(run.config_version):
-            # This worker is under other settings: the run does the grade itself.
-            return
-        organisation = Organisation(
-            id=run.organisation_id,
-            kind=OrganisationKind.ASSOCIATION,
-            provider=run.provider or self.rules.default_provider,
-        )
-        context = self._open_context(task, run, organisation, self.leases.join(task.fence))
-        context.scope.teams[task.season_id] = dict(self.cms.read_teams([task.season_id]))
-        help_with(context, grade, self.fan_out.gathers)
+        if self.fan_out is not None:
+            help_with(task, self.fan_out.gathers, lambda: self._open_helping(task))
 
     def finish_as_failed(self, run_id: str, error: BaseException) -> None:
         """Close a run whose message will not be tried again, with one announcement.
@@ -285,7 +270,28 @@ class SyncRun:
             fresh_after=fresh_after,
             is_urgent=request.is_urgent,
             fan_out=None if run.dry_run else self.fan_out,
+            seals=None if run.dry_run else self.seals,
         )
+
+    def _open_helping(self, task: GradeTask) -> Context | None:
+        """The context of one grade of another worker's run; None when it is not known here."""
+        season = self.helped.find(task, self.runs, self.cms, self.checkpoints)
+        run = season.run
+        if run.organisation_id is None or task.grade_id not in season.grades:
+            return None
+        if not self.rules.agree_with(run.config_version):
+            # This worker is under other settings: the run does the grade itself.
+            return None
+        organisation = Organisation(
+            id=run.organisation_id,
+            kind=OrganisationKind.ASSOCIATION,
+            provider=run.provider or self.rules.default_provider,
+        )
+        context = self._open_context(task, run, organisation, self.leases.join(task.fence))
+        context.scope.grades.update(season.grades)
+        context.scope.teams[task.season_id] = season.teams
+        context.scope.listed_teams[task.season_id] = season.unnamed
+        return context
 
     @contextmanager
     def _shown_as_updating(self, run: Run) -> Iterator[None]:

@@ -60,6 +60,9 @@ class EmbeddedCms:
     def read_ladders(self, grade_ids: Collection[str]) -> Mapping[str, Ladder]:
         return self._stores.mirror.read_ladders(grade_ids)
 
+    def digest_grade(self, grade_id: str) -> str:
+        return self._stores.mirror.digest_grade(grade_id)
+
     def apply(
         self, run_id: str, stage: Stage, changes: Sequence[Change], *, fence: Fence
     ) -> Sequence[Quarantined]:

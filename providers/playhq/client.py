@@ -50,11 +50,13 @@ class PlayHQClient:
         )
 
     def fetch_games(self, grade_id: str) -> GradeGames:
-        return self._fetcher.fetch(
-            f"/v2/grades/{quote(grade_id, safe='')}/games",
-            GradeGames,
-            operation=f"fetch games of grade {grade_id}",
-        )
+        path, operation = _games_of(grade_id)
+        return self._fetcher.fetch(path, GradeGames, operation=operation)
+
+    def fetch_games_digest(self, grade_id: str) -> str:
+        """Of the answer that `fetch_games` reads."""
+        path, operation = _games_of(grade_id)
+        return self._fetcher.fetch_digest(path, GradeGames, operation=operation)
 
     def fetch_flat_games(self, grade_id: str) -> list[Any]:
         """Version 1; wrong for cricket, whose innings it adds together."""
@@ -63,12 +65,13 @@ class PlayHQClient:
         )
 
     def fetch_ladders(self, grade_id: str) -> list[Any]:
-        answer = self._fetcher.fetch(
-            f"/v2/grades/{quote(grade_id, safe='')}/ladder",
-            GradeLadders,
-            operation=f"fetch ladders of grade {grade_id}",
-        )
-        return answer.ladders or []
+        path, operation = _ladders_of(grade_id)
+        return self._fetcher.fetch(path, GradeLadders, operation=operation).ladders or []
+
+    def fetch_ladders_digest(self, grade_id: str) -> str:
+        """Of the answer that `fetch_ladders` reads."""
+        path, operation = _ladders_of(grade_id)
+        return self._fetcher.fetch_digest(path, GradeLadders, operation=operation)
 
     def fetch_old_ladders(self, grade_id: str) -> list[Any]:
         """Version 1, for sports other than cricket."""
@@ -100,3 +103,13 @@ class PlayHQClient:
             cursors.add(cursor)
             params = (("cursor", cursor),)
         raise UnexpectedResponse(f"{operation}: no end after {MAX_PAGES} pages")
+
+
+def _games_of(grade_id: str) -> tuple[str, str]:
+    """Path and operation."""
+    return f"/v2/grades/{quote(grade_id, safe='')}/games", f"fetch games of grade {grade_id}"
+
+
+def _ladders_of(grade_id: str) -> tuple[str, str]:
+    """Path and operation."""
+    return f"/v2/grades/{quote(grade_id, safe='')}/ladder", f"fetch ladders of grade {grade_id}"

@@ -63,6 +63,20 @@ class PlayHQSource:
     def fetch_teams(self, season: Season) -> Listing[Team]:
         return parse_teams(self._client.fetch_teams(season.id), season.id)
 
+    def fetch_digest(self, grade: Grade) -> str | None:
+        """Of the two answers and the one setting that a cricket grade's records are made from.
+
+        Of other sports None: which answers count depends on what the first one holds.
+        """
+        if not self._is_cricket:
+            return None
+        games = self._client.fetch_games_digest(grade.id)
+        try:
+            ladders = self._client.fetch_ladders_digest(grade.id)
+        except NotFound:
+            ladders = "none"
+        return f"{games}:{ladders}:{self._default_zone}"
+
     def fetch_fixture(self, grade: Grade) -> Fixture:
         fixture = self._fetch_cricket_fixture(grade) if self._is_cricket else self._fetch_any_fixture(grade)
         return self._with_names(fixture, grade)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    JSON,
     Column,
     ColumnElement,
     Connection,
     Engine,
     Select,
     Table,
+    Text,
     bindparam,
+    cast,
     select,
     update,
 )
@@ -25,7 +29,7 @@ from stores.sql.engine import reading, writing
 from stores.sql.fences import check_fence
 from stores.sql.rebase import rebased
 from stores.sql.records import RECORD_TYPES, from_document, to_document
-from stores.sql.tables import games, grades, ladders, seasons, teams
+from stores.sql.tables import Utc, games, grades, ladders, seasons, teams
 from stores.sql.upserts import chunked, upsert
 from sync.changes import Action, Change
 from sync.model import Game, Grade, Ladder, Record, RecordKind, Season, Team
@@ -52,6 +56,8 @@ _PARENTS: Mapping[RecordKind, Sequence[tuple[str, RecordKind]]] = {
     RecordKind.LADDER: (("grade_id", RecordKind.GRADE),),
 }
 
+# Column types that cost something to read.
+_DECODED = (JSON, Utc)
 _IS_KEPT = games.c.removed_at.is_(None)
 _IS_REMOVED = games.c.removed_at.is_not(None)
 
@@ -102,6 +108,15 @@ class Mirror:
 
     def read_ladders(self, grade_ids: Collection[str]) -> Mapping[str, Ladder]:
         return self._read(Ladder, ladders.c.grade_id, grade_ids)
+
+    def digest_grade(self, grade_id: str) -> str:
+        """A digest of the grade's games and ladders as they are stored, soft-deleted ones included."""
+        digest = hashlib.blake2b(digest_size=16)
+        with reading(self._engine) as connection:
+            for query in (_GAMES_AS_TEXT, _LADDERS_AS_TEXT):
+                rows = connection.execute(query, {"grade_id": grade_id}).all()
+                digest.update(repr([tuple(row) for row in rows]).encode())
+        return digest.hexdigest()
 
     def apply(
         self, run_id: str, stage: Stage, changes: Sequence[Change], *, fence: Fence
@@ -166,6 +181,15 @@ class Mirror:
                 for row in connection.execute(query, {"values": chunk}).all():
                     found[row.id] = from_document(kind, dict(zip(names, row, strict=True)))
         return found
+
+
+def _rows_as_text(table: Table) -> Select[Any]:
+    """A grade's rows in order of id, JSON as its text: reading it for a digest decodes nothing."""
+    columns = [cast(column, Text) if isinstance(column.type, _DECODED) else column for column in table.c]
+    return select(*columns).where(table.c.grade_id == bindparam("grade_id")).order_by(table.c.id)
+
+
+_GAMES_AS_TEXT, _LADDERS_AS_TEXT = _rows_as_text(games), _rows_as_text(ladders)
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import redis
+from sqlalchemy import Engine
 
 from cms.embedded.plugin import open_cms
 from cms.registry import CmsContext
@@ -29,6 +30,7 @@ from stores.redis.gathers import RedisGathers
 from stores.redis.leases import RedisLeases
 from stores.redis.progress import Progress
 from stores.redis.quotas import RedisLedgers
+from stores.redis.seals import RedisSeals
 from stores.sql import migrate
 from stores.sql.engine import open_engine
 from stores.sql.stores import SqlStores, open_stores
@@ -51,7 +53,24 @@ class Bench:
     stores: SqlStores
     http: httpx.Client
     clock: FakeClock
+    engine: Engine
+    settings: Settings
+    outbound: Outbound
     announced: list[Run] = field(default_factory=list)
+
+    def configure(self, **playhq: object) -> None:
+        """Change settings of the provider, as a reload does."""
+        document = self.settings.model_dump()
+        document["providers"]["playhq"] |= playhq
+        settings = Settings.model_validate(document)
+        sources = InstalledSources(load_plugins(), self.outbound, settings)
+        self.sync_run = replace(self.sync_run, sources=sources)
+
+    def change(self, kind: str, organisation_id: str) -> None:
+        """Let the provider's people change something."""
+        self.http.post(
+            "/_simulator/changes", json={"kind": kind, "organisation": organisation_id}
+        ).raise_for_status()
 
     def request(self, mode: Mode, organisation_id: str) -> SyncRequest:
         # Answers fetched by earlier runs are asked for again.
@@ -136,9 +155,10 @@ def bench(tmp_path: Path, redis_client: redis.Redis, namespace: str) -> Iterator
             progress=Progress(redis_client, namespace),
             map_concurrently=InThreads(4),
             announce=announced.append,
-            rules=Rules(removal_confirmations=2),
+            rules=Rules(removal_confirmations=2, code="this code"),
+            seals=RedisSeals(redis_client, namespace),
         )
-        yield Bench(sync_run, stores, http, clock, announced)
+        yield Bench(sync_run, stores, http, clock, engine, settings, outbound, announced)
         outbound.close()
         engine.dispose()
 

@@ -1,0 +1,41 @@
+"""Seals in Redis: which grades were found with nothing left to write, by organisation."""
+
+from __future__ import annotations
+
+import msgspec
+import redis
+
+from stores.redis.errors import answering
+from sync.ports import Seal
+
+# A little longer than a seal is believed; those of an organisation that is gone are cleaned away.
+_KEPT_S = 8 * 24 * 3600
+
+
+class RedisSeals:
+    """Satisfies `sync.ports.Seals`; a hash for each organisation, a field for each grade.
+
+    Raises StoreUnavailable.
+    """
+
+    def __init__(self, client: redis.Redis, namespace: str) -> None:
+        self._client = client
+        self._prefix = f"{{{namespace}}}:seals:"
+
+    def find(self, organisation_key: str, grade_id: str) -> Seal | None:
+        with answering():
+            stored = self._client.hget(self._prefix + organisation_key, grade_id)
+        if stored is None:
+            return None
+        try:
+            return msgspec.json.decode(stored, type=Seal)
+        except msgspec.DecodeError:
+            # Of another release; then the grade is worked through and sealed anew.
+            return None
+
+    def save(self, organisation_key: str, grade_id: str, seal: Seal) -> None:
+        key = self._prefix + organisation_key
+        with answering(), self._client.pipeline(transaction=False) as pipeline:
+            pipeline.hset(key, grade_id, msgspec.json.encode(seal))
+            pipeline.expire(key, _KEPT_S)
+            pipeline.execute()

@@ -1,0 +1,93 @@
+"""Seals: how a grade is told to be as it was when nothing was left to write.
+
+Most grades of most nights are. A seal holds digests of all that decides what a sync of the
+grade writes: the provider's answers, the stored rows, the teams, the scope, the rules and
+our own code. While all are equal the plan would be empty again, so none is made. A seal is
+made only from a state that a plan was made on and found empty.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from sync.context import Context
+from sync.model import Grade
+from sync.ports import DigestsAnswers, DigestsRecords, Seal
+
+# What nobody thought of is seen within a week.
+LASTS = timedelta(days=7)
+
+
+class SealedGrade:
+    """One look at a grade: is it as it was sealed, and if not, may it be sealed now?"""
+
+    def __init__(self, context: Context, grade: Grade) -> None:
+        self._context = context
+        self._grade = grade
+        organisation = context.scope.organisation
+        self._key = f"{organisation.provider}:{organisation.id}"
+        self._answers: str | None = None
+
+    def find_result(self) -> Mapping[str, Any] | None:
+        """What a sync of the grade would come to, when it would write nothing; else None.
+
+        Raises what the source's fetches raise.
+        """
+        context, grade = self._context, self._grade
+        if context.seals is None or context.rules.code is None:
+            return None
+        if not isinstance(context.source, DigestsAnswers) or not isinstance(context.cms, DigestsRecords):
+            return None
+        self._answers = context.source.fetch_digest(grade)
+        seal = context.seals.find(self._key, grade.id)
+        if seal is None or seal.answers != self._answers or context.clock.now() - seal.sealed_at > LASTS:
+            return None
+        if seal.ground != self._ground(grade, seal.team_ids):
+            return None
+        return seal.result if seal.stored == context.cms.digest_grade(grade.id) else None
+
+    def digest_stored(self) -> str | None:
+        """To be taken before and after the stored records are read; None when sealing is no use."""
+        cms = self._context.cms
+        if self._answers is None or not isinstance(cms, DigestsRecords):
+            return None
+        return cms.digest_grade(self._grade.id)
+
+    def seal(
+        self, grade: Grade, team_ids: Collection[str], *, stored: str, result: Mapping[str, Any]
+    ) -> None:
+        """Remember this state of the grade, on which a plan was found empty."""
+        seals, answers = self._context.seals, self._answers
+        if seals is None or answers is None:
+            return
+        known = tuple(sorted(team_ids))
+        seals.save(
+            self._key,
+            grade.id,
+            Seal(
+                answers=answers,
+                stored=stored,
+                ground=self._ground(grade, known),
+                team_ids=known,
+                result=result,
+                sealed_at=self._context.clock.now(),
+            ),
+        )
+
+    def _ground(self, grade: Grade, team_ids: Collection[str]) -> str:
+        """Everything else that a plan looks at, in memory by now."""
+        context = self._context
+        scope = context.scope
+        stored = scope.teams[grade.season_id]
+        listed = scope.listed_teams.get(grade.season_id, {})
+        teams = [(listed.get(team_id) or stored.get(team_id), stored.get(team_id)) for team_id in team_ids]
+        own = sorted(scope.own_team_ids()) if scope.is_club else ()
+        return digest_of((context.rules.code, context.rules.limits, grade, teams, own))
+
+
+def digest_of(values: Iterable[object]) -> str:
+    """The same for equal values, as long as their texts say all that is in them."""
+    return hashlib.blake2b(repr(tuple(values)).encode(), digest_size=16).hexdigest()
