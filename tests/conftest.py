@@ -17,7 +17,7 @@ import redis
 
 from brokers import embedded
 
-pytest_plugins = ["tests.databases"]
+pytest_plugins = ["tests.databases", "tests.strapi.fixtures"]
 
 T = TypeVar("T")
 

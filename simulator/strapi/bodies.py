@@ -17,6 +17,7 @@ _MAX_STRING = 255
 _MAX_INTEGER = 2**31 - 1
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _IGNORED = ("publishedAt",)
+_SAID = {"true": True, "1": True, "false": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,14 @@ def read_body(raw: bytes, collection: Collection, tables: Tables, rules: Rules) 
     if data is None:
         raise StrapiError("ValidationError", 'Missing "data" payload in the request body')
     if not isinstance(data, dict):
-        raise StrapiError("ValidationError", "data must be an object")
+        raise StrapiError("ValidationError", "this must be a `object` type", [])
     fields: dict[str, Any] = {}
     wishes: list[Wish] = []
     for name, value in data.items():
         if name in collection.fields:
             fields[name] = _column(name, value, collection.fields[name], rules)
         elif name in collection.relations:
-            wishes.append(_wish(name, value, collection.relations[name], tables, rules))
+            wishes.append(_wish(value, collection.relations[name], tables, rules))
         elif name not in _IGNORED:
             rules.unknown(name, is_always_dropped_in_v4=True)
     return Body(fields, wishes, is_draft="publishedAt" in data and data["publishedAt"] is None)
@@ -78,9 +79,9 @@ def _column(name: str, value: Any, kind: Kind, rules: Rules) -> Any:
         case Kind.STRING:
             checked: Any = _string(name, value, rules)
         case Kind.DATE:
-            checked = _day(name, value)
+            checked = _day(value)
         case Kind.DATETIME:
-            checked = _moment(name, value)
+            checked = _moment(value)
         case Kind.JSON:
             checked = _json(value, rules)
         case Kind.BOOLEAN:
@@ -91,9 +92,11 @@ def _column(name: str, value: Any, kind: Kind, rules: Rules) -> Any:
 
 
 def _boolean(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
+    """Numbers and texts are taken for what they say."""
+    said = str(value).lower()
+    if said not in _SAID:
         raise _wrong_type(name, "boolean", value)
-    return value
+    return _SAID[said]
 
 
 def _string(name: str, value: Any, rules: Rules) -> str:
@@ -102,30 +105,33 @@ def _string(name: str, value: Any, rules: Rules) -> str:
     if len(value) > _MAX_STRING:
         # v4 leaves the refusal to the database.
         if rules.is_v5:
-            raise StrapiError("ValidationError", f"{name} must be at most {_MAX_STRING} characters", name)
+            raise StrapiError("ValidationError", f"{name} must be at most {_MAX_STRING} characters", [name])
         raise StrapiError("InternalServerError", "Internal Server Error")
     return value
 
 
-def _day(name: str, value: Any) -> str:
+def _day(value: Any) -> str:
     """A longer text is cut to its first ten characters, whatever its zone."""
     text = value[:10] if isinstance(value, str) else ""
     if not _DAY.fullmatch(text):
-        raise StrapiError("ValidationError", "Invalid format, expected YYYY-MM-DD", name)
+        raise StrapiError("ValidationError", "Invalid format, expected yyyy-MM-dd")
     try:
         datetime.strptime(text, "%Y-%m-%d")  # noqa: DTZ007  (only its form is checked)
     except ValueError as error:
-        raise StrapiError("ValidationError", "Invalid format, expected YYYY-MM-DD", name) from error
+        raise StrapiError("ValidationError", "Invalid format, expected yyyy-MM-dd") from error
     return text
 
 
-def _moment(name: str, value: Any) -> str:
+def _moment(value: Any) -> str:
+    """A number counts milliseconds since 1970."""
     try:
-        moment = datetime.fromisoformat(value)
+        moment = (
+            datetime.fromtimestamp(value / 1000, UTC)
+            if isinstance(value, int)
+            else datetime.fromisoformat(value)
+        )
     except (TypeError, ValueError) as error:
-        raise StrapiError(
-            "ValidationError", "Invalid format, expected a timestamp or an ISO date", name
-        ) from error
+        raise StrapiError("ValidationError", "Invalid format, expected a timestamp or an ISO date") from error
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -149,22 +155,21 @@ def _number(name: str, value: Any, kind: Kind) -> Any:
 
 def _wrong_type(name: str, wanted: str, value: Any) -> StrapiError:
     return StrapiError(
-        "ValidationError", f"{name} must be a `{wanted}` type, but the final value was: `{value!r}`.", name
+        "ValidationError", f"{name} must be a `{wanted}` type, but the final value was: `{value!r}`.", [name]
     )
 
 
-def _wish(name: str, value: Any, relation: Relation, tables: Tables, rules: Rules) -> Wish:
+def _wish(value: Any, relation: Relation, tables: Tables, rules: Rules) -> Wish:
     """A list sets; connect and disconnect change; `set` sent beside them wins without an error."""
 
-    def find(items: Any, *, is_optional: bool = False) -> list[Entry]:
-        listed = items if isinstance(items, list) else [] if items is None else [items]
-        found = [_find_reference(item, relation, tables, rules) for item in listed]
-        if None in found and not is_optional:
+    def find(items: Any) -> list[Entry]:
+        found = [_find_reference(item, relation, tables, rules) for item in _listed(items)]
+        if None in found:
             raise StrapiError(
                 "ValidationError",
                 f"{found.count(None)} relation(s) of type {relation.target} associated with this entity "
                 "do not exist",
-                name,
+                [],
             )
         return [entry for entry in found if entry is not None]
 
@@ -177,14 +182,33 @@ def _wish(name: str, value: Any, relation: Relation, tables: Tables, rules: Rule
         relation,
         None,
         connect=find(value.get("connect")),
-        # v4 lets go of unknown entries in silence.
-        disconnect=find(value.get("disconnect"), is_optional=not rules.is_v5),
+        disconnect=_leaving(value.get("disconnect"), relation, tables, rules),
     )
+
+
+def _leaving(items: Any, relation: Relation, tables: Tables, rules: Rules) -> list[Entry]:
+    """The entries to disconnect; unknown ones are let go in silence, but in v5 not by document id."""
+    leaving = []
+    for item in _listed(items):
+        entry = _find_reference(item, relation, tables, rules)
+        if entry is not None:
+            leaving.append(entry)
+        elif rules.is_v5 and not str(_key(item)).isdigit():
+            raise StrapiError("ValidationError", f'Document with id "{_key(item)}" not found')
+    return leaving
+
+
+def _listed(items: Any) -> list[Any]:
+    return items if isinstance(items, list) else [] if items is None else [items]
+
+
+def _key(item: Any) -> Any:
+    return item.get("documentId", item.get("id")) if isinstance(item, dict) else item
 
 
 def _find_reference(item: Any, relation: Relation, tables: Tables, rules: Rules) -> Entry | None:
     """By number, or in v5 by document id, bare or in an object."""
-    key = item.get("documentId", item.get("id")) if isinstance(item, dict) else item
+    key = _key(item)
     if isinstance(key, str) and key.isdigit():
         key = int(key)
     if isinstance(key, int):

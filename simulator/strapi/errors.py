@@ -20,17 +20,17 @@ _STATUSES = {
 
 
 class StrapiError(Exception):
-    """`path` names the field that is wrong."""
+    """`path` leads to the field that is wrong; an empty one means the body. None: no details."""
 
-    def __init__(self, name: str, message: str, path: str | None = None) -> None:
+    def __init__(self, name: str, message: str, path: list[str] | None = None) -> None:
         super().__init__(message)
         self.name = name
         self.path = path
 
     def answer(self) -> Answer:
         details: dict[str, Any] = {}
-        if self.path:
-            details = {"errors": [{"path": [self.path], "message": str(self), "name": self.name}]}
+        if self.path is not None:
+            details = {"errors": [{"path": self.path, "message": str(self), "name": self.name}]}
         status = _STATUSES[self.name]
         error = {"status": status, "name": self.name, "message": str(self), "details": details}
         return json_answer({"data": None, "error": error}, status)

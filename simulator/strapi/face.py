@@ -34,18 +34,20 @@ class Strapi:
     def answer(self, request: Request) -> Answer:
         self._turn += 1
         try:
-            _authorize(request)
             return self._route(request)
         except StrapiError as error:
             return error.answer()
 
     def _route(self, request: Request) -> Answer:
         name, _, reference = request.path.removeprefix(self.prefix).strip("/").partition("/")
-        if (name, reference) == ("fixtures", "validation"):
-            return self._validation(request)
+        is_validation = (name, reference) == ("fixtures", "validation")
         collection = self.tables.schema.get(name)
-        if collection is None or "/" in reference:
+        if not is_validation and (collection is None or "/" in reference):
             raise StrapiError("NotFoundError", "Not Found")
+        # After the route: an address that nobody serves is 404 to everybody.
+        _authorize(request)
+        if collection is None:
+            return self._validation(request)
         if reference:
             return self._route_one(request, collection, reference)
         if request.method in _READING:

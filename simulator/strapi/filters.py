@@ -64,7 +64,8 @@ def _read_test(operator: str, given: Any, kind: Kind, rules: Rules) -> _Test:
         "$null": lambda value: (value is None) == _is_true(given),
         "$notNull": lambda value: (value is not None) == _is_true(given),
         "$eq": lambda value: bool(value == wanted),
-        "$ne": lambda value: bool(value != wanted),
+        # As in SQL: nothing is neither equal nor unequal to anything.
+        "$ne": lambda value: value is not None and bool(value != wanted),
         "$eqi": lambda value: str(value or "").lower() == sought.lower(),
         "$lt": lambda value: value is not None and value < wanted,
         "$lte": lambda value: value is not None and value <= wanted,

@@ -21,7 +21,9 @@ from stores.sql.stores import open_stores
 from sync.model import Account, Organisation, OrganisationKind
 from sync.ports import Cms
 from tests.fakes import FakeCms
-from tests.strapi_server import TOKEN, StrapiServer, serving
+from tests.strapi.fixtures import REAL_STRAPIS
+from tests.strapi.server import StrapiServer, serving
+from tests.strapi.tables import TOKEN, FaceTables, RealTables, Tables
 
 NOW = datetime(2031, 10, 20, 9, 30, tzinfo=UTC)
 CLUB = Organisation(
@@ -61,6 +63,7 @@ STRAPIS = {
         pytest.param("embedded_on_postgres", marks=pytest.mark.postgres),
         "fake",
         *STRAPIS,
+        *REAL_STRAPIS,
     ]
 )
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
@@ -68,9 +71,13 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     name: str = request.param
     if name == "fake":
         yield _fake()
-    elif name in STRAPIS:
-        face = copy.deepcopy(STRAPIS[name])
-        with serving(face) as strapi:
+    elif "strapi" in name:
+        tables: Tables
+        if name in STRAPIS:
+            tables = FaceTables(copy.deepcopy(STRAPIS[name]))
+        else:
+            tables = RealTables(request.getfixturevalue("open_real_strapi")(name))
+        with serving(tables) as strapi:
             bench = _strapi(strapi, request.getfixturevalue("sqlite_engine"))
             assert isinstance(bench.cms, StrapiCms)
             with closing(bench.cms):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,24 @@ from stores.sql import migrate
 from stores.sql.engine import open_engine
 from stores.sql.stores import SqlStores, open_stores
 from tests.fakes import FakeClock
-from tests.strapi_server import TOKEN, StrapiServer, serving
+from tests.strapi.fixtures import REAL_STRAPIS
+from tests.strapi.server import StrapiServer, serving
+from tests.strapi.tables import TOKEN, FaceTables, RealTables, Tables
 
 OpenStrapi = Callable[..., StrapiCms]
+_FACES: Mapping[str, Callable[[], Strapi]] = {"v4": lambda: Strapi(4), "v5": lambda: Strapi(5)}
 
 
-@pytest.fixture(params=[4, 5])
+@pytest.fixture(params=[*_FACES, *REAL_STRAPIS])
 def strapi(request: pytest.FixtureRequest) -> Iterator[StrapiServer]:
     """A CMS with one association, Harbour."""
-    with serving(Strapi(request.param)) as strapi:
+    name: str = request.param
+    tables: Tables
+    if name in _FACES:
+        tables = FaceTables(_FACES[name]())
+    else:
+        tables = RealTables(request.getfixturevalue("open_real_strapi")(name))
+    with serving(tables) as strapi:
         strapi.add(
             "associations", Name="Harbour", href="https://example.test/org/association-1", Sport="Cricket"
         )

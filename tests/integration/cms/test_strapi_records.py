@@ -16,7 +16,7 @@ from sync.ports import Fence, Quarantined
 from sync.report import Stage
 from tests.integration.cms.conftest import OpenStrapi
 from tests.records import created, game, grade, ladder, removed, restored, season, team, updated
-from tests.strapi_server import StrapiServer
+from tests.strapi.server import StrapiServer
 
 FENCE = Fence("playhq:club-1", 1)
 SEASON = season(last_day=date(2032, 3, 7))
@@ -181,8 +181,7 @@ def test_removed_game_is_marked_with_reason_and_can_be_restored(
 
 
 def test_row_that_somebody_edited_is_seen_and_put_right(filled: StrapiCms, strapi: StrapiServer) -> None:
-    (entry,) = strapi.face.tables.entries("game-meta-datas")
-    entry.fields["round"] = "by hand"
+    strapi.edit("game-meta-datas", round="by hand")
     seen = filled.read_games(["grade-1"])["game-1"]
     apply(filled, updated(seen, game()), run_id="run-2")
 
@@ -191,8 +190,7 @@ def test_row_that_somebody_edited_is_seen_and_put_right(filled: StrapiCms, strap
 
 
 def test_row_that_somebody_deleted_is_missed_and_made_again(filled: StrapiCms, strapi: StrapiServer) -> None:
-    (entry,) = strapi.face.tables.entries("game-meta-datas")
-    strapi.face.tables.delete(entry)
+    strapi.delete("game-meta-datas")
     missed = filled.read_games(["grade-1"])
     apply(filled, created(game()), run_id="run-2")
 
@@ -202,8 +200,7 @@ def test_row_that_somebody_deleted_is_missed_and_made_again(filled: StrapiCms, s
 
 
 def test_date_in_another_form_is_no_difference(filled: StrapiCms, strapi: StrapiServer) -> None:
-    (entry,) = strapi.face.tables.entries("competitions")
-    entry.fields["startDate"] = "2031-10-04"
+    strapi.edit("competitions", startDate="2031-10-04")
 
     assert filled.read_seasons(["association-1"]) == {"season-1": SEASON}
 
@@ -224,7 +221,7 @@ def test_sport_decides_where_games_go(
 def test_of_two_rows_with_one_key_the_oldest_is_kept_up_and_none_is_added(
     filled: StrapiCms, strapi: StrapiServer
 ) -> None:
-    (competition,) = strapi.face.tables.entries("competitions")
+    (competition,) = strapi.entries("competitions")
     strapi.add("teams", teamID="home", teamName="Hawks 1st XI", competition=[competition])
     apply(filled, updated(team("home"), team("home", name="Hawks Gold")))
 
@@ -249,7 +246,7 @@ def test_grades_are_left_to_a_cms_that_makes_them_itself(
 ) -> None:
     cms = open_strapi(stores, create_grades=False)
     before = apply(cms, *map(created, FAMILY))
-    (competition,) = strapi.face.tables.entries("competitions")
+    (competition,) = strapi.entries("competitions")
     strapi.add("grades", gradeId="grade-1", gradeName="A Grade", competition=[competition])
     after = apply(cms, *map(created, FAMILY))
 

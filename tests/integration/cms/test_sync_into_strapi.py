@@ -26,7 +26,7 @@ from tests.fakes import (
     World,
     map_in_order,
 )
-from tests.strapi_server import StrapiServer
+from tests.strapi.server import StrapiServer
 from tests.unit.sync.engine import ASSOCIATION, TODAY, game_day, played, small_world
 
 

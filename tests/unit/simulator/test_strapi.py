@@ -118,7 +118,9 @@ def test_numbers_and_document_ids_as_references(strapi: Strapi, version: int) ->
     by_document = call(strapi, "POST", "teams", {"data": {"grades": ["k2x0000000000000000000aa"]}})
     assert error(by_document)[:2] == (400, "ValidationError")
     unknown = call(strapi, "POST", "teams", {"data": {"grades": {"disconnect": [{"id": 999}]}}})
-    assert (unknown.status == 400) == (version == 5)
+    assert unknown.status in (200, 201)
+    deleted = {"data": {"grades": {"disconnect": ["k2x0000000000000000000aa"]}}}
+    assert version == 4 or call(strapi, "POST", "teams", deleted).status == 400
 
 
 def test_a_relation_to_one_lets_go_of_the_former(strapi: Strapi, version: int) -> None:
@@ -256,7 +258,9 @@ def test_columns_check_their_values(
     else:
         assert answer.status == status
         details = json.loads(answer.body)["error"]["details"]
-        assert details == {} if status == 500 else details["errors"][0]["path"] == [field]
+        # Of a day or a moment it does not say which column.
+        is_vague = status == 500 or field in ("finalDaysPlay", "dayOne")
+        assert details == {} if is_vague else details["errors"][0]["path"] == [field]
 
 
 def test_long_texts_and_json_texts_differ_by_version() -> None:

@@ -1,0 +1,3 @@
+module.exports = {
+  routes: [{ method: 'POST', path: '/bench/empty', handler: 'bench.empty', config: { auth: false } }],
+};
