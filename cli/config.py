@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +14,11 @@ from cli.output import as_json, print_json, print_table
 from settings.documents import describe
 from settings.loader import InvalidSettings, load, masked
 
+FAILED = 1
 WRONG_USE = 2
+
+if TYPE_CHECKING:
+    from cli.connections import Found
 
 
 @click.group()
@@ -26,9 +31,15 @@ for command in (versions.history, versions.show_difference, versions.change, ver
 
 
 @config.command()
+@click.option("--connect", "is_connecting", is_flag=True, help="Reach everything that they name, too.")
+@click.option("--timeout", "timeout_s", default=10.0, show_default=True, help="Seconds for each of it.")
 @as_json
-def check(is_json: bool) -> None:
-    """Report every mistake of every layer at once; exit 2 if there is one."""
+def check(is_connecting: bool, timeout_s: float, is_json: bool) -> None:
+    """Report every mistake of every layer at once; exit 2 if there is one.
+
+    --connect reaches Redis, SQL, the CMS, each provider, proxy and channel, and tells nobody
+    anything; exit 1 if one fails.
+    """
     try:
         loaded = load()
     except InvalidSettings as error:
@@ -36,10 +47,27 @@ def check(is_json: bool) -> None:
             raise
         print_json({"valid": False, "problems": [dataclasses.asdict(one) for one in error.problems]})
         sys.exit(WRONG_USE)
-    if is_json:
-        print_json({"valid": True, "version": loaded.fingerprint})
-    else:
+    document: dict[str, Any] = {"valid": True, "version": loaded.fingerprint}
+    if not is_json:
         click.echo(f"the settings are valid (version {loaded.fingerprint})")
+    if is_connecting:
+        found = _connect(timeout_s)
+        document["connections"] = [dataclasses.asdict(one) for one in found]
+        if not is_json:
+            rows = (
+                [one.name, "ok" if one.is_good else "[red]ACT[/]", one.value, one.advice] for one in found
+            )
+            print_table(["connection", "", "found", "what would be right"], rows)
+    if is_json:
+        print_json(document)
+    if is_connecting and not all(one.is_good for one in found):
+        sys.exit(FAILED)
+
+
+def _connect(timeout_s: float) -> list[Found]:
+    from cli.connections import connections, reach_all  # what it reaches takes a second to import
+
+    return reach_all(connections(load(overrides=versions.live_overrides()).settings, timeout_s), timeout_s)
 
 
 @config.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from notifications.notice import Notice
 
@@ -20,5 +20,17 @@ class Channel(Protocol):
 
         Raises the errors of `sync.errors`: TransientError and DeferredError are sent
         again, PermanentError is not. No error shows a token or an address with one.
+        """
+        ...
+
+
+@runtime_checkable
+class Reachable(Protocol):
+    """A channel that can be tried without telling anybody."""
+
+    def reach(self) -> str:
+        """Connect as for a notice, but send none; answers in a few words what answered.
+
+        Raises what `send` raises.
         """
         ...

@@ -51,6 +51,16 @@ class Mail:
             raise _translated(error, where) from error
         return str(message["Message-ID"])
 
+    def reach(self) -> str:
+        where = f"mail through {self._host}:{self._settings.port}"
+        try:
+            with smtplib.SMTP(self._host, self._settings.port, timeout=self._timeout_s) as server:
+                self._prepare(server)
+                server.noop()
+        except (smtplib.SMTPException, OSError) as error:
+            raise _translated(error, where) from error
+        return f"{where}: the server answers"
+
     def _prepare(self, server: smtplib.SMTP) -> None:
         if self._settings.use_starttls:
             server.starttls(context=self._tls_context or ssl.create_default_context())

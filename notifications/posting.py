@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -46,6 +48,26 @@ def post(
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise CredentialsRejected(reason)
     raise PermanentError(reason)
+
+
+def connect(client: httpx.Client, url: str, *, what: str) -> str:
+    """Name, connection and TLS alone: what such an address is asked, it may take for a notice.
+
+    Raises TransientError, PermanentError for a certificate that is not valid.
+    """
+    parts = httpx.URL(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        with socket.create_connection((parts.host, port), timeout=client.timeout.connect) as connection:
+            if parts.scheme == "https":
+                ssl.create_default_context().wrap_socket(connection, server_hostname=parts.host).close()
+    except ssl.SSLCertVerificationError as error:
+        raise PermanentError(f"{what}: the certificate of {parts.host} is not valid") from error
+    except OSError as error:
+        raise TransientError(
+            f"{what}: {parts.host}:{port} does not answer ({type(error).__name__})"
+        ) from error
+    return f"{what}: {parts.host}:{port} answers"
 
 
 def retry_after_s(response: httpx.Response) -> float:

@@ -50,6 +50,9 @@ class SlackWebhook:
         posting.post(self._client, self._url, content, what="post to the Slack webhook", headers={})
         return notice.key
 
+    def reach(self) -> str:
+        return posting.connect(self._client, self._url, what="the Slack webhook")
+
 
 class SlackApi:
     """Good news to `channel`, the rest to `error_channel`; answers `<channel>:<ts>`."""
@@ -64,17 +67,28 @@ class SlackApi:
     def send(self, notice: Notice) -> str:
         channel = self._settings.channel if notice.is_good else self._settings.error_channel
         what = f"post to {channel} of Slack"
+        payload = {"channel": channel, "text": _text(notice), "unfurl_links": False}
+        answer = self._call("chat.postMessage", payload, what)
+        return f"{answer.get('channel', channel)}:{answer.get('ts', '')}"
+
+    def reach(self) -> str:
+        """Test the token: https://docs.slack.dev/reference/methods/auth.test, read 2026-11-23."""
+        what = "the Slack token"
+        answer = self._call("auth.test", {}, what)
+        return f"{what} is that of {answer.get('user', 'a bot')} in {answer.get('team', 'its workspace')}"
+
+    def _call(self, method: str, payload: dict[str, Any], what: str) -> dict[str, Any]:
         response = posting.post(
             self._client,
-            f"{self._settings.base_url.rstrip('/')}/chat.postMessage",
-            _json({"channel": channel, "text": _text(notice), "unfurl_links": False}),
+            f"{self._settings.base_url.rstrip('/')}/{method}",
+            _json(payload),
             what=what,
             headers={"authorization": f"Bearer {self._token}"},
         )
         answer = _answer(response, what)
         if answer.get("ok") is not True:
             raise _refusal(str(answer.get("error", "no reason given")), response, what)
-        return f"{answer.get('channel', channel)}:{answer.get('ts', '')}"
+        return answer
 
 
 def _text(notice: Notice) -> str:

@@ -55,3 +55,6 @@ class Webhook:
         }
         posting.post(self._client, self._url, body, what="post to the webhook", headers=headers)
         return notice.key
+
+    def reach(self) -> str:
+        return posting.connect(self._client, self._url, what="the webhook")

@@ -21,7 +21,10 @@ overrides (`clubsync config set`). A variable is `CLUBSYNC_<SECTION>__<KEY>`, so
 `DATABASE_URL`, `PORT`, `CLUBSYNC_ENV` and `CLUBSYNC_HOME` have names of their own.
 
 `clubsync config check` reports every mistake at once, `clubsync config show --origin` where each value
-came from. Unknown settings are mistakes. Secrets are never shown.
+came from. Unknown settings are mistakes. Secrets are never shown. `clubsync config check --connect` also
+reaches what the settings name: Redis, SQL, the CMS, each provider (with its key), each proxy, each channel
+(Slack's token by `auth.test`, mail up to NOOP, webhooks up to TLS). Nobody is told anything; what fails is
+named with what would be right, and the command exits with 1.
 
 A running process takes over a changed file, and what `clubsync config set` changes, within about a
 second; SIGHUP makes it look at once. What is refused changes nothing, and the process says why. What it

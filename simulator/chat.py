@@ -12,6 +12,7 @@ from simulator.server import Answer, Request
 
 WEBHOOK = "/slack/webhook/"
 POST_MESSAGE = "/slack/api/chat.postMessage"
+AUTH_TEST = "/slack/api/auth.test"
 
 
 class Chat:
@@ -28,6 +29,8 @@ class Chat:
                 return Answer(400, b"invalid_payload", content_type="text/plain")
             self._keep(message, at_s, form="webhook", channel=request.path.removeprefix(WEBHOOK))
             return Answer(200, b"ok", content_type="text/plain")
+        if request.path == AUTH_TEST:
+            return _auth_test(request)
         return self._post_message(request, message, at_s)
 
     def page(self) -> Answer:
@@ -42,7 +45,7 @@ class Chat:
         )
 
     def _post_message(self, request: Request, message: dict[str, Any] | None, at_s: float) -> Answer:
-        if not request.headers.get("authorization", "").startswith("Bearer "):
+        if not _has_token(request):
             return json_answer({"ok": False, "error": "not_authed"})
         if message is None:
             return json_answer({"ok": False, "error": "invalid_json"})
@@ -66,6 +69,16 @@ class Chat:
             }
         )
         return ts
+
+
+def _auth_test(request: Request) -> Answer:
+    if not _has_token(request):
+        return json_answer({"ok": False, "error": "not_authed"})
+    return json_answer({"ok": True, "user": "clubsync", "team": "Simulator"})
+
+
+def _has_token(request: Request) -> bool:
+    return request.headers.get("authorization", "").startswith("Bearer ")
 
 
 def _read(request: Request) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from providers.playhq.client import PlayHQClient
 from providers.playhq.source import PlayHQSource
 from providers.ports import Opens
+from providers.reach import Probe
 from providers.upstream import Upstream
 from settings.schema import PlayHQSettings, Settings
 from sync.errors import InvalidRequest
@@ -16,6 +17,7 @@ from sync.ports import Source
 PUBLIC_API = "https://api.playhq.com"
 # The simulator takes any key; a real server needs one of its own.
 SIMULATOR_KEY = "simulator"
+NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
 def open_source(settings: Settings, outbound: Opens, *, fresh_after: datetime, is_urgent: bool) -> Source:
@@ -28,6 +30,14 @@ def open_source(settings: Settings, outbound: Opens, *, fresh_after: datetime, i
         default_zone=playhq.default_zone,
         extra_season_ids=playhq.extra_season_ids,
     )
+
+
+def probe(settings: Settings) -> Probe | None:
+    """Asks for the seasons of nobody."""
+    playhq = settings.providers.playhq
+    if playhq.base_url is None and playhq.api_key is None:
+        return None
+    return Probe(_upstream(playhq), f"/v1/organisations/{NOBODY}/seasons")
 
 
 def _upstream(playhq: PlayHQSettings) -> Upstream:
