@@ -113,13 +113,15 @@ end
 
 local function send_again(queue, id, delay_ms, claim, value, header)
     local process, fetch = string.match(claim, "^(%S+) (%S+)$")
+    -- Without the lease somebody else has the message, or has done or buried it: it is theirs.
     if not end_lease(queue, id, process, fetch) then
-        return false
+        count(queue, "repeated")
+        return 1
     end
     put_back(queue, id, delay_ms, value, header)
     count(queue, "retried")
     wake_if_limited(queue)
-    return true
+    return 0
 end
 
 local function revive(queue, id, delay_ms, value, header)
@@ -136,8 +138,8 @@ local function enqueue(queue, id, delay_ms, claim, value)
     if claim == "upgrade" then
         return upgrade(queue, id, value, header)
     end
-    if claim ~= "" and send_again(queue, id, delay_ms, claim, value, header) then
-        return 0
+    if claim ~= "" then
+        return send_again(queue, id, delay_ms, claim, value, header)
     end
     local coalesced = coalesce(queue, id, delay_ms, header)
     if coalesced then

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import dramatiq
+import pytest
 from dramatiq import Message
 
 from brokers.operations import Operations
@@ -102,6 +103,23 @@ def test_a_late_retry_does_not_double_the_next_delivery(
     broker.enqueue(delivery, delay=10)  # type: ignore[arg-type] # what dramatiq's Retries does
     ledger = operations.ledger("default")
     assert (ledger.leased, ledger.delayed, ledger.waiting) == (1, 0, 0)
+    other.leave()
+
+
+@pytest.mark.parametrize("fate", ["ack", "nack"])
+def test_a_late_retry_does_not_bring_back_what_another_worker_settled(
+    broker: PriorityRedisBroker, operations: Operations, eventually: Eventually, fate: str
+) -> None:
+    broker.enqueue(note(1))
+    slow = a_process(broker)
+    delivery = broker.open_delivery(slow.turn(1, ["default"], ()).lent[0])
+    lease_is_over(broker, eventually)
+    other = a_process(broker, lease_s=10)
+    (fresh,) = other.turn(1, ["default"], ()).lent
+    other.turn(0, (), [Settled(fate, fresh.queue, fresh.message_id, fresh.fetch, b"{}")])
+    broker.enqueue(delivery, delay=10)  # type: ignore[arg-type] # what dramatiq's Retries does
+    ledger = operations.ledger("default")
+    assert (ledger.enqueued, ledger.done + ledger.dead, ledger.waiting, ledger.delayed) == (1, 1, 0, 0)
     other.leave()
 
 

@@ -187,13 +187,16 @@ class BrokerModel(RuleBasedStateMachine):
         lease = next(
             (one for one in reversed(self.leases) if (one.queue, one.message_id) == (queue, message_id)), None
         )
-        if lease is None or (entry := self.current(lease)) is None:
+        if lease is None:
             return
-        unique = entry.unique  # a retry keeps its key
+        entry = self.current(lease)
+        unique = entry.unique if entry else unique  # a retry keeps its key
         value = f"{level} 0 {fair} {unique} 0 - 0 1 0\nbody"
         claim = f"{lease.process} {lease.fetch}"
-        assert self.run_numbered(ENQUEUE, "sender", queue, message_id, delay, claim, value) == [0]
-        self.enter((queue, message_id), Entry("", level, unique, 0, backs_off=delay > 0), delay)
+        answer = self.run_numbered(ENQUEUE, "sender", queue, message_id, delay, claim, value)
+        assert answer == [0 if entry else 1]
+        if entry:
+            self.enter((queue, message_id), Entry("", level, unique, 0, backs_off=delay > 0), delay)
 
     @rule(queue=queues, message_id=ids, level=levels, unique=uniques, strength=st.integers(0, 2))
     def upgrade(self, queue: str, message_id: str, level: int, unique: str, strength: int) -> None:
