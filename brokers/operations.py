@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from dramatiq import Message
@@ -221,6 +222,63 @@ class Operations:
                     found += 1
                     yield letter
 
+    def read_dead(self, places: Sequence[tuple[str, str]]) -> list[DeadLetter]:
+        """The dead letters at these places (queue and id), in order; those that are gone are left out."""
+        by_queue: dict[str, list[str]] = {}
+        for queue, message_id in places:
+            by_queue.setdefault(queue, []).append(message_id)
+        found: dict[str, DeadLetter] = {}
+        for queue, ids in by_queue.items():
+            for start in range(0, len(ids), PAGE):
+                some = ids[start : start + PAGE]
+                died_ms = self._client.zmscore(f"{self._key}:q:{queue}:dead", some)
+                dead = [(one, at) for one, at in zip(some, died_ms, strict=True) if at is not None]
+                if dead:
+                    found |= {letter.message_id: letter for letter in self._read_dead(queue, dead)}
+        return [found[message_id] for _, message_id in places if message_id in found]
+
+    def read_stored(self, places: Sequence[tuple[str, str]]) -> list[tuple[bytes | None, bytes | None]]:
+        """What is stored at these places (queue and id), in order: the message and why it died, undecoded."""
+        if not places:
+            return []
+        by_queue: dict[str, list[str]] = {}
+        for queue, message_id in places:
+            by_queue.setdefault(queue, []).append(message_id)
+        values = self._client.hmget(f"{self._key}:values", [f"{queue}/{one}" for queue, one in places])
+        reasons: dict[tuple[str, str], bytes | None] = {}
+        for queue, ids in by_queue.items():
+            found = self._client.hmget(f"{self._key}:q:{queue}:reasons", ids)
+            reasons |= {(queue, one): reason for one, reason in zip(ids, found, strict=True)}
+        return [(value, reasons[place]) for value, place in zip(values, places, strict=True)]
+
+    def deaths_since(self, queue: str, since_ms: int, *, limit: int) -> tuple[int, list[tuple[str, int]]]:
+        """How many dead letters the queue has, and the latest `limit` that died then or later: id and ms."""
+        dead = f"{self._key}:q:{queue}:dead"
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.zcard(dead)
+            pipe.zrevrangebyscore(dead, "+inf", since_ms, start=0, num=limit, withscores=True)
+            count, died = pipe.execute()
+        return count, [(_text(message_id), int(died_ms)) for message_id, died_ms in died]
+
+    def deaths(self, places: Sequence[tuple[str, str]]) -> list[int | None]:
+        """When the messages at these places (queue and id) died, in ms.
+
+        None while one waits or runs, 0 when it is gone: done, or deleted.
+        """
+        with self._client.pipeline(transaction=True) as pipe:
+            for queue, message_id in places:
+                pipe.zscore(f"{self._key}:q:{queue}:dead", message_id)
+                pipe.hexists(f"{self._key}:values", f"{queue}/{message_id}")
+            answers = pipe.execute()
+        return [
+            None if died_ms is None and exists else int(died_ms or 0)
+            for died_ms, exists in zip(answers[::2], answers[1::2], strict=True)
+        ]
+
+    def dead_ids(self, queue: str, *, limit: int) -> list[str]:
+        """The ids of the queue's dead letters, latest first."""
+        return [_text(one) for one in self._client.zrevrange(f"{self._key}:q:{queue}:dead", 0, limit - 1)]
+
     def show_dead(self, message_id: str) -> DeadLetter | None:
         for name in self.queue_names():
             died_ms = self._client.zscore(f"{self._key}:q:{name}:dead", message_id)
@@ -241,22 +299,43 @@ class Operations:
         a newer message stays dead: its work is asked for already. One that cannot be decoded can
         only be deleted.
         """
-        retried = 0
-        for letter in letters:
-            if letter.message is None or letter.header is None:
-                continue
-            options = {name: v for name, v in letter.message.options.items() if name not in _ATTEMPT_OPTIONS}
-            message = replace(
-                letter.message,
-                options=options,
-                kwargs={**letter.message.kwargs, **(kwargs or {})},
-                message_timestamp=round(self._clock() * 1000),
-            )
-            level = letter.header.level if priority is None else priority.level
-            value = envelope.pack(message, level=level, bias=0, due_ms=0, body=codec.encode(message))
-            answer = self._broker.call(ENQUEUE, (letter.queue, letter.message_id, 0, "", value))[0]
-            retried += answer == 0
-        return retried
+        return sum(self.retry_each(letters, kwargs=kwargs, priority=priority).values())
+
+    def retry_each(
+        self,
+        letters: Iterable[DeadLetter],
+        *,
+        kwargs: Mapping[str, Any] | None = None,
+        priority: Priority | None = None,
+    ) -> Mapping[str, bool]:
+        """As `retry`; which of the messages, by id, wait again."""
+        waits: dict[str, bool] = {}
+        source = iter(letters)
+        while some := list(islice(source, PAGE)):
+            sendable = [one for one in some if one.message is not None and one.header is not None]
+            waits |= dict.fromkeys((letter.message_id for letter in some), False)
+            if sendable:
+                arguments = [part for one in sendable for part in self._revived(one, kwargs, priority)]
+                answers = self._broker.call(ENQUEUE, arguments)
+                waits |= {one.message_id: answer == 0 for one, answer in zip(sendable, answers, strict=True)}
+        return waits
+
+    def _revived(
+        self, letter: DeadLetter, kwargs: Mapping[str, Any] | None, priority: Priority | None
+    ) -> tuple[str, str, int, str, bytes]:
+        """What makes the letter a message again, in its place and under its id."""
+        assert letter.message is not None  # noqa: S101 asked by the caller
+        assert letter.header is not None  # noqa: S101 asked by the caller
+        options = {name: v for name, v in letter.message.options.items() if name not in _ATTEMPT_OPTIONS}
+        message = replace(
+            letter.message,
+            options=options,
+            kwargs={**letter.message.kwargs, **(kwargs or {})},
+            message_timestamp=round(self._clock() * 1000),
+        )
+        level = letter.header.level if priority is None else priority.level
+        value = envelope.pack(message, level=level, bias=0, due_ms=0, body=codec.encode(message))
+        return letter.queue, letter.message_id, 0, "", value
 
     def delete(self, letters: Iterable[DeadLetter]) -> int:
         """Delete dead letters for good; how many."""

@@ -77,7 +77,7 @@ def add(
     if new is None:
         raise InvalidRequest("\n".join(reasons))
     account = backend.stores.accounts.add(new)
-    backend.audit("account_added", str(account.id), {"name": account.name})
+    backend.audit("account_added", f"account:{account.id}", {"name": account.name})
     if is_json:
         print_json(account_document(account))
     else:

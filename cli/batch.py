@@ -58,7 +58,7 @@ def batch(
     )
     batches = Batches(backend.redis, backend.settings.redis.namespace)
     batches.ask(asked)
-    backend.audit("batch_asked", asked.id, {"filter": list(conditions), "preset": preset})
+    backend.audit("batch_asked", f"batch:{asked.id}", {"filter": list(conditions), "preset": preset})
     if wait:
         sys.exit(0 if _follow(backend, batches, asked.id, timeout_s, is_json=is_json) else 1)
     if is_json:

@@ -76,7 +76,7 @@ def _end(backend: Backend, versions: RedisVersions, trial: Trial | None, outcome
         raise NotFound("no version is on trial")
 
     def tell(_by: str, trial: Trial, ending: Ending) -> None:
-        backend.audit("config_canary_ended", str(trial.number), described(trial, ending))
+        backend.audit("config_canary_ended", f"config:{trial.number}", described(trial, ending))
 
     user = getpass.getuser()
     ended = end(

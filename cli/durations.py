@@ -1,10 +1,10 @@
-"""Durations as people write them on a command line: 90s, 5m, 2h."""
+"""Durations as people write them on a command line: 90s, 5m, 2h, 3d."""
 
 from __future__ import annotations
 
 from sync.errors import InvalidRequest
 
-UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
+UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def read_duration_s(option: str, text: str) -> float:
@@ -15,5 +15,5 @@ def read_duration_s(option: str, text: str) -> float:
     except (ValueError, KeyError):
         duration_s = -1.0
     if not 0 <= duration_s < float("inf"):
-        raise InvalidRequest(f"{option} {text!r}: write a number and s, m or h, as 2h")
+        raise InvalidRequest(f"{option} {text!r}: write a number and s, m, h or d, as 2h")
     return duration_s

@@ -70,7 +70,7 @@ def purge(name: str, is_sure: bool) -> None:
         raise InvalidRequest("nothing was deleted")
     backend = Backend()
     count = Operations(backend.broker).purge(name)
-    backend.audit("queue_purged", name, {"deleted": count})
+    backend.audit("queue_purged", f"queue:{name}", {"count": count})
     click.echo(f"{count} messages deleted from {name}")
 
 
@@ -81,7 +81,7 @@ def _switch(action: str, name: str) -> None:
         operations.pause(name)
     else:
         operations.resume(name)
-    backend.audit(action, name, {})
+    backend.audit(action, f"queue:{name}", {})
     click.echo(f"{name} is {'paused' if action == 'queue_paused' else 'running'}")
 
 

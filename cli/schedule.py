@@ -49,7 +49,7 @@ def run(entry: str) -> None:
         requested_at=backend.clock.now(),
     )
     table.ask(request)
-    backend.audit("schedule_run", entry, {})
+    backend.audit("schedule_run", f"schedule:{entry}", {})
     click.echo(f"{entry} is asked for; the leading scheduler carries it out (batch {request.id})")
 
 
@@ -60,7 +60,7 @@ def pause(entry: str, reason: str) -> None:
     """Pass over the ticks of entry NAME until it is resumed."""
     backend, table = _table(entry)
     table.pause(entry, Pause(by=getpass.getuser(), at=backend.clock.now(), reason=reason))
-    backend.audit("schedule_paused", entry, {"reason": reason})
+    backend.audit("schedule_paused", f"schedule:{entry}", {"reason": reason})
     click.echo(f"{entry} is paused")
 
 
@@ -70,7 +70,7 @@ def resume(entry: str) -> None:
     """Send the next ticks of entry NAME again."""
     backend, table = _table(entry)
     table.resume(entry)
-    backend.audit("schedule_resumed", entry, {})
+    backend.audit("schedule_resumed", f"schedule:{entry}", {})
     click.echo(f"{entry} runs")
 
 

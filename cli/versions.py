@@ -208,7 +208,7 @@ def _report(
     differences = diff(before, version)
     backend.audit(
         "config_changed",
-        str(version.number),
+        f"config:{version.number}",
         {"reason": version.reason, "keys": [one.key for one in differences]},
     )
     said = _wait_for_answers(backend, versions, version.number, living(backend))

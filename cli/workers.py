@@ -50,7 +50,7 @@ def quiet(process: str, is_off: bool) -> None:
     backend = Backend()
     if not Operations(backend.broker).quiet(process, is_quiet=not is_off):
         raise NotFound(f"no worker has the id {process}; clubsync workers lists them")
-    backend.audit("worker_quieted", process, {"is_quiet": not is_off})
+    backend.audit("worker_woken" if is_off else "worker_quieted", f"worker:{process}", {})
     click.echo(f"{process} {'takes messages again' if is_off else 'takes nothing new'}")
 
 
@@ -61,7 +61,7 @@ def stop(process: str) -> None:
     backend = Backend()
     if not Operations(backend.broker).stop(process):
         raise NotFound(f"no worker has the id {process}; clubsync workers lists them")
-    backend.audit("worker_stopped", process, {})
+    backend.audit("worker_stopped", f"worker:{process}", {})
     click.echo(f"{process} finishes and exits")
 
 

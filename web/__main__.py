@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from brokers import embedded
 from brokers.chain import open_sender
 from brokers.clients import open_client
+from brokers.dead_index import DeadIndex
+from brokers.mass_retry import MassRetries
 from brokers.metrics import read_metrics
 from brokers.operations import Operations
 from brokers.publisher import Publisher
@@ -36,14 +38,16 @@ from stores.redis.request_limits import RequestLimits
 from stores.redis.schedule import Schedule
 from stores.redis.versions import RedisVersions, open_history, open_reloader
 from stores.sql.engine import open_engine
-from stores.sql.gathered import GatheredAudit
+from stores.sql.gathered import Gathered
 from stores.sql.migrate import upgrade
 from stores.sql.stores import open_stores
 from stores.sql.tokens import Tokens
 from sync.clock import SystemClock
 from sync.errors import ConfigurationError, NotFound, SyncError
 from web import checks
+from web.api.mass_retries import note_end
 from web.app import create_app
+from web.driving import Driving
 from web.following import Following
 from web.health import Check
 from web.server import bind, serve
@@ -99,8 +103,8 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
     client = open_client(redis_url, max_connections=settings.redis.max_connections)
     namespace = settings.redis.namespace
     cms = open_cms(CmsContext(settings=settings.cms, stores=stores, clock=clock))
-    audit_log = GatheredAudit(engine, clock)
-    broker = open_sender(redis_url, namespace=namespace, audit_log=audit_log)
+    gathered = Gathered(engine, clock)
+    broker = open_sender(redis_url, namespace=namespace, audit_log=gathered.audit)
     registry = Registry(client, namespace, clock)
 
     def ask_cms() -> None:
@@ -117,6 +121,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
     signal.signal(signal.SIGHUP, lambda _number, _frame: following.ask())
     versions = RedisVersions(client, namespace)
     operations, gates = Operations(broker), Gates(client, namespace)
+    dead = DeadIndex(operations)
     hosts = _provider_hosts(settings)
     services = Services(
         loaded=following.loaded,
@@ -126,14 +131,18 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
         providers=sorted(point.name for point in metadata.entry_points(group=PROVIDERS)),
         tokens=Tokens(engine),
         find_account=cms.find_account,
-        find_accounts=finder_of(cms),
-        audit_together=audit_log.gathering,
+        find_kinds=finder_of(cms),
+        noted_together=gathered.gathering,
         stores=stores,
         progress=Progress(client, namespace),
         publisher=Publisher(
-            broker, runs=stores.runs, presets=lambda: following.loaded().settings.presets, clock=clock
+            broker, runs=gathered.runs, presets=lambda: following.loaded().settings.presets, clock=clock
         ),
         operations=operations,
+        dead=dead,
+        mass_retries=MassRetries(
+            broker=broker, operations=operations, index=dead, on_end=partial(note_end, gathered.audit)
+        ),
         find_message=partial(find_message, broker),
         gates=gates,
         provider_hosts=hosts,
@@ -172,9 +181,12 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
     )
     heartbeat.start()
     following.start()
+    driving = Driving(services.mass_retries, dead)
+    driving.start()
     try:
         serve(create_app(services), listener, services.stopping)
     finally:
+        driving.stop()
         following.stop()
         heartbeat.stop()
         broker.close()

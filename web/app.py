@@ -25,6 +25,7 @@ from web.api import (
     canary,
     config,
     dead,
+    mass_retries,
     plugins,
     queues,
     runs,
@@ -36,10 +37,11 @@ from web.api.accounts import NewAccountBody
 from web.api.batches import BatchOrder
 from web.api.bodies import schemas
 from web.api.config import ConfigChange, Restore
-from web.api.dead import DeadFilter, Retry
+from web.api.dead import DeadFilter, DeadMatch, Retry
 from web.api.desk import Desks
 from web.api.orders import SyncOrder
 from web.dashboard import acts, operating, overview, session, subjects
+from web.dashboard import dead as dead_pages
 from web.dashboard.pages import render_problem
 from web.headers import SecurityHeaders
 from web.health import Checkup, Heartbeat
@@ -50,13 +52,28 @@ from web.services import Services
 
 STATIC = Path(__file__).parent / "static"
 DESCRIPTION = (Path(__file__).parent / "api" / "description.md").read_text(encoding="utf-8")
-API_PARTS = (syncs, batches, accounts, runs, queues, dead, workers, schedules, canary, config, audit, plugins)
+API_PARTS = (
+    syncs,
+    batches,
+    accounts,
+    runs,
+    queues,
+    mass_retries,
+    dead,
+    workers,
+    schedules,
+    canary,
+    config,
+    audit,
+    plugins,
+)
 BODIES: list[type[BaseModel]] = [
     ProblemBody,
     SyncOrder,
     BatchOrder,
     NewAccountBody,
     DeadFilter,
+    DeadMatch,
     Retry,
     ConfigChange,
     Restore,
@@ -98,7 +115,7 @@ def create_app(services: Services) -> FastAPI:
     for part in API_PARTS:
         api.include_router(part.router)
     app.include_router(api)
-    for pages in (overview, subjects, operating, acts, session):
+    for pages in (overview, subjects, dead_pages, operating, acts, session):
         app.include_router(pages.router)
     app.state.render_problem = render_problem
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -10,10 +10,12 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from brokers.dead_index import DeadIndex
+from brokers.mass_retry import MassRetries
 from brokers.metrics import Series, Totals
 from brokers.operations import Operations
 from brokers.whereabouts import Whereabouts
-from cms.lookups import FindAccounts
+from cms.lookups import FindKinds
 from settings.loader import Loaded
 from settings.schema import Settings
 from settings.versions import History
@@ -38,8 +40,9 @@ class Services:
     """`loaded` answers the settings in force now; `providers` names the installed ones.
 
     `config_number` is that of their version, 0 until it is known.
-    `find_account` asks the CMS, `find_accounts` for many at once. What is sent inside
-    `audit_together` has its audit lines written at its end. `find_message` finds the message of a unique key.
+    `find_account` asks the CMS, `find_kinds` for the kinds of many accounts. What is sent
+    inside `noted_together` has its runs and audit lines written at its end. `find_message`
+    finds the message of a unique key.
     `stopping` is set when the process drains.
     """
 
@@ -49,13 +52,15 @@ class Services:
     history: History
     providers: Collection[str]
     find_account: Callable[[int], Account]
-    find_accounts: FindAccounts
-    audit_together: Callable[[], AbstractContextManager[None]]
+    find_kinds: FindKinds
+    noted_together: Callable[[], AbstractContextManager[None]]
     tokens: Tokens
     stores: SqlStores
     progress: Progress
     publisher: Publisher
     operations: Operations
+    dead: DeadIndex
+    mass_retries: MassRetries
     find_message: Callable[[str], Whereabouts | None]
     gates: Gates
     provider_hosts: Mapping[str, str]

@@ -44,13 +44,13 @@ def main(arguments: list[str]) -> int:
         url = options.url or f"sqlite:///{Path(folder) / 'volumes.db'}"
         engine = open_engine(url, busy_timeout_s=60)
         migrate.upgrade(engine)
-        _fill(engine, options.accounts, options.runs, options.changes)
+        fill(engine, options.accounts, options.runs, options.changes)
         slowest_ms = _time_questions(open_stores(engine, SystemClock()), options.accounts, options.runs)
         engine.dispose()
     return 0 if slowest_ms <= _SLOWEST_MS else 1
 
 
-def _fill(engine: Engine, account_count: int, run_count: int, change_count: int) -> None:
+def fill(engine: Engine, account_count: int, run_count: int, change_count: int) -> None:
     for table, rows in (
         (organisations, _organisations(account_count)),
         (accounts, _accounts(account_count)),

@@ -21,9 +21,9 @@ class EmbeddedCms:
     def find_account(self, account_id: int) -> Account:
         return self._stores.accounts.find(account_id)
 
-    def find_accounts(self, account_ids: Collection[int]) -> Mapping[int, Account]:
-        """Those of the accounts that exist."""
-        return self._stores.accounts.find_many(account_ids)
+    def find_kinds(self, account_ids: Collection[int]) -> Mapping[int, OrganisationKind]:
+        """The kinds of those of the accounts that exist."""
+        return self._stores.accounts.find_kinds(account_ids)
 
     def find_organisation(self, kind: OrganisationKind, organisation_id: str) -> Organisation | None:
         return self._stores.organisations.find(kind, organisation_id)

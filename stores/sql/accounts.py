@@ -80,11 +80,11 @@ class Accounts:
             raise NotFound(f"account {account_id} does not exist")
         return found[0]
 
-    def find_many(self, account_ids: Collection[int]) -> Mapping[int, Account]:
-        """Those of the accounts that exist."""
+    def find_kinds(self, account_ids: Collection[int]) -> Mapping[int, OrganisationKind]:
+        """The kinds of those of the accounts that exist."""
         with reading(self._engine) as connection:
-            found = _read(connection, _BY_IDS, {"ids": list(account_ids)})
-        return {account.id: account for account in found}
+            rows = connection.execute(_KINDS_BY_IDS, {"ids": list(account_ids)}).all()
+        return {row.id: OrganisationKind(row.kind) for row in rows}
 
     def find_name(self, account_id: int) -> str | None:
         """The account's name; None when it is not kept here but by the CMS, or does not exist."""
@@ -234,22 +234,18 @@ def _narrowed(query: Select[Any], wanted: AccountFilter) -> Select[Any]:
     return query
 
 
-# Built once: both are part of each order of a sync.
-_BY_IDS = _selection().where(accounts.c.id.in_(bindparam("ids", expanding=True)))
-_TAGS_BY_IDS = (
-    select(account_tags)
-    .where(account_tags.c.account_id.in_(bindparam("ids", expanding=True)))
-    .order_by(account_tags.c.tag)
+# Built once: it is part of each order of a sync.
+_KINDS_BY_IDS = select(accounts.c.id, accounts.c.kind).where(
+    accounts.c.id.in_(bindparam("ids", expanding=True))
 )
 
 
-def _read(
-    connection: Connection, query: Select[Any], values: Mapping[str, Any] | None = None
-) -> Sequence[Account]:
-    rows = connection.execute(query, values).all()
+def _read(connection: Connection, query: Select[Any]) -> Sequence[Account]:
+    rows = connection.execute(query).all()
     tags: dict[int, list[str]] = {row.id: [] for row in rows}
     if tags:
-        for row in connection.execute(_TAGS_BY_IDS, {"ids": list(tags)}):
+        tagged = select(account_tags).where(account_tags.c.account_id.in_(tags)).order_by(account_tags.c.tag)
+        for row in connection.execute(tagged):
             tags[row.account_id].append(row.tag)
     return [_account(row, tuple(tags[row.id])) for row in rows]
 

@@ -31,7 +31,7 @@ def cut_page(rows: Sequence[T], limit: int, position: Callable[[T], tuple[Any, .
     """A page of at most `limit` of the rows, which were read with one more than that."""
     if len(rows) <= limit:
         return Page(rows)
-    return Page(rows[:limit], _encode(position(rows[limit - 1])))
+    return Page(rows[:limit], write_cursor(position(rows[limit - 1])))
 
 
 def read_cursor(cursor: str, shape: type[T]) -> T:
@@ -42,5 +42,6 @@ def read_cursor(cursor: str, shape: type[T]) -> T:
         raise InvalidRequest("cursor: not one that an earlier page gave") from error
 
 
-def _encode(position: tuple[Any, ...]) -> str:
+def write_cursor(position: tuple[Any, ...]) -> str:
+    """The cursor that `read_cursor` reads."""
     return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode()

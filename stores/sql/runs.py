@@ -42,7 +42,7 @@ class Runs:
     def request_many(self, requested: Sequence[Run]) -> None:
         """As `request`, many in one transaction."""
         with writing(self._engine) as connection:
-            insert_new(connection, runs, [_row(run) for run in requested])
+            insert_new(connection, runs, [run_row(run) for run in requested])
 
     def find(self, run_id: str) -> Run:
         """Raises NotFound."""
@@ -55,7 +55,7 @@ class Runs:
     def save(self, run: Run) -> None:
         """Store the run as it is now."""
         with writing(self._engine) as connection:
-            upsert(connection, runs, [_row(run)])
+            upsert(connection, runs, [run_row(run)])
 
     def list(self, wanted: RunFilter, *, limit: int, cursor: str | None = None) -> Page[Run]:
         """Newest first. Raises InvalidRequest for a foreign cursor."""
@@ -114,7 +114,8 @@ def _narrowed(query: Select[Any], wanted: RunFilter) -> Select[Any]:
     return query
 
 
-def _row(run: Run) -> dict[str, Any]:
+def run_row(run: Run) -> dict[str, Any]:
+    """The run as its table holds it."""
     return {
         "id": run.id,
         "mode": run.mode.value,

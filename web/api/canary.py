@@ -132,7 +132,7 @@ def end_trial(services: Services, outcome: Outcome, *, by: str) -> tuple[Trial, 
 
 def _end(services: Services, caller: Admin, outcome: Outcome) -> Done:
     trial, ending = end_trial(services, outcome, by=caller.name)
-    note(services, caller, "config_canary_ended", str(trial.number), **described(trial, ending))
+    note(services, caller, "config_canary_ended", f"config:{trial.number}", **described(trial, ending))
     return Done(detail=f"Version {trial.number} is {outcome.value}.")
 
 

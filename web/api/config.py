@@ -324,6 +324,6 @@ def _changed(
 ) -> VersionBody:
     body = _version_body(version, before)
     keys = [difference.key for difference in body.differences]
-    note(services, caller, "config_changed", str(version.number), reason=version.reason, keys=keys)
+    note(services, caller, "config_changed", f"config:{version.number}", reason=version.reason, keys=keys)
     response.headers["Location"] = f"/api/v1/config/versions/{version.number}"
     return body

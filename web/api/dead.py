@@ -7,19 +7,21 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from brokers.dead_index import Group, Match, Position
 from brokers.messages import parse
 from brokers.operations import DeadLetter
 from brokers.queues import Priority, Queue
-from stores.sql.paging import Page, cut_page, read_cursor
+from stores.sql.paging import Page, read_cursor, write_cursor
 from sync.errors import InvalidRequest, NotFound
 from web.access import Operator, Reader
 from web.api.audited import note
 from web.api.bodies import Body, documented_body, read_json
+from web.api.orders import LARGEST_ACCOUNT_ID
 from web.api.paging import ListQuery
 from web.api.shapes import Done, Paged
 from web.problems import documented
@@ -30,6 +32,7 @@ router = APIRouter(prefix="/dead", tags=["operations"])
 MessageId = Annotated[str, Path(max_length=100, examples=["0b7d9a7e-5f38-4d0c-9a53-7d1b2c3d4e5f"])]
 # One act by filter; more is done by asking again.
 MOST_AT_ONCE = 10_000
+_PAGE = 500
 
 
 class DeadBody(BaseModel):
@@ -49,29 +52,60 @@ class DeadBody(BaseModel):
     body: str | None = Field(description="what was stored, when it cannot be decoded")
 
 
-class DeadQuery(ListQuery):
+class GroupFilter(BaseModel):
     """Narrowed by every filter that is given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     queue: Queue | None = None
     actor: str | None = Field(default=None, max_length=100)
-    account_id: int | None = Field(default=None, ge=1)
+    account_id: int | None = Field(default=None, ge=1, le=LARGEST_ACCOUNT_ID)
+    error: str | None = Field(default=None, max_length=40, description="the id of a group of `/dead/groups`")
+    died_since: AwareDatetime | None = Field(default=None, examples=["2031-10-18T00:00:00Z"])
+    died_before: AwareDatetime | None = None
+
+
+class DeadQuery(ListQuery, GroupFilter):
     q: str | None = Field(default=None, max_length=200, description="any part of id, payload or reason")
 
 
-class DeadFilter(Body):
+class GroupBody(BaseModel):
+    """Dead letters with the same error, ids and numbers left out."""
+
+    id: str = Field(examples=["5f0c2f8e6f6d"])
+    error: str = Field(examples=["ProviderUnavailable: fetch games of grade … the provider answered 503"])
+    count: int
+    queues: list[str]
+    actors: list[str]
+    account_count: int = Field(description="how many accounts are concerned")
+    first_died_at: datetime
+    last_died_at: datetime
+    latest_id: str = Field(description="the id of the last one that died")
+
+
+class DeadMatch(Body):
     """Which dead letters; at least one field, so that nobody means all of them by accident."""
 
-    ids: list[str] | None = Field(default=None, min_length=1, max_length=MOST_AT_ONCE)
     queue: Queue | None = None
     actor: str | None = Field(default=None, max_length=100)
-    account_id: int | None = Field(default=None, ge=1)
-    q: str | None = Field(default=None, min_length=1, max_length=200)
+    account_id: int | None = Field(default=None, ge=1, le=LARGEST_ACCOUNT_ID)
+    error: str | None = Field(default=None, max_length=40, description="the id of a group of `/dead/groups`")
+    died_since: AwareDatetime | None = None
+    died_before: AwareDatetime | None = None
 
     @model_validator(mode="after")
-    def _names_something(self) -> DeadFilter:
+    def _names_something(self) -> Self:
         if not self.model_dump(exclude_none=True):
-            raise ValueError("name ids, queue, actor, account_id or q; an empty filter would mean all")
+            fields = ", ".join(type(self).model_fields)
+            raise ValueError(f"name at least one of {fields}; an empty filter would mean all")
         return self
+
+
+class DeadFilter(DeadMatch):
+    """As a filter, or ids, or a text."""
+
+    ids: list[str] | None = Field(default=None, min_length=1, max_length=MOST_AT_ONCE)
+    q: str | None = Field(default=None, min_length=1, max_length=200)
 
 
 class Retry(Body):
@@ -83,9 +117,15 @@ class Retry(Body):
 
 @router.get("", summary="List dead letters")
 def list_dead(_caller: Reader, services: Has, query: Annotated[DeadQuery, Query()]) -> Paged[DeadBody]:
-    """Latest first, queue by queue."""
+    """Latest first. With `q`, a page looks through at most 20,000 letters and may hold fewer than `limit`."""
     page = matching_page(services, query)
     return Paged(items=list(page.items), next_cursor=page.next_cursor)
+
+
+@router.get("/groups", summary="Group dead letters by error")
+def list_groups(_caller: Reader, services: Has, query: Annotated[GroupFilter, Query()]) -> Paged[GroupBody]:
+    """All that match, by their error without ids and numbers, the largest group first; one page."""
+    return Paged(items=[group_body(group) for group in groups(services, query)], next_cursor=None)
 
 
 async def _read_filter(request: Request) -> DeadFilter:
@@ -185,14 +225,33 @@ def delete_one(message_id: MessageId, caller: Operator, services: Has) -> Done:
     return Done(detail=f"{message_id} is deleted.", count=1)
 
 
+def match_of(wanted: GroupFilter | DeadMatch) -> Match:
+    """The filter as the index takes it."""
+    return Match(
+        queue=wanted.queue and wanted.queue.value,
+        actor=wanted.actor,
+        account_id=wanted.account_id,
+        group=wanted.error,
+        died_since_s=_seconds(wanted.died_since),
+        died_before_s=_seconds(wanted.died_before),
+    )
+
+
+def _seconds(at: datetime | None) -> float | None:
+    return None if at is None else at.timestamp()
+
+
+def groups(services: Services, wanted: GroupFilter) -> list[Group]:
+    """All groups of the letters that match."""
+    return services.dead.groups(match_of(wanted))
+
+
 def matching_page(services: Services, query: DeadQuery) -> Page[DeadBody]:
     """A page of what matches. Raises InvalidRequest for a foreign cursor."""
-    letters = _matching(services, DeadFilter.model_construct(**query.model_dump(exclude={"limit", "cursor"})))
-    if query.cursor is not None:
-        (last_id,) = read_cursor(query.cursor, tuple[str])
-        letters = _after(letters, last_id)
-    some = list(islice(letters, query.limit + 1))
-    return cut_page(some, query.limit, lambda letter: (letter.message_id,)).map(dead_body)
+    before = None if query.cursor is None else read_cursor(query.cursor, tuple[int, str])
+    found = services.dead.find(match_of(query), limit=query.limit, before=before, search=query.q)
+    cursor = None if found.next_before is None else write_cursor(found.next_before)
+    return Page([dead_body(letter) for letter in found.letters], cursor)
 
 
 def find_dead(services: Services, message_id: str) -> DeadLetter:
@@ -238,22 +297,29 @@ def dead_body(letter: DeadLetter) -> DeadBody:
     )
 
 
+def group_body(group: Group) -> GroupBody:
+    return GroupBody(
+        id=group.id,
+        error=group.error,
+        count=group.count,
+        queues=list(group.queues),
+        actors=list(group.actors),
+        account_count=group.account_count,
+        first_died_at=datetime.fromtimestamp(group.first_died_ms / 1000, UTC),
+        last_died_at=datetime.fromtimestamp(group.latest.died_ms / 1000, UTC),
+        latest_id=group.latest.message_id,
+    )
+
+
 def _matching(services: Services, wanted: DeadFilter) -> Iterator[DeadLetter]:
     if wanted.ids is not None:
         found = (services.operations.show_dead(message_id) for message_id in wanted.ids)
-        letters: Iterator[DeadLetter] = (letter for letter in found if letter is not None)
-    else:
-        letters = services.operations.dead(wanted.queue and wanted.queue.value, search=wanted.q)
-    for letter in letters:
-        kwargs = letter.message.kwargs if letter.message else {}
-        actor = letter.message.actor_name if letter.message else None
-        if wanted.actor not in (None, actor) or wanted.account_id not in (None, kwargs.get("account_id")):
-            continue
-        yield letter
-
-
-def _after(letters: Iterator[DeadLetter], last_id: str) -> Iterator[DeadLetter]:
-    for letter in letters:
-        if letter.message_id == last_id:
-            break
-    yield from letters
+        yield from (letter for letter in found if letter is not None)
+        return
+    before: Position | None = None
+    while True:
+        page = services.dead.find(match_of(wanted), limit=_PAGE, before=before, search=wanted.q)
+        yield from page.letters
+        if page.next_before is None:
+            return
+        before = page.next_before

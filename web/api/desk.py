@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from stores.redis.idempotency import KeyBusy, KeyReused
-from sync.errors import InvalidRequest, NotFound
-from sync.model import Account
+from sync.errors import InvalidRequest, NotFound, SyncError
+from sync.model import OrganisationKind
 from web.api.orders import SyncOrder, kind_mistake, request_for
 from web.grouped import Grouped
 from web.ports import Receipt
@@ -95,10 +95,10 @@ class Desk:
     def _send(self, asked: Sequence[Asked], answers: list[Answer | None]) -> None:
         open_orders = [one.order.id for one, answer in zip(asked, answers, strict=True) if answer is None]
         wanted = {account_id for account_id in open_orders if isinstance(account_id, int)}
-        accounts = self._services.find_accounts(wanted) if wanted else {}
+        kinds = self._services.find_kinds(wanted) if wanted else {}
         for place, one in enumerate(asked):
             if answers[place] is None:
-                answers[place] = _refusal(one.order, accounts)
+                answers[place] = _refusal(one.order, kinds)
         places = [place for place, answer in enumerate(answers) if answer is None]
         for place, receipt in zip(places, self._publish([asked[place] for place in places]), strict=True):
             answers[place] = receipt if isinstance(receipt, Exception) else _accepted(receipt)
@@ -108,7 +108,7 @@ class Desk:
         if not orders:
             return ()
         try:
-            with self._services.audit_together():
+            with self._services.noted_together():
                 return self._services.publisher.send_each(orders)
         except InvalidRequest as error:
             if len(asked) == 1:
@@ -155,16 +155,16 @@ def _has_account(asked: Asked) -> bool:
     return isinstance(asked.order.id, int)
 
 
-def _refusal(order: SyncOrder, accounts: Mapping[Any, Account | Exception]) -> Exception | None:
+def _refusal(order: SyncOrder, kinds: Mapping[int, OrganisationKind | SyncError]) -> Exception | None:
     """Why an order of an account cannot be carried out; None when it can."""
     if not isinstance(order.id, int):
         return None
-    account = accounts.get(order.id)
-    if account is None:
+    kind = kinds.get(order.id)
+    if kind is None:
         return NotFound(f"account {order.id} does not exist")
-    if isinstance(account, Exception):
-        return account
-    mistake = kind_mistake(account, order.mode)
+    if isinstance(kind, SyncError):
+        return kind
+    mistake = kind_mistake(order.id, kind, order.mode)
     return mistakes([Mistake(pointer="/id", detail=mistake)]) if mistake else None
 
 

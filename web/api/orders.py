@@ -9,7 +9,7 @@ from pydantic import Field, StrictBool, StrictInt, StrictStr, ValidationInfo, fi
 
 from brokers.messages import MESSAGES, Request, SyncMessage
 from brokers.queues import Priority
-from sync.model import Account, OrganisationKind
+from sync.model import OrganisationKind
 from sync.report import Mode
 from web.api.bodies import Body
 
@@ -107,12 +107,10 @@ def known_preset(preset: str, info: ValidationInfo) -> str:
     return preset
 
 
-def kind_mistake(account: Account, mode: Mode) -> str | None:
-    """Why this account cannot be synced in this mode, or None."""
-    kind = KINDS.get(mode)
-    if kind is None or account.organisation.kind is kind:
-        return None
-    return f"account {account.id} is {_a(account.organisation.kind)}, not {_a(kind)}"
+def kind_mistake(account_id: int, kind: OrganisationKind, mode: Mode) -> str | None:
+    """Why an account of this kind cannot be synced in this mode, or None."""
+    wanted = KINDS.get(mode, kind)
+    return None if wanted is kind else f"account {account_id} is {_a(kind)}, not {_a(wanted)}"
 
 
 def request_for(order: SyncOrder) -> Request:

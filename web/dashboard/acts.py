@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from uuid import uuid4
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
-from brokers.queues import Queue
+from brokers.dead_index import MOST_INDEXED
+from brokers.queues import Priority, Queue
 from settings.canary import Outcome, described
 from stores.redis.batches import Batch
 from stores.redis.schedule import Pause, RunNow
@@ -21,12 +22,12 @@ from web.access import Caller, Reader, role_needed
 from web.api.batches import BatchOrder
 from web.api.canary import end_trial
 from web.api.config import restore
-from web.api.dead import MOST_AT_ONCE, find_dead, retry_letter
+from web.api.dead import DeadMatch, find_dead, match_of, retry_letter
+from web.api.mass_retries import subject_of
 from web.api.orders import SyncOrder, kind_mistake, request_for
 from web.api.schedules import require_entry
 from web.api.workers import order_worker
 from web.dashboard.forms import Form
-from web.dashboard.operating import fingerprint
 from web.dashboard.pages import go, render
 from web.services import Has, Services
 
@@ -62,7 +63,8 @@ def _sync(services: Services, caller: Caller, fields: Fields) -> Done:
     values |= {"priority": fields.get("priority") or None, "dry_run": fields.get("dry_run") == "on"}
     context = {"presets": services.settings().presets, "providers": services.providers}
     order = SyncOrder.model_validate(values, strict=False, context=context)
-    if mistake := kind_mistake(services.find_account(account_id), order.mode):
+    kind = services.find_account(account_id).organisation.kind
+    if mistake := kind_mistake(account_id, kind, order.mode):
         raise InvalidRequest(mistake)
     receipt = services.publisher.send(request_for(order), requested_by=f"{SOURCE}:{caller.name}")
     said = "A sync of this account waits or runs already; this is it." if receipt.is_coalesced else "Queued."
@@ -123,24 +125,42 @@ def _delete_dead(services: Services, _caller: Caller, fields: Fields) -> Done:
     return Done("It is deleted.", "/dead", f"message:{letter.message_id}", {"queue": letter.queue})
 
 
-def _on_group(verb: str) -> Callable[[Services, Caller, Fields], Done]:
-    def do(services: Services, _caller: Caller, fields: Fields) -> Done:
-        queue, error = fields["queue"], fields["error"]
-        letters = list(
-            islice(
-                (
-                    letter
-                    for letter in services.operations.dead(queue)
-                    if fingerprint(str(letter.reason.get("error", "unknown"))) == error
-                ),
-                MOST_AT_ONCE,
-            )
-        )
-        count = services.operations.retry(letters) if verb == "retry" else services.operations.delete(letters)
-        said = f"{count} wait again." if verb == "retry" else f"{count} are deleted."
-        return Done(said, "/dead", f"queue:{queue}", {"count": count, "error": error})
+def _edit_dead(services: Services, _caller: Caller, fields: Fields) -> Done:
+    letter = find_dead(services, fields["id"])
+    try:
+        arguments = json.loads(fields["arguments"])
+    except ValueError as error:
+        raise InvalidRequest(f"The payload is not JSON: {error}.") from error
+    if not isinstance(arguments, dict):
+        raise InvalidRequest("The payload is a JSON object: names with their values.")
+    priority = Priority(fields["priority"]) if fields.get("priority") else None
+    count = retry_letter(services, letter, arguments=arguments, priority=priority)
+    said = "It waits again, as written." if count else "It stays: a newer message does its work."
+    detail: dict[str, object] = {"count": count, "arguments": arguments}
+    return Done(said, "/dead", f"message:{letter.message_id}", detail)
 
-    return do
+
+def _mass_retry(services: Services, caller: Caller, fields: Fields) -> Done:
+    wanted = DeadMatch.model_validate(fields, strict=False)
+    retry = services.mass_retries.ask(match_of(wanted), asked_by=caller.name, source=SOURCE)
+    said = f"Three of {retry.total} are sent again; more follow when they are done."
+    return Done(said, "/dead", subject_of(retry.id), {"total": retry.total, **fields})
+
+
+def _stop_mass_retry(services: Services, caller: Caller, fields: Fields) -> Done:
+    retry = services.mass_retries.stop(fields["id"], by=caller.name)
+    said = f"It is over already: {retry.message}." if retry.is_over else "It sends nothing more."
+    return Done(said, "/dead", subject_of(retry.id), {})
+
+
+def _delete_group(services: Services, _caller: Caller, fields: Fields) -> Done:
+    wanted = DeadMatch.model_validate(fields, strict=False)
+    entries = services.dead.entries(match_of(wanted), limit=MOST_INDEXED)
+    by_queue: dict[str, list[str]] = {}
+    for entry in entries:
+        by_queue.setdefault(entry.queue, []).append(entry.message_id)
+    count = sum(services.operations.delete_messages(queue, ids) for queue, ids in by_queue.items())
+    return Done(f"{count} are deleted.", "/dead", None, {"count": count, **fields})
 
 
 def _on_worker(order: str) -> Callable[[Services, Caller, Fields], Done]:
@@ -176,14 +196,14 @@ def _on_schedule(verb: str) -> Callable[[Services, Caller, Fields], Done]:
 def _restore(services: Services, caller: Caller, fields: Fields) -> Done:
     version = restore(services, int(fields["version"]), author=caller.name, expected=None)
     said = f"Version {version.number} is in force; it restores {fields['version']}."
-    return Done(said, "/config", str(version.number), {"reason": version.reason})
+    return Done(said, "/config", f"config:{version.number}", {"reason": version.reason})
 
 
 def _on_canary(outcome: Outcome) -> Callable[[Services, Caller, Fields], Done]:
     def do(services: Services, caller: Caller, _fields: Fields) -> Done:
         trial, ending = end_trial(services, outcome, by=caller.name)
         said = f"Version {trial.number} is {outcome.value}."
-        return Done(said, "/config", str(trial.number), described(trial, ending))
+        return Done(said, "/config", f"config:{trial.number}", described(trial, ending))
 
     return do
 
@@ -206,11 +226,18 @@ ACTS: Mapping[str, Act] = {
     ),
     "retry_dead": Act(Role.OPERATE, "dead_retried", "Send this message again?", _retry_dead),
     "delete_dead": Act(Role.OPERATE, "dead_deleted", "Delete this message for good?", _delete_dead),
-    "retry_group": Act(
-        Role.OPERATE, "dead_retried", "Send all messages of this group again?", _on_group("retry")
+    "edit_dead": Act(Role.OPERATE, "dead_retried", "Send this message again as it is written?", _edit_dead),
+    "mass_retry": Act(
+        Role.OPERATE,
+        "mass_retry_begun",
+        "Send all messages of this group again: three first, then more and more, while none dies again?",
+        _mass_retry,
+    ),
+    "stop_mass_retry": Act(
+        Role.OPERATE, "mass_retry_stopped", "Send no more of these letters again?", _stop_mass_retry
     ),
     "delete_group": Act(
-        Role.OPERATE, "dead_deleted", "Delete all messages of this group for good?", _on_group("delete")
+        Role.OPERATE, "dead_deleted", "Delete all messages of this group for good?", _delete_group
     ),
     "quiet_worker": Act(
         Role.OPERATE, "worker_quieted", "Let this worker take nothing new?", _on_worker("quiet")

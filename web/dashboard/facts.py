@@ -36,12 +36,9 @@ def paused_by(services: Services, queues: Sequence[QueueState]) -> Mapping[str, 
     found = {}
     for queue in queues:
         if queue.is_paused:
-            # The command line names the queue alone.
-            subjects = (f"queue:{queue.name}", queue.name)
-            pages = [services.stores.audit.list(limit=1, subject=subject) for subject in subjects]
-            lines = sorted((line for page in pages for line in page.items), key=lambda line: line.at)
-            if lines and lines[-1].action == "queue_paused":
-                found[queue.name] = f"{lines[-1].actor} at {lines[-1].at:%H:%M} UTC"
+            lines = services.stores.audit.list(limit=1, subject=f"queue:{queue.name}").items
+            if lines and lines[0].action == "queue_paused":
+                found[queue.name] = f"{lines[0].actor} at {lines[0].at:%H:%M} UTC"
     return found
 
 

@@ -1,11 +1,7 @@
-"""The pages about the machinery: queues, dead letters, batches, processes, schedules, settings, audit."""
+"""The pages about the machinery: queues, batches, processes, schedules, settings, audit."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -18,7 +14,6 @@ from web.access import Operator, Reader
 from web.api.batches import batch_body
 from web.api.canary import trial_body
 from web.api.config import version_bodies
-from web.api.dead import DeadBody, DeadQuery, dead_body, find_dead, matching_page
 from web.api.paging import ListQuery
 from web.api.plugins import installed_plugins
 from web.api.queues import queue_states
@@ -28,22 +23,11 @@ from web.dashboard.facts import paused_by
 from web.dashboard.overview import queue_rows
 from web.dashboard.pages import render
 from web.health import Checkup
-from web.services import Has, Services
+from web.services import Has
 
 router = APIRouter(include_in_schema=False)
 
-# Groups are made of the latest letters only: a page must not read a hundred thousand.
-GROUPED_LETTERS = 1000
 VERSIONS_SHOWN = 15
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Dead letters of one queue with the same kind of error."""
-
-    queue: str
-    error: str
-    letters: Sequence[DeadBody]
 
 
 @router.get("/queues")
@@ -56,30 +40,6 @@ def show_queues(request: Request, caller: Reader, services: Has) -> Response:
         rows=queue_rows(services, queues),
         paused_by=paused_by(services, queues),
     )
-
-
-@router.get("/dead")
-def show_dead(
-    request: Request, caller: Reader, services: Has, query: Annotated[DeadQuery, Query()]
-) -> Response:
-    page = matching_page(services, query)
-    total = sum(queue.dead for queue in queue_states(services))
-    return render(
-        request,
-        caller,
-        "dead.html",
-        page=page,
-        groups=_groups(services, query),
-        total=total,
-        grouped=GROUPED_LETTERS,
-        queues=[queue.name for queue in queue_states(services) if queue.dead],
-    )
-
-
-@router.get("/dead/{message_id}")
-def show_dead_letter(request: Request, caller: Reader, services: Has, message_id: str) -> Response:
-    letter = dead_body(find_dead(services, message_id))
-    return render(request, caller, "dead_letter.html", letter=letter)
 
 
 @router.get("/batches")
@@ -147,19 +107,3 @@ def show_audit(
 ) -> Response:
     page = services.stores.audit.list(limit=50, cursor=cursor, subject=subject or None)
     return render(request, caller, "audit.html", page=page, subject=subject)
-
-
-def _groups(services: Services, query: DeadQuery) -> list[Group]:
-    found: defaultdict[tuple[str, str], list[DeadBody]] = defaultdict(list)
-    letters = services.operations.dead(query.queue and query.queue.value, search=query.q)
-    for letter in islice(letters, GROUPED_LETTERS):
-        body = dead_body(letter)
-        found[body.queue, fingerprint(body.error)].append(body)
-    groups = [Group(queue, error, letters) for (queue, error), letters in found.items()]
-    return sorted(groups, key=lambda group: len(group.letters), reverse=True)
-
-
-def fingerprint(error: str) -> str:
-    """An error without what differs from one message to the next: ids and numbers."""
-    words = error.splitlines()[0].split() if error else ["unknown"]
-    return " ".join("…" if any(letter.isdigit() for letter in word) else word for word in words)[:200]

@@ -19,6 +19,8 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from brokers.chain import open_sender
+from brokers.dead_index import DeadIndex
+from brokers.mass_retry import MassRetries
 from brokers.metrics import read_metrics
 from brokers.operations import Operations
 from brokers.publisher import Publisher
@@ -36,7 +38,7 @@ from stores.redis.schedule import Schedule
 from stores.redis.versions import RedisVersions, open_history, open_reloader
 from stores.sql.accounts import NewAccount
 from stores.sql.engine import open_engine
-from stores.sql.gathered import GatheredAudit
+from stores.sql.gathered import Gathered
 from stores.sql.migrate import upgrade
 from stores.sql.stores import SqlStores, open_stores
 from stores.sql.tokens import Role, Tokens
@@ -44,6 +46,7 @@ from sync.clock import SystemClock
 from sync.errors import ProviderUnavailable, StoreUnavailable
 from sync.model import OrganisationKind
 from tests.conftest import Eventually
+from web.api.mass_retries import note_end
 from web.app import create_app
 from web.health import Check, Finding
 from web.server import bind
@@ -140,12 +143,14 @@ def site(
             ),
         ]
     )
-    audit_log = GatheredAudit(engine, SystemClock())
-    broker = open_sender(redis_url, namespace=namespace, audit_log=audit_log)
+    gathered = Gathered(engine, SystemClock())
+    broker = open_sender(redis_url, namespace=namespace, audit_log=gathered.audit)
     progress = Progress(redis_client, namespace)
     redis_dependency = Dependency()
     versions = RedisVersions(redis_client, namespace)
     reloader = open_reloader(redis_client, namespace, ProcessRole.WEB, "web:test", SystemClock().now)
+    operations = Operations(broker)
+    dead = DeadIndex(operations)
     services = Services(
         loaded=lambda: reloader.in_force.loaded,
         config_number=lambda: reloader.in_force.number,
@@ -154,17 +159,21 @@ def site(
         providers=("playhq",),
         tokens=Tokens(engine),
         find_account=stores.accounts.find,
-        find_accounts=stores.accounts.find_many,
-        audit_together=audit_log.gathering,
+        find_kinds=stores.accounts.find_kinds,
+        noted_together=gathered.gathering,
         stores=stores,
         progress=progress,
         publisher=Publisher(
             broker,
-            runs=stores.runs,
+            runs=gathered.runs,
             presets=lambda: reloader.in_force.loaded.settings.presets,
             clock=SystemClock(),
         ),
-        operations=Operations(broker),
+        operations=operations,
+        dead=dead,
+        mass_retries=MassRetries(
+            broker=broker, operations=operations, index=dead, on_end=partial(note_end, gathered.audit)
+        ),
         find_message=partial(find_message, broker),
         gates=Gates(redis_client, namespace),
         provider_hosts={"playhq": "provider.example"},

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from brokers.queues import Priority
 from stores.sql.tokens import Role
 from tests.integration.web.conftest import Site
 
@@ -94,17 +95,60 @@ def test_a_queue_is_paused_and_the_overview_says_by_whom(browser: httpx.Client, 
     assert site.operations.queue("syncs").is_paused
 
 
-def test_dead_letters_of_one_error_are_retried_together(browser: httpx.Client, site: Site) -> None:
+def kill_two(browser: httpx.Client, site: Site) -> str:
+    """Two syncs die of the same error; the id of their group."""
     for account_id, mode in ((1, "club"), (2, "association")):
         browser.post("/api/v1/syncs", json={"mode": mode, "id": account_id})
         site.kill("syncs")
-    page = browser.get("/dead").text
-    assert "<strong>2</strong> in syncs" in page
-    error = re.search(r'name="error" value="([^"]+)"', page)
-    assert error is not None
-    done = act(browser, "retry_group", "/dead", queue="syncs", error=error[1])
-    assert "2 wait again." in done.text
+    (group,) = browser.get("/api/v1/dead/groups").json()["items"]
+    assert group["count"] == 2
+    return str(group["id"])
+
+
+def test_dead_letters_of_one_error_are_retried_together(browser: httpx.Client, site: Site) -> None:
+    group = kill_two(browser, site)
+    assert "<strong>2</strong>" in browser.get("/dead").text
+    done = act(browser, "mass_retry", "/dead", error=group)
+    assert "of 2 are sent again" in done.text
+    site.services.mass_retries.drive("test")
     assert site.waiting() == 2
+    assert "2 on their way" in browser.get("/dead").text
+
+
+def test_dead_letters_of_one_error_are_deleted_together(browser: httpx.Client, site: Site) -> None:
+    group = kill_two(browser, site)
+    assert "2 are deleted." in act(browser, "delete_group", "/dead", error=group).text
+    assert "There are none" in browser.get("/dead").text
+
+
+def test_a_dead_letter_is_sent_again_with_another_payload(browser: httpx.Client, site: Site) -> None:
+    browser.post("/api/v1/syncs", json={"mode": "club", "id": 1})
+    dead = site.kill("syncs")
+    page = browser.get(f"/dead/{dead}").text
+    assert "the provider answered 503" in page
+    done = act(
+        browser, "edit_dead", f"/dead/{dead}", id=dead, arguments='{"preset": "quick"}', priority="urgent"
+    )
+    assert "as written" in done.text
+    assert site.operations.queue("syncs").waiting[Priority.URGENT] == 1
+
+
+@pytest.mark.parametrize("arguments", ["{", "[]", '{"account_id": "x"}', '{"preset": "fast"}'])
+def test_a_payload_that_would_be_refused_stays_dead(
+    browser: httpx.Client, site: Site, arguments: str
+) -> None:
+    browser.post("/api/v1/syncs", json={"mode": "club", "id": 1})
+    dead = site.kill("syncs")
+    fields = {"csrf": csrf_of(browser.get(f"/dead/{dead}")), "id": dead, "arguments": arguments}
+    assert browser.post("/acts/edit_dead", data={**fields, "confirmed": "yes"}).status_code == 422
+    assert site.waiting() == 0
+
+
+@pytest.mark.parametrize("age", ["the last hour", "the last day", "the last week", "more than a week ago"])
+def test_dead_letters_are_narrowed_by_age(browser: httpx.Client, site: Site, age: str) -> None:
+    kill_two(browser, site)
+    found = "2 of 2 match" in browser.get("/dead", params={"age": age}).text
+    assert found == (age != "more than a week ago")
 
 
 def test_nothing_is_done_without_the_pages_own_secret(browser: httpx.Client, site: Site) -> None:
