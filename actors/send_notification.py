@@ -20,7 +20,7 @@ _TIME_LIMIT_S = 60
 
 
 def declare(broker: dramatiq.Broker, deliver: Deliver) -> None:
-    """`deliver(event, channel, run_id)` sends it, or raises an error of `sync.errors`."""
+    """`deliver(event, channel, run_id)` tells the channel what waits, or raises an error of `sync.errors`."""
 
     @dramatiq.actor(
         broker=broker,

@@ -22,13 +22,13 @@ from actors.runs_in_force import RunsInForce
 from actors.sync_grade import requests_for
 from brokers.chain import WorkerParts, open_worker
 from brokers.clients import open_client
-from brokers.messages import Request, SendNotification
 from brokers.middleware.drain_on_sigterm import DrainOnSigterm
 from brokers.middleware.error_aware_retries import ErrorAwareRetries, RetryRules
 from brokers.publisher import Publisher
 from brokers.redis import PriorityRedisBroker
 from cms.registry import CmsContext, listener_of, open_cms
-from notifications.live import LiveNotifications
+from notifications.cms_callback import CmsCallback
+from notifications.live import LiveNotifications, Ports
 from providers.door import Timing, stoppable_sleep
 from providers.outbound import Outbound
 from providers.registry import InstalledSources, load_plugins
@@ -46,14 +46,15 @@ from stores.redis.progress import Progress
 from stores.redis.quotas import RedisLedgers
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, Service, describe_process
 from stores.redis.seals import RedisSeals
+from stores.redis.turns import Turns
 from stores.redis.versions import RedisVersions, open_reloader, when_redis_answers
 from stores.sql.engine import open_engine
 from stores.sql.stores import SqlStores, open_stores
 from sync.clock import SystemClock
 from sync.concurrency import InThreads
 from sync.context import FanOut
-from sync.errors import ConfigurationError, InvalidRequest
-from sync.report import Run
+from sync.errors import ConfigurationError
+from sync.ports import Cms
 from sync.run import SyncRun
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,8 @@ def start() -> None:
         presets=lambda: ground.reloader.in_force.loaded.settings.presets,
         clock=ground.clock,
     )
-    notifications = _open_notifications(ground, publisher)
+    cms = open_cms(CmsContext(settings=ground.settings.cms, stores=ground.stores, clock=ground.clock))
+    notifications = _open_notifications(ground, publisher, cms)
     attempts = Attempts(
         RedisVersions(ground.client, ground.namespace).count_attempt,
         ground.process.id,
@@ -86,7 +88,7 @@ def start() -> None:
         return InstalledSources(plugins, outbound, settings)
 
     runs.begin(
-        _build_run(ground, drain, publisher, notifications, open_sources(ground.settings)),
+        _build_run(ground, drain, publisher, cms, notifications, open_sources(ground.settings)),
         open_sources,
         look_again=ground.reloader.look,
         attempts=attempts,
@@ -96,8 +98,6 @@ def start() -> None:
     broker.add_middleware(Following(ground.reloader))
 
     def deliver(event: str, channel: str, run_id: str | None) -> None:
-        if run_id is None:
-            raise InvalidRequest("send_notification: run_id: required, every event is one of a run")
         with attempts.counted():
             notifications.deliver(event, channel, run_id)
 
@@ -173,35 +173,30 @@ def _open_broker(ground: Ground, parts: WorkerParts) -> PriorityRedisBroker:
     )
 
 
-def _open_notifications(ground: Ground, publisher: Publisher) -> LiveNotifications:
-    stores = ground.stores
+def _open_notifications(ground: Ground, publisher: Publisher, cms: Cms) -> LiveNotifications:
+    tell_cms = listener_of(cms)
+    own = {"cms": CmsCallback(tell_cms, ground.stores.runs)} if tell_cms else {}
+    return LiveNotifications(
+        ground.settings,
+        Ports(
+            stores=ground.stores,
+            turns=Turns(ground.client, ground.namespace),
+            publish=publisher.notify,
+            clock=ground.clock,
+            own_channels=own,
+        ),
+    )
 
-    def publish(*, event: str, channel: str, run_id: str) -> None:
-        message = SendNotification(event=event, channel=channel, run_id=run_id)
-        publisher.send(Request(message, SendNotification.priority))
 
-    def name_of(run: Run) -> str | None:
-        return stores.accounts.find_name(run.account_id) if run.account_id is not None else None
-
-    return LiveNotifications(ground.settings.notifications, publish, stores.runs, stores.deliveries, name_of)
-
-
-def _build_run(
+def _build_run(  # noqa: PLR0913, PLR0917  everything that a run is made of
     ground: Ground,
     drain: DrainOnSigterm,
     publisher: Publisher,
+    cms: Cms,
     notifications: LiveNotifications,
     sources: InstalledSources,
 ) -> SyncRun:
     client, namespace, sync = ground.client, ground.namespace, ground.settings.sync
-    cms = open_cms(CmsContext(settings=ground.settings.cms, stores=ground.stores, clock=ground.clock))
-    tell_cms = listener_of(cms)
-
-    def announce(run: Run) -> None:
-        notifications.announce(run)
-        # Last, because it is the one part that is not repeatable.
-        tell_cms(run)
-
     return SyncRun(
         sources=sources,
         cms=cms,
@@ -213,7 +208,7 @@ def _build_run(
         stop=drain,
         progress=Progress(client, namespace),
         map_concurrently=InThreads(sync.grade_concurrency),
-        announce=announce,
+        announce=notifications.announce,
         fan_out=FanOut(
             gathers=RedisGathers(client, namespace, claim_s=sync.lease_s),
             share_out=lambda tasks: publisher.send_many(requests_for(tasks)),
@@ -241,7 +236,7 @@ def _follow_settings(
     reloader.follow(runs.take_over)
     reloader.subscribe("sync", apply=change_retries)
     reloader.subscribe("logging", apply=logs.set_up)
-    reloader.subscribe("notifications", apply=lambda changed: notifications.apply(changed.notifications))
+    reloader.subscribe("notifications", "alerts", apply=notifications.apply)
 
 
 def _heartbeat(ground: Ground) -> Heartbeat:

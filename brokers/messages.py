@@ -145,7 +145,10 @@ class SyncGrade(Message, frozen=True, kw_only=True):
 
 
 class SendNotification(Message, frozen=True, kw_only=True):
-    """Tell one channel about one event of one run."""
+    """Tell one channel about one event, mostly of one run, and whatever waits for it before.
+
+    `about` names what else it is about: a state of an incident, a batch.
+    """
 
     actor_name = "send_notification"
     queue_name = Queue.NOTIFICATIONS
@@ -153,10 +156,11 @@ class SendNotification(Message, frozen=True, kw_only=True):
     event: Name
     channel: Name
     run_id: Name | None = None
+    about: Name | None = None
 
     @property
     def unique_key(self) -> str | None:
-        return f"notification:{self.event}:{self.channel}:{self.run_id}"
+        return f"notification:{self.event}:{self.channel}:{self.run_id or self.about}"
 
 
 class CheckHealth(Message, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ import dramatiq
 import msgspec
 from dramatiq.errors import BrokerError
 
-from brokers.messages import Request, SyncMessage
+from brokers.messages import Request, SendNotification, SyncMessage
 from brokers.redis import PriorityRedisBroker
 from sync.errors import InvalidRequest, StoreUnavailable
 from sync.ports import Clock
@@ -82,6 +82,11 @@ class Publisher:
         with _reaching_redis():
             sent = self._broker.enqueue(message, delay=_milliseconds(delay_s))
         return self._record([(request, sent)])[0]
+
+    def notify(self, *, event: str, channel: str, run_id: str | None, about: str | None) -> None:
+        """Let a worker tell a channel of an event; one that waits already is not sent twice."""
+        message = SendNotification(event=event, channel=channel, run_id=run_id, about=about)
+        self.send(Request(message, message.priority))
 
     def send_many(
         self,

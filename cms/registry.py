@@ -34,7 +34,7 @@ class Listener(Protocol):
     """A CMS that wants to know when runs end."""
 
     def run_ended(self, run: Run) -> None:
-        """Called once after the verdict; never raises."""
+        """Called once after the verdict. Raises CmsUnavailable when the CMS surely did not hear of it."""
         ...
 
 
@@ -53,15 +53,11 @@ def open_cms(context: CmsContext) -> Cms:
     return adapter(context)
 
 
-def listener_of(cms: Cms) -> Callable[[Run], None]:
-    """What to tell of a run's end: the CMS when it wants to know, else nobody."""
-    return cms.run_ended if isinstance(cms, Listener) else _ignore
+def listener_of(cms: Cms) -> Callable[[Run], None] | None:
+    """How to tell the CMS of a run's end; None when it does not want to know."""
+    return cms.run_ended if isinstance(cms, Listener) else None
 
 
 def installed_kinds() -> tuple[str, ...]:
     """The kinds that can be opened."""
     return tuple(sorted(entry.name for entry in entry_points(group=GROUP)))
-
-
-def _ignore(_run: Run) -> None:
-    """Nobody wants to know."""

@@ -1,7 +1,13 @@
-"""What a channel is; one module each, found by the entry points `clubsync.channels`."""
+"""What a channel is; one module each, found by the entry points `clubsync.channels`.
+
+A channel only has to `send`. What more it can do makes it a better one: a `Threaded` one
+tells an incident in one thread, a `Searchable` one can be asked whether a message arrived
+whose sender died.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from notifications.notice import Notice
@@ -18,8 +24,9 @@ class Channel(Protocol):
     def send(self, notice: Notice) -> str:
         """Deliver the notice; answers the other side's reference, for the record.
 
-        Raises the errors of `sync.errors`: TransientError and DeferredError are sent
-        again, PermanentError is not. No error shows a token or an address with one.
+        Raises the errors of `sync.errors`: a TransientError leaves it open whether it
+        arrived, after a DeferredError it did not; both are tried again, a PermanentError is
+        not. No error shows a token or an address with one.
         """
         ...
 
@@ -34,3 +41,36 @@ class Reachable(Protocol):
         Raises what `send` raises.
         """
         ...
+
+
+@runtime_checkable
+class Threaded(Protocol):
+    """A channel whose messages can be changed and answered. Raises as `Channel.send`."""
+
+    def update(self, reference: str, notice: Notice) -> None:
+        """Let the message say what the notice says now."""
+        ...
+
+    def reply(self, reference: str, notice: Notice) -> str:
+        """Tell the notice's change in the thread of the message."""
+        ...
+
+
+@runtime_checkable
+class Searchable(Protocol):
+    """A channel that can be asked what arrived. Raises as `Channel.send`."""
+
+    def find(self, notice: Notice, *, since: datetime, thread: str | None) -> str | None:
+        """The reference of the message that told the notice, in a thread or outside of all."""
+        ...
+
+
+@runtime_checkable
+class Unrepeatable(Protocol):
+    """A channel where telling twice is worse than not at all.
+
+    Its TransientError means that nothing arrived.
+    """
+
+    @property
+    def must_not_repeat(self) -> bool: ...

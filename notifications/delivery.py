@@ -1,16 +1,38 @@
-"""Carries one notice of one run to one channel, once."""
+"""Tells a channel what waits for it: in order, one sender at a time, each notice once.
+
+A notice is noted as being told before it is, and as told afterwards. Whoever finds one that
+was begun by a worker that died asks the channel, where it can answer, and else tells it
+again under the same key. A channel that does not answer keeps its notices: they are told
+when it is back, as one summary when there are many.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from notifications.channels import Channel
-from notifications.notice import notice_of
+from notifications.channels import Channel, Searchable, Threaded, Unrepeatable
+from notifications.notice import Notice, key_of, notice_of
+from notifications.parcels import Entry, Parcel, next_parcel
+from notifications.templates import worded
+from settings.schema import NotificationsSettings, Severity
+from sync.errors import DeferredError, PermanentError, TransientError
+from sync.ports import Clock
 from sync.report import Run
 
 log = logging.getLogger(__name__)
+
+# What one message may sum up; the next one takes the rest.
+MOST_AT_ONCE = 1000
+# A message of `send_notification` tries again by itself for so long; then whoever watches wakes the channel.
+CARRIED_FOR = timedelta(minutes=10)
+RETRY_AFTER_S = 5.0
+# Clocks of the channel and of this machine may differ; a message is looked for from a little earlier on.
+CLOCKS_DIFFER = timedelta(minutes=2)
 
 
 class Runs(Protocol):
@@ -19,16 +41,75 @@ class Runs(Protocol):
         ...
 
 
-class Deliveries(Protocol):
-    """The record of what was told to whom; run, event and channel are the key."""
+class StoredEntry(Entry, Protocol):
+    @property
+    def state(self) -> str: ...
 
-    def find(self, run_id: str, event: str, channel: str) -> str | None:
-        """The channel's reference when it was delivered, else None."""
+
+class Outbox(Protocol):
+    """The notices that wait and those that were told (`stores.sql.notices.Notices`)."""
+
+    def add(  # noqa: PLR0913  the columns that a notice begins with
+        self,
+        *,
+        key: str,
+        channel: str,
+        event: str,
+        severity: Severity,
+        subject: str,
+        text: str,
+        fields: Mapping[str, object],
+        run_id: str | None = None,
+        incident_id: str | None = None,
+        not_before: datetime | None = None,
+        left_to: str | None = None,
+    ) -> None: ...
+
+    def find(self, key: str, channel: str) -> StoredEntry | None: ...
+
+    def due(self, channel: str, *, limit: int) -> Sequence[Entry]: ...
+
+    def begin(self, ids: Sequence[int]) -> None: ...
+
+    def tell(self, ids: Sequence[int], reference: str) -> None: ...
+
+    def pass_over(self, ids: Sequence[int], reason: str) -> None: ...
+
+    def put_back(self, ids: Sequence[int], reason: str) -> None: ...
+
+    def refuse(self, ids: Sequence[int], reason: str) -> None: ...
+
+    def revive(self, channel: str) -> None: ...
+
+    def expire(self, channel: str, *, before: datetime) -> int: ...
+
+    def thread_of(self, incident_id: str, channel: str) -> str | None: ...
+
+    def count_messages(self, channel: str, *, since: datetime) -> int: ...
+
+
+class Turn(Protocol):
+    def renew(self) -> None:
+        """Raises LeaseLost when another sender took over."""
         ...
 
-    def record(self, run_id: str, event: str, channel: str, reference: str) -> None:
-        """Remember a delivery; repeatable."""
+
+class Turns(Protocol):
+    """Who may tell a channel something now, over all processes (`stores.redis.turns.Turns`)."""
+
+    def take(self, channel: str, *, owner: str) -> AbstractContextManager[Turn]:
+        """Raises AccountBusy, a DeferredError, while another one tells it something."""
         ...
+
+    def wait_s(self, channel: str) -> float:
+        """How long the channel is to be left alone; 0 when it may be told something."""
+        ...
+
+    def pause(self, channel: str, for_s: float) -> None: ...
+
+    def failed(self, channel: str) -> None: ...
+
+    def succeeded(self, channel: str) -> None: ...
 
 
 class Names(Protocol):
@@ -40,29 +121,156 @@ class Names(Protocol):
 class Delivery:
     """What the actor `send_notification` does."""
 
-    def __init__(
-        self, channels: Mapping[str, Channel], runs: Runs, deliveries: Deliveries, name_of: Names
+    def __init__(  # noqa: PLR0913  everything that a notice meets on its way
+        self,
+        channels: Mapping[str, Channel],
+        settings: NotificationsSettings,
+        *,
+        runs: Runs,
+        outbox: Outbox,
+        turns: Turns,
+        name_of: Names,
+        clock: Clock,
+        owner: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         self._channels = channels
+        self._settings = settings
         self._runs = runs
-        self._deliveries = deliveries
+        self._outbox = outbox
+        self._turns = turns
         self._name_of = name_of
+        self._clock = clock
+        self._owner = owner
 
-    def deliver(self, event: str, channel: str, run_id: str) -> None:
-        """Send the notice unless it was delivered before, and record it.
+    def deliver(self, event: str, channel: str, run_id: str | None) -> None:
+        """Tell the channel the notice of a run's end, and whatever waits for it before; or only the latter.
 
-        A channel that is not configured any more is logged, not an error. Raises NotFound
-        for an unknown run, and what the channel raises. A worker that dies between sending
-        and recording sends again: the notice's key lets the receiver see it.
+        A notice that was refused is tried again, with all others of the channel: somebody
+        retries its dead letter. Raises NotFound for an unknown run, PermanentError with the
+        channel's reason, and DeferredError while it does not answer.
         """
-        fields = {"channel": channel, "notice": event, "run_id": run_id}
-        if channel not in self._channels:
-            log.warning("notice_without_channel", extra=fields)
+        if run_id is not None and self._needs_telling(event, channel, run_id):
+            run = self._runs.find(run_id)
+            notice = notice_of(run, name=self._name_of(run))
+            self._outbox.add(
+                key=notice.key,
+                channel=channel,
+                event=event,
+                severity=notice.severity,
+                subject=notice.subject,
+                text=notice.text,
+                fields=notice.fields,
+                run_id=run_id,
+            )
+        self.drain(channel)
+
+    def drain(self, name: str) -> None:
+        """Tell the channel all that waits. Raises as `deliver`."""
+        channel = self._channels.get(name)
+        if channel is None:
+            self._give_up(name)
             return
-        if self._deliveries.find(run_id, event, channel) is not None:
-            log.info("notice_already_delivered", extra=fields)
-            return
-        run = self._runs.find(run_id)
-        reference = self._channels[channel].send(notice_of(run, name=self._name_of(run)))
-        self._deliveries.record(run_id, event, channel, reference)
-        log.info("notice_delivered", extra={**fields, "reference": reference})
+        with self._turns.take(name, owner=self._owner()) as turn:
+            self._outbox.expire(name, before=self._clock.now() - timedelta(seconds=self._settings.keep_s))
+            while due := self._outbox.due(name, limit=MOST_AT_ONCE):
+                parcel = next_parcel(due, summary_from=self._settings.summary_from)
+                if (wait_s := self._wait_s(name)) > 0:
+                    self._wait(parcel, name, "it is left alone for now", wait_s)
+                    return
+                turn.renew()
+                if not self._tell(channel, parcel):
+                    return
+
+    def _needs_telling(self, event: str, channel: str, run_id: str) -> bool:
+        entry = self._outbox.find(key_of(run_id, event), channel)
+        if entry is None:
+            return True
+        if entry.state == "refused":
+            self._outbox.revive(channel)
+        return False
+
+    def _give_up(self, name: str) -> None:
+        due = self._outbox.due(name, limit=MOST_AT_ONCE)
+        self._outbox.refuse([entry.id for entry in due], "no channel of this name is configured")
+        log.warning("notice_without_channel", extra={"channel": name, "notices": len(due)})
+
+    def _wait_s(self, name: str) -> float:
+        if (wait_s := self._turns.wait_s(name)) > 0:
+            return wait_s
+        minute_ago = self._clock.now() - timedelta(minutes=1)
+        is_enough = self._outbox.count_messages(name, since=minute_ago) >= self._settings.most_per_minute
+        return 60.0 / self._settings.most_per_minute if is_enough else 0.0
+
+    def _tell(self, channel: Channel, parcel: Parcel) -> bool:
+        """Whether the channel took it, so that the next one may follow."""
+        name = channel.name
+        if not _is_news(channel, parcel.notice):
+            self._outbox.pass_over(parcel.ids, "only counts changed")
+            return True
+        notice = worded(parcel.notice, name, self._settings.templates)
+        try:
+            reference = self._told_before(channel, parcel)
+            if reference is None:
+                if not parcel.is_unsure:
+                    self._outbox.begin(parcel.ids)
+                reference = self._send(channel, notice)
+        except DeferredError as error:
+            self._outbox.put_back(parcel.ids, str(error))
+            self._turns.pause(name, error.retry_after_s)
+            self._wait(parcel, name, str(error), error.retry_after_s)
+            return False
+        except TransientError as error:
+            if isinstance(channel, Unrepeatable):
+                self._outbox.put_back(parcel.ids, str(error))
+            self._turns.failed(name)
+            self._wait(parcel, name, str(error), max(self._turns.wait_s(name), RETRY_AFTER_S))
+            return False
+        except PermanentError as error:
+            self._outbox.refuse(parcel.ids, str(error))
+            self._turns.failed(name)
+            raise
+        except Exception as error:
+            # A channel may be a stranger's; what is wrong with one notice must not hold up the next.
+            self._outbox.refuse(parcel.ids, f"{type(error).__name__}: {error}")
+            raise
+        self._turns.succeeded(name)
+        self._outbox.tell(parcel.ids, reference)
+        fields = {"channel": name, "notice": notice.event, "key": notice.key, "reference": reference}
+        log.info("notice_delivered", extra={**fields, "notices": len(parcel.ids)})
+        return True
+
+    def _told_before(self, channel: Channel, parcel: Parcel) -> str | None:
+        """The message that told it already, when its sender died before it could say so."""
+        began_at = parcel.entries[0].tried_at
+        if not parcel.is_unsure or began_at is None:
+            return None
+        if isinstance(channel, Unrepeatable):
+            return f"{parcel.notice.key}, perhaps"
+        if not isinstance(channel, Searchable):
+            return None
+        return channel.find(
+            parcel.notice, since=began_at - CLOCKS_DIFFER, thread=self._thread(channel, parcel.notice)
+        )
+
+    def _send(self, channel: Channel, notice: Notice) -> str:
+        thread = self._thread(channel, notice)
+        if thread is not None and isinstance(channel, Threaded):
+            channel.update(thread, notice)
+            return channel.reply(thread, notice) if notice.change else thread
+        return channel.send(notice)
+
+    def _thread(self, channel: Channel, notice: Notice) -> str | None:
+        if notice.incident_id is None or not isinstance(channel, Threaded):
+            return None
+        return self._outbox.thread_of(notice.incident_id, channel.name)
+
+    def _wait(self, parcel: Parcel, name: str, reason: str, wait_s: float) -> None:
+        """Come back soon for what is new; what waits for long is left to whoever watches the channels."""
+        log.warning("channel_waits", extra={"channel": name, "reason": reason, "wait_s": round(wait_s, 1)})
+        if self._clock.now() - parcel.entries[-1].created_at < CARRIED_FOR:
+            raise DeferredError(f"{name}: {reason}", retry_after_s=wait_s)
+
+
+def _is_news(channel: Channel, notice: Notice) -> bool:
+    """Counts alone are none where they cannot be put in place of the old ones."""
+    return notice.incident_id is None or notice.change is not None or isinstance(channel, Threaded)

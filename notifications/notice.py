@@ -1,4 +1,4 @@
-"""What is said about a finished run; pure."""
+"""What is said, and about a finished run in particular; pure."""
 
 from __future__ import annotations
 
@@ -7,22 +7,39 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sync.report import Mode, Outcome, Run, StageReport
+from settings.schema import Severity
+from sync.report import Mode, Outcome, Run, RunState, StageReport
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
     """One event as text for people and as fields for programs.
 
-    `key` is the same for each attempt, so that a receiver can tell a repetition.
+    `key` is the same for each attempt, so that a receiver can tell a repetition. Those of
+    one `incident_id` belong together; `change` is what happened to it, in a line for its
+    thread, and None when only its counts changed.
     """
 
     event: str
     key: str
+    severity: Severity
     subject: str
     text: str
-    is_good: bool
     fields: Mapping[str, Any]
+    run_id: str | None = None
+    incident_id: str | None = None
+    change: str | None = None
+
+
+# Events beside the ends of runs; see `settings.rules.EVENTS`.
+BATCH_FINISHED = "batch_finished"
+ALERT = "alert"
+
+SEVERITIES: Mapping[RunState, Severity] = {
+    RunState.SUCCEEDED: Severity.INFO,
+    RunState.PARTIAL: Severity.WARNING,
+    RunState.FAILED: Severity.ERROR,
+}
 
 
 def event_of(run: Run) -> str:
@@ -38,6 +55,11 @@ def event_of(run: Run) -> str:
     return f"{kind}_{run.state.value}"
 
 
+def key_of(run_id: str, event: str) -> str:
+    """One notice for each end of a run."""
+    return f"{run_id}:{event}"
+
+
 def notice_of(run: Run, *, name: str | None = None) -> Notice:
     """Put a finished run into words; `name` is the account's or organisation's."""
     event = event_of(run)
@@ -48,11 +70,12 @@ def notice_of(run: Run, *, name: str | None = None) -> Notice:
     lines.append(_facts(run))
     return Notice(
         event=event,
-        key=f"{run.id}:{event}",
+        key=key_of(run.id, event),
         subject=subject,
         text="\n".join(lines),
-        is_good=run.outcome is Outcome.SUCCEEDED,
+        severity=SEVERITIES[run.state],
         fields=_fields(run, event, name),
+        run_id=run.id,
     )
 
 
@@ -116,9 +139,13 @@ def _fields(run: Run, event: str, name: str | None) -> dict[str, Any]:
         "dry_run": run.dry_run,
         "account_id": run.account_id,
         "organisation_id": run.organisation_id,
+        "provider": run.provider,
+        "batch_id": run.batch_id,
         "name": name,
         "message": run.message,
+        "cause": run.cause.value if run.cause else None,
         "counts": _counts(run),
+        "duration_s": run.duration_s,
         "finished_at": _iso(run.finished_at) if run.finished_at else None,
     }
 

@@ -1,4 +1,4 @@
-"""One JSON POST, its faults told apart by what to do about them."""
+"""One JSON POST or GET, its faults told apart by what to do about them."""
 
 from __future__ import annotations
 
@@ -32,12 +32,26 @@ def post(
     Raises TransientError (no answer, 5xx), DeferredError (429), CredentialsRejected (401, 403)
     and PermanentError (any other refusal).
     """
+    as_json = {"content-type": "application/json; charset=utf-8", **headers}
     try:
-        response = client.post(
-            url, content=content, headers={"content-type": "application/json; charset=utf-8", **headers}
-        )
+        response = client.post(url, content=content, headers=as_json)
     except httpx.TransportError as error:
         raise TransientError(f"{what}: no answer ({type(error).__name__})") from error
+    return _successful(response, what)
+
+
+def get(
+    client: httpx.Client, url: str, params: Mapping[str, str], *, what: str, headers: Mapping[str, str]
+) -> httpx.Response:
+    """Ask, with the same errors as `post`."""
+    try:
+        response = client.get(url, params=dict(params), headers=dict(headers))
+    except httpx.TransportError as error:
+        raise TransientError(f"{what}: no answer ({type(error).__name__})") from error
+    return _successful(response, what)
+
+
+def _successful(response: httpx.Response, what: str) -> httpx.Response:
     if response.is_success:
         return response
     reason = f"{what}: {response.status_code} {' '.join(response.text.split())[:MAX_REASON_CHARS]}".rstrip()

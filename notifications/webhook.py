@@ -47,7 +47,15 @@ class Webhook:
 
     def send(self, notice: Notice) -> str:
         body = json.dumps(
-            {"subject": notice.subject, "text": notice.text, **notice.fields}, ensure_ascii=False
+            {
+                "subject": notice.subject,
+                "text": notice.text,
+                "severity": notice.severity.value,
+                "incident_id": notice.incident_id,
+                **notice.fields,
+                "event": notice.event,
+            },
+            ensure_ascii=False,
         ).encode()
         headers = {
             "x-clubsync-signature": sign(self._secret, int(time.time()), body),

@@ -24,7 +24,14 @@ from providers.door import Door, Timing
 from providers.ports import Answer, Lookup, Params, Tape, Validators, question_of
 from providers.upstream import Upstream
 from providers.verdicts import Faulty, NotModified, Received, Throttled, judge
-from sync.errors import NotFound, ProviderUnavailable, RateLimited, SyncError, UnexpectedResponse
+from sync.errors import (
+    NotFound,
+    ProviderUnavailable,
+    ProxyUnavailable,
+    RateLimited,
+    SyncError,
+    UnexpectedResponse,
+)
 from sync.report import RequestCounts
 
 T = TypeVar("T")
@@ -218,7 +225,7 @@ class Fetcher:
                 response = self._door.http.get(question.url, headers=self._headers(stored))
             except httpx.ProxyError as error:
                 # The proxy's fault, not the host's: another proxy may do.
-                raise _Failure(ProviderUnavailable(f"{operation}: {error}")) from error
+                raise _Failure(ProxyUnavailable(f"{operation}: {error}")) from error
             except httpx.RequestError as error:
                 breaker.failed()
                 raise _Failure(

@@ -20,6 +20,8 @@ TAKEN_OVER: Mapping[ProcessRole, tuple[str, ...]] = {
     ProcessRole.WORKER: (
         "logging",
         "notifications",
+        "alerts",
+        "freshness",
         "providers",
         "http",
         "presets",
@@ -33,13 +35,31 @@ TAKEN_OVER: Mapping[ProcessRole, tuple[str, ...]] = {
         "sync.max_deferral_s",
         "sync.attempts",
     ),
-    ProcessRole.SCHEDULER: ("logging", "scheduler.entries", "scheduler.holidays", "presets", "canary"),
+    ProcessRole.SCHEDULER: (
+        "logging",
+        "scheduler.entries",
+        "scheduler.holidays",
+        "presets",
+        "canary",
+        "notifications",
+        "alerts",
+        "freshness",
+    ),
     ProcessRole.WEB: ("logging", "providers", "presets"),
 }
 UNUSED: Mapping[ProcessRole, tuple[str, ...]] = {
     ProcessRole.WORKER: ("scheduler", "web", "canary"),
-    ProcessRole.SCHEDULER: ("providers", "cms", "sync", "http", "notifications", "worker", "web"),
-    ProcessRole.WEB: ("scheduler", "sync", "http", "notifications", "worker", "canary"),
+    ProcessRole.SCHEDULER: ("providers", "cms", "sync", "http", "worker", "web"),
+    ProcessRole.WEB: (
+        "scheduler",
+        "sync",
+        "http",
+        "notifications",
+        "alerts",
+        "freshness",
+        "worker",
+        "canary",
+    ),
 }
 # What a run takes from the settings: two versions that agree in it are the same to a run.
 SHAPES_RUNS = ("sync", "presets", "providers", "http", "cms")

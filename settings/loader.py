@@ -77,9 +77,10 @@ def load(environ: Mapping[str, str] | None = None, *, overrides: Mapping[str, An
         ]
     )
     settings = Settings.model_validate({**tree, "environment": environment, "deployment": deployment})
+    refused = tuple(found)
     for key, cause, advice in rules.broken(settings):
         place = _place(origins, key, cause)
-        if not any(_same_section(key, problem.key) for problem in found):
+        if not any(_same_section(key, problem.key) for problem in refused):
             found.append(Problem(place, key, problems.show(key, value_at(settings, key)), advice))
     if found:
         raise InvalidSettings(found)

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import fnmatch
+from collections.abc import Iterable, Iterator
+from importlib.metadata import entry_points
 
 from settings.days import read_days
 from settings.schema import Calendar, ScheduleEntry, Settings
+
+# What routes can name: the end of a run by kind and state, the digest of a batch, a problem.
+EVENTS = (
+    *(
+        f"{kind}_{state}"
+        for kind in ("sync", "update", "onboarding", "direct", "dry_run")
+        for state in ("succeeded", "partial", "failed")
+    ),
+    "batch_finished",
+    "alert",
+)
+# Known without a look at what is installed, which takes longer than all the rest of a load.
+BUILT_IN_CHANNELS = frozenset({"slack", "mail", "webhook", "apprise", "cms"})
 
 # The key to correct, the setting that makes it wrong, and what would be right.
 Broken = tuple[str, str, str]
@@ -14,6 +29,8 @@ Broken = tuple[str, str, str]
 def broken(settings: Settings) -> Iterator[Broken]:
     yield from _cms(settings)
     yield from _channels(settings)
+    yield from _routes(settings)
+    yield from _alerts(settings)
     yield from _http(settings)
     for name, entry in settings.scheduler.entries.items():
         yield from _entry(f"scheduler.entries.{name}", entry, settings)
@@ -37,6 +54,46 @@ def _channels(settings: Settings) -> Iterator[Broken]:
     if webhook.url is not None and webhook.secret is None:
         advice = "is required to sign what is sent to notifications.webhook.url"
         yield "notifications.webhook.secret", "notifications.webhook.url", advice
+
+
+def _routes(settings: Settings) -> Iterator[Broken]:
+    notifications = settings.notifications
+    for name, route in notifications.routes.items():
+        key = f"notifications.routes.{name}"
+        yield from _named(key, route.events, route.channels)
+        if (route.quiet.starts is None) != (route.quiet.ends is None):
+            missing, given = ("starts", "ends") if route.quiet.starts is None else ("ends", "starts")
+            advice = f"is required together with {key}.quiet.{given}"
+            yield f"{key}.quiet.{missing}", f"{key}.quiet.{given}", advice
+        elif route.quiet.starts is not None and route.quiet.starts == route.quiet.ends:
+            yield f"{key}.quiet.ends", f"{key}.quiet.starts", "should differ from starts"
+    for name, template in notifications.templates.items():
+        key = f"notifications.templates.{name}"
+        yield from _named(key, template.events, template.channels)
+        if template.subject is None and template.text is None:
+            yield f"{key}.text", f"{key}.events", "should be set, or subject, or both"
+
+
+def _named(key: str, events: Iterable[str], channels: Iterable[str]) -> Iterator[Broken]:
+    for pattern in events:
+        if not fnmatch.filter(EVENTS, pattern):
+            advice = f"should match one of {', '.join(EVENTS)}, not {pattern!r}"
+            yield f"{key}.events", f"{key}.events", advice
+    for channel in channels:
+        if channel not in BUILT_IN_CHANNELS and channel not in _installed_channels():
+            known = ", ".join(sorted(BUILT_IN_CHANNELS | _installed_channels()))
+            yield f"{key}.channels", f"{key}.channels", f"should be of {known}, not {channel!r}"
+
+
+def _installed_channels() -> frozenset[str]:
+    return frozenset(entry.name for entry in entry_points(group="clubsync.channels"))
+
+
+def _alerts(settings: Settings) -> Iterator[Broken]:
+    alerts = settings.alerts
+    if alerts.failure_error_share < alerts.failure_share:
+        advice = f"should be at least alerts.failure_share ({alerts.failure_share})"
+        yield "alerts.failure_error_share", "alerts.failure_share", advice
 
 
 def _http(settings: Settings) -> Iterator[Broken]:

@@ -53,6 +53,8 @@ ClockTimes = Annotated[
 LocalMoments = Annotated[
     tuple[Annotated[str, AfterValidator(values.local_moment)], ...], BeforeValidator(values.comma_separated)
 ]
+ClockTime = Annotated[str, AfterValidator(values.clock_time)]
+NoticeTemplate = Annotated[str, AfterValidator(values.notice_template)]
 # Names become parts of dotted keys, message fields and Redis keys.
 EntryName = Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,39}$")]
 
@@ -69,6 +71,18 @@ class Deployment(StrEnum):
     DEVELOPMENT = "development"
     PRODUCTION = "production"
     SMALL_DYNO = "small-dyno"
+
+
+class Severity(StrEnum):
+    """How bad, mildest first."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+    @property
+    def level(self) -> int:
+        return list(Severity).index(self)
 
 
 class RedisSettings(Section):
@@ -203,32 +217,105 @@ class WebhookSettings(Section):
     secret: SecretStr | None = None
 
 
-class RouteSettings(Section):
-    """Which channels hear of which end of a run; an empty list: nobody, it is only logged."""
+class AppriseSettings(Section):
+    """Any service that Apprise knows; needs the extra `clubsync[apprise]`."""
 
-    sync_succeeded: Names = ("slack",)
-    sync_partial: Names = ("slack",)
-    sync_failed: Names = ("slack",)
-    update_succeeded: Names = ("slack",)
-    update_partial: Names = ("slack",)
-    update_failed: Names = ("slack",)
-    onboarding_succeeded: Names = ("mail",)
-    onboarding_partial: Names = ("slack",)
-    onboarding_failed: Names = ("slack",)
-    direct_succeeded: Names = ("slack",)
-    direct_partial: Names = ("slack",)
-    direct_failed: Names = ("slack",)
-    dry_run_succeeded: Names = ("slack",)
-    dry_run_partial: Names = ("slack",)
-    dry_run_failed: Names = ("slack",)
+    urls: Annotated[tuple[SecretStr, ...], BeforeValidator(values.comma_separated)] = ()
+
+
+class QuietHours(Section):
+    """Wall-clock hours in which a route tells only what is at least as bad as `breaks_through`.
+
+    The rest is told as one summary when they end; no hours: never quiet.
+    """
+
+    starts: ClockTime | None = None
+    ends: ClockTime | None = None
+    zone: Zone = "Australia/Sydney"
+    breaks_through: Severity = Severity.ERROR
+
+
+class RouteSettings(Section):
+    """Which channels hear of what; a notice goes to the channels of every route that matches, once each.
+
+    `events` may hold `*`; empty `events` or `tags` match all. While `told` is `grouped`, the good
+    runs of a batch are left to its digest, and one failure of many alike to their incident.
+    """
+
+    events: Names = ()
+    severity: Severity = Severity.INFO
+    tags: Names = ()
+    channels: Names = ()
+    told: Literal["grouped", "each"] = "grouped"
+    quiet: QuietHours = QuietHours()
+
+
+class TemplateSettings(Section):
+    """Other words for some events, in one channel or all; `$name` stands for a field of the notice."""
+
+    events: Names = ()
+    channels: Names = ()
+    subject: NoticeTemplate | None = None
+    text: NoticeTemplate | None = None
 
 
 class NotificationsSettings(Section):
     timeout_s: float = Field(default=10.0, gt=0)
+    most_per_minute: int = Field(default=20, ge=1)
+    summary_from: int = Field(default=6, ge=2)
+    keep_s: float = Field(default=172800.0, gt=0)
     slack: SlackSettings = SlackSettings()
     mail: MailSettings = MailSettings()
     webhook: WebhookSettings = WebhookSettings()
-    routes: RouteSettings = RouteSettings()
+    apprise: AppriseSettings = AppriseSettings()
+    routes: dict[EntryName, RouteSettings] = {}
+    templates: dict[EntryName, TemplateSettings] = {}
+
+
+QueueName = Literal["onboarding", "updates", "syncs", "direct", "grades", "notifications", "health"]
+PositiveSeconds = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class AlertsSettings(Section):
+    """When somebody should know; each look compares what is with these."""
+
+    every_s: float = Field(default=60.0, ge=1)
+    opens_after: int = Field(default=2, ge=1)
+    closes_after: int = Field(default=3, ge=1)
+    repeat_s: float = Field(default=1800.0, gt=0)
+    window_s: float = Field(default=900.0, ge=60, le=3600)
+    grouped_from: int = Field(default=3, ge=2)
+    paused_s: float = Field(default=600.0, gt=0)
+    oldest_s: dict[QueueName, PositiveSeconds] = {
+        "onboarding": 120.0,
+        "updates": 120.0,
+        "direct": 600.0,
+        "syncs": 21600.0,
+        "grades": 3600.0,
+        "notifications": 600.0,
+        "health": 300.0,
+    }
+    backlog: dict[QueueName, int] = {"onboarding": 5, "updates": 10, "direct": 15, "syncs": 10}
+    backlog_error_factor: float = Field(default=2.0, ge=1)
+    slow_share: Share = 0.5
+    failure_share: Share = 0.2
+    failure_error_share: Share = 0.5
+    failure_least: int = Field(default=10, ge=1)
+    stuck_s: float = Field(default=1800.0, gt=0)
+    stuck_factor: float = Field(default=3.0, ge=1)
+    dead_letters: int = Field(default=10, ge=1)
+
+
+class FreshnessTarget(Section):
+    """How long ago the accounts of a class may have been synced last; the strictest that matches counts.
+
+    Empty `types` or `tags` match all accounts.
+    """
+
+    target_s: float = Field(default=129600.0, gt=0)
+    types: Annotated[tuple[Literal["club", "association"], ...], BeforeValidator(values.comma_separated)] = ()
+    tags: Names = ()
 
 
 class AccountFilter(Section):
@@ -336,6 +423,8 @@ class Settings(Section):
     sync: SyncSettings = SyncSettings()
     presets: dict[EntryName, RunPreset] = {}
     notifications: NotificationsSettings = NotificationsSettings()
+    alerts: AlertsSettings = AlertsSettings()
+    freshness: dict[EntryName, FreshnessTarget] = {}
     scheduler: SchedulerSettings = SchedulerSettings()
     logging: LoggingSettings = LoggingSettings()
     canary: CanarySettings = CanarySettings()

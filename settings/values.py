@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, time
+from string import Template
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -33,6 +34,32 @@ CRON_FIELDS = (
     ("day of week", 0, 7),
 )
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+# What a template may name. A notice has all of them; what does not apply is empty.
+NOTICE_FIELDS = (
+    "event",
+    "severity",
+    "subject",
+    "text",
+    "name",
+    "account_id",
+    "organisation_id",
+    "provider",
+    "run_id",
+    "batch_id",
+    "mode",
+    "preset",
+    "outcome",
+    "cause",
+    "message",
+    "read",
+    "created",
+    "updated",
+    "removed",
+    "quarantined",
+    "duration_s",
+    "finished_at",
+    "incident",
+)
 CRON_PART = re.compile(r"^(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?$")
 # As settings.schema.EntryName: a list of days that the settings name.
 LIST_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -111,6 +138,17 @@ def local_moment(value: str) -> str:
         raise ValueError("should be a date and a time such as 2026-12-24 09:30") from error
     if moment.tzinfo is not None:
         raise ValueError("should name no zone: it is in the entry's own")
+    return value
+
+
+def notice_template(value: str) -> str:
+    """A text with `$name` for the fields of a notice; only known names."""
+    template = Template(value)
+    known = ", ".join(NOTICE_FIELDS)
+    if not template.is_valid():
+        raise ValueError(f"should have $$ for a dollar sign and $name for one of {known}")
+    if unknown := [name for name in template.get_identifiers() if name not in NOTICE_FIELDS]:
+        raise ValueError(f"should not use ${unknown[0]}; there is {known}")
     return value
 
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from functools import partial
 
 from simulator.callbacks import Callbacks, is_callback
-from simulator.chat import POST_MESSAGE, WEBHOOK, Chat
+from simulator.chat import API as CHAT_API
+from simulator.chat import WEBHOOK, Chat
 from simulator.cms import Cms, version_of
 from simulator.control import PREFIX, Control
 from simulator.faults import Fault, Faults
@@ -101,7 +102,7 @@ class Simulator:
 
     def _face(self, request: Request) -> Answer:
         path = request.path
-        if path.startswith(WEBHOOK) or path == POST_MESSAGE:
+        if path.startswith((WEBHOOK, CHAT_API)):
             return self.chat.answer(request, time.time())
         if is_callback(path):
             return self.callbacks.answer(request, time.time())

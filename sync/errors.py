@@ -5,17 +5,21 @@ The branch decides what happens to the message; the leaf tells the operator why.
     SyncError
       TransientError         retry with backoff; uses up an attempt
         ProviderUnavailable    connect, timeout, 5xx, an open breaker
+          ProxyUnavailable       the proxy in between did not let us through
         CmsUnavailable         the CMS did not answer
         StoreUnavailable       SQL or Redis did not answer
       DeferredError          send again after retry_after_s; nothing failed
         RateLimited            429, or a 403 whose body is not JSON
+          CmsThrottles           the CMS's 429
         AccountBusy            another worker holds the account's lease
         LeaseLost              this worker no longer holds it and must not write
         Stopping               the worker drains; the rest goes to another one
       PermanentError         dead letter at once
         CredentialsRejected    401, or a 403 with a JSON body
+          CmsRefusesKey          the same of the CMS
         NotFound               404, 410; may be an answer, so a stage decides
         UnexpectedResponse     a payload broke its contract
+          CmsAnswersWrongly      the CMS's answer did
         InvalidRequest         the message asks for something that cannot be
     ConfigurationError       start-up only; the process exits
 """
@@ -33,6 +37,10 @@ class TransientError(SyncError):
 
 class ProviderUnavailable(TransientError):
     """The provider did not answer, answered 5xx, or its breaker is open."""
+
+
+class ProxyUnavailable(ProviderUnavailable):
+    """No proxy let the request through; the provider was not reached."""
 
 
 class CmsUnavailable(TransientError):
@@ -55,6 +63,10 @@ class RateLimited(DeferredError):
     """The provider throttles this key, or the quota is used up."""
 
 
+class CmsThrottles(RateLimited):
+    """The CMS asks for fewer requests."""
+
+
 class AccountBusy(DeferredError):
     """Another run holds the account's lease."""
 
@@ -75,12 +87,20 @@ class CredentialsRejected(PermanentError):
     """The provider or the CMS refused our key."""
 
 
+class CmsRefusesKey(CredentialsRejected):
+    """The CMS refused our token."""
+
+
 class NotFound(PermanentError):
     """The record does not exist upstream, or not any more."""
 
 
 class UnexpectedResponse(PermanentError):
     """An answer broke its contract: wrong type, missing required field, not JSON."""
+
+
+class CmsAnswersWrongly(UnexpectedResponse):
+    """An answer of the CMS broke its contract."""
 
 
 class InvalidRequest(PermanentError):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from sync.causes import Cause
+
 
 class Mode(StrEnum):
     """What was asked for; each has an actor of its own."""
@@ -129,6 +131,7 @@ class Run:
 
     `plan_hash` names what waits for a person: of a dry run all that it would write, of any
     other what the guards held back. `of_run_id` is the run that this one takes back or approves.
+    `cause` is what put it off or ended it, where an error did.
     """
 
     id: str
@@ -150,6 +153,7 @@ class Run:
     holds: tuple[Hold, ...] = ()
     plan_hash: str | None = None
     message: str | None = None
+    cause: Cause | None = None
 
     @property
     def outcome(self) -> Outcome | None:

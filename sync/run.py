@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sync.approval import hash_of_held
+from sync.causes import cause_of
 from sync.context import Context, FanOut, Rules
 from sync.dry_run import PassingCheckpoints, PlannedCms
 from sync.errors import (
@@ -137,7 +138,10 @@ class SyncRun:
             # Whoever holds the lease now writes the run's record.
             raise
         except PermanentError as error:
-            self._finish(replace(self.runs.find(run.id), state=RunState.FAILED, message=str(error)))
+            failed = replace(
+                self.runs.find(run.id), state=RunState.FAILED, message=str(error), cause=cause_of(error)
+            )
+            self._finish(failed)
             raise
         except Exception as error:
             self._postpone(run.id, error)
@@ -161,7 +165,7 @@ class SyncRun:
             self._settle(run)
             return
         state = RunState.PARTIAL if _has_results(run.stages) else RunState.FAILED
-        run = replace(run, state=state, message=_describe(error))
+        run = replace(run, state=state, message=_describe(error), cause=cause_of(error))
         self._finish(run, is_announced=not isinstance(error, AccountBusy))
 
     def finish_as_answered(self, run_id: str, *, by: str) -> None:
@@ -239,6 +243,7 @@ class SyncRun:
             finished_at=None,
             config_version=version,
             message=None,
+            cause=None,
         )
         self.runs.save(run)
         return run
@@ -365,7 +370,9 @@ class SyncRun:
     def _postpone(self, run_id: str, error: BaseException) -> None:
         run = self.runs.find(run_id)
         if not run.state.is_final:
-            self.runs.save(replace(run, state=RunState.DEFERRED, message=_describe(error)))
+            self.runs.save(
+                replace(run, state=RunState.DEFERRED, message=_describe(error), cause=cause_of(error))
+            )
 
     def _finish(self, run: Run, *, is_announced: bool = True) -> Run:
         """Save the verdict, then set the flags and announce it, each once."""

@@ -77,7 +77,7 @@ class StrapiCms:
         self._accounts.set_flags(account_id, is_setup=is_setup, is_updating=is_updating)
 
     def run_ended(self, run: Run) -> None:
-        """Tell the CMS that an account's run has ended; best effort."""
+        """Tell the CMS that an account's run has ended. Raises CmsUnavailable when it did not hear of it."""
         if run.account_id is None or run.mode.is_direct or run.dry_run:
             return
         number = self._accounts.find_number(run.account_id)

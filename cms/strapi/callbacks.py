@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+import httpx
+
 from cms.strapi.client import StrapiClient
 from sync.errors import NotFound, SyncError
 from sync.report import Mode, Run, RunState
@@ -22,7 +24,8 @@ class Callbacks:
     def run_ended(self, run: Run, account_number: int) -> None:
         """Tell the CMS that an account's run has ended; an onboarding only when it was complete.
 
-        Best effort: a route that fails or does not exist is logged, and the run stands.
+        A route that fails or does not exist is logged. Raises CmsUnavailable when the CMS
+        surely did not hear of it.
         """
         if run.mode is Mode.ONBOARDING:
             if run.state is RunState.SUCCEEDED:
@@ -36,4 +39,6 @@ class Callbacks:
         except NotFound:
             log.info("cms_route_missing", extra={"route": route})
         except SyncError as error:
+            if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout):
+                raise
             log.warning("cms_route_failed", extra={"route": route, "reason": str(error)})

@@ -15,12 +15,13 @@ import httpx
 from cms.strapi.entries import Entry, Version, read_entry
 from cms.strapi.queries import IN_LIMIT, Query, is_in, page, populated
 from sync.errors import (
+    CmsAnswersWrongly,
+    CmsRefusesKey,
+    CmsThrottles,
     CmsUnavailable,
-    CredentialsRejected,
     NotFound,
     RateLimited,
     SyncError,
-    UnexpectedResponse,
 )
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class StrapiClient:
             for entry in self._list(collection, [*is_in(field, chunk), *populated(relations)], relations):
                 key = entry.fields.get(field)
                 if key not in chunk:
-                    raise UnexpectedResponse(
+                    raise CmsAnswersWrongly(
                         f"the CMS ignored the filter on {field}: it answered other {collection}"
                     )
                 found.setdefault(key, []).append(entry)
@@ -143,12 +144,12 @@ class StrapiClient:
                 return list(entries.values())
             if not raw:
                 break
-        raise UnexpectedResponse(f"the CMS's pages of {collection} do not add up to its total")
+        raise CmsAnswersWrongly(f"the CMS's pages of {collection} do not add up to its total")
 
     def _entry(self, answer: httpx.Response, operation: str, relations: Sequence[str] = ()) -> Entry:
         content = self._json(answer)
         if not isinstance(content, Mapping):
-            raise UnexpectedResponse(f"{operation}: the CMS answered no entry")
+            raise CmsAnswersWrongly(f"{operation}: the CMS answered no entry")
         entry = read_entry(content.get("data"), relations)
         self._learn(entry)
         return entry
@@ -158,7 +159,7 @@ class StrapiClient:
             self.version = entry.version
             log.info("cms_version_learned", extra={"version": entry.version.value})
         elif entry.version is not self.version:
-            raise UnexpectedResponse(
+            raise CmsAnswersWrongly(
                 f"cms.strapi.version: the CMS answers as {entry.version}, but is taken for {self.version}"
             )
 
@@ -185,7 +186,7 @@ class StrapiClient:
         except httpx.TransportError as error:
             raise CmsUnavailable(f"{operation}: the CMS did not answer ({type(error).__name__})") from error
         except httpx.HTTPError as error:
-            raise UnexpectedResponse(f"{operation}: {type(error).__name__}") from error
+            raise CmsAnswersWrongly(f"{operation}: {type(error).__name__}") from error
         _raise_for_status(answer, operation)
         return answer
 
@@ -194,7 +195,7 @@ class StrapiClient:
         try:
             return answer.json()
         except ValueError as error:
-            raise UnexpectedResponse(f"{answer.request.url.path}: the CMS did not answer JSON") from error
+            raise CmsAnswersWrongly(f"{answer.request.url.path}: the CMS did not answer JSON") from error
 
 
 def address_end(address: Any) -> str:
@@ -207,9 +208,9 @@ def _page_of(answer: Any, collection: str) -> tuple[Sequence[Any], Mapping[str, 
         entries, pagination = answer["data"], answer["meta"]["pagination"]
         counts = {name: int(pagination[name]) for name in ("pageCount", "total")}
     except (KeyError, TypeError, ValueError) as error:
-        raise UnexpectedResponse(f"the CMS answered no list of {collection}") from error
+        raise CmsAnswersWrongly(f"the CMS answered no list of {collection}") from error
     if not isinstance(entries, list):
-        raise UnexpectedResponse(f"the CMS answered no list of {collection}")
+        raise CmsAnswersWrongly(f"the CMS answered no list of {collection}")
     return entries, counts
 
 
@@ -219,11 +220,11 @@ def _raise_for_status(answer: httpx.Response, operation: str) -> None:
         return
     reason = _reason(answer)
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        raise CredentialsRejected(f"{operation}: the CMS refuses the token ({status}): {reason}")
+        raise CmsRefusesKey(f"{operation}: the CMS refuses the token ({status}): {reason}")
     if status == httpx.codes.NOT_FOUND:
         raise NotFound(f"{operation}: the CMS knows no such thing")
     if status == httpx.codes.TOO_MANY_REQUESTS:
-        raise RateLimited(f"{operation}: the CMS throttles", retry_after_s=_retry_after_s(answer))
+        raise CmsThrottles(f"{operation}: the CMS throttles", retry_after_s=_retry_after_s(answer))
     is_write = answer.request.method != "GET"
     if status == httpx.codes.INTERNAL_SERVER_ERROR and is_write:
         raise RecordFailed(f"{operation}: the CMS failed ({status}): {reason}")
@@ -231,7 +232,7 @@ def _raise_for_status(answer: httpx.Response, operation: str) -> None:
         raise CmsUnavailable(f"{operation}: the CMS answered {status}")
     if is_write:
         raise RecordRefused(f"{status}: {reason}")
-    raise UnexpectedResponse(f"{operation}: the CMS answered {status}: {reason}")
+    raise CmsAnswersWrongly(f"{operation}: the CMS answered {status}: {reason}")
 
 
 def _reason(answer: httpx.Response) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sync.errors import UnexpectedResponse
+from sync.errors import CmsAnswersWrongly
 
 # In every entry, but not fields of the CMS's own.
 _BOOKKEEPING = frozenset({"id", "documentId", "attributes", "locale"})
@@ -37,11 +37,11 @@ class Entry:
 def read_entry(raw: Any, populated: Collection[str] = ()) -> Entry:
     """Normalise an entry with the relations that were asked for.
 
-    A relation that the token may not see is absent, not empty. Raises UnexpectedResponse
+    A relation that the token may not see is absent, not empty. Raises CmsAnswersWrongly
     when it is no entry.
     """
     if not isinstance(raw, Mapping) or not isinstance(raw.get("id"), int):
-        raise UnexpectedResponse("the CMS answered an entry without a number")
+        raise CmsAnswersWrongly("the CMS answered an entry without a number")
     # A v5 entry in v4's clothing (the response-format header) has both.
     version = Version.V5 if "documentId" in raw else Version.V4
     flat: Mapping[str, Any] = raw.get("attributes", raw)

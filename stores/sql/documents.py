@@ -41,6 +41,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "holds": msgspec.to_builtins(run.holds),
         "plan_hash": run.plan_hash,
         "message": run.message,
+        "cause": run.cause and run.cause.value,
     }
 
 

@@ -14,6 +14,7 @@ from stores.sql.engine import reading, writing
 from stores.sql.paging import Page, cut_page, read_cursor
 from stores.sql.tables import runs
 from stores.sql.upserts import insert_new, upsert
+from sync.causes import Cause
 from sync.errors import NotFound
 from sync.report import Hold, Mode, RequestCounts, Run, RunState, Stage, StageReport
 
@@ -50,7 +51,7 @@ class Runs:
             row = connection.execute(select(runs).where(runs.c.id == run_id)).first()
         if row is None:
             raise NotFound(f"run {run_id} does not exist")
-        return _run(row)
+        return run_of(row)
 
     def save(self, run: Run) -> None:
         """Store the run as it is now."""
@@ -65,7 +66,7 @@ class Runs:
             query = query.where(tuple_(runs.c.requested_at, runs.c.id) < before)
         with reading(self._engine) as connection:
             rows = connection.execute(query.limit(limit + 1)).all()
-        return cut_page([_run(row) for row in rows], limit, lambda run: (run.requested_at, run.id))
+        return cut_page([run_of(row) for row in rows], limit, lambda run: (run.requested_at, run.id))
 
     def latest(self, account_id: int) -> Run | None:
         """The account's last requested run."""
@@ -77,7 +78,7 @@ class Runs:
         query = select(runs).where(runs.c.of_run_id == of_run_id, runs.c.preset == preset)
         with reading(self._engine) as connection:
             row = connection.execute(query.order_by(runs.c.requested_at.desc()).limit(1)).first()
-        return None if row is None else _run(row)
+        return None if row is None else run_of(row)
 
     def account_ids(self, batch_id: str) -> Collection[int]:
         """The accounts that have a run in the batch."""
@@ -136,10 +137,12 @@ def run_row(run: Run) -> dict[str, Any]:
         "holds": msgspec.to_builtins(run.holds) or None,
         "plan_hash": run.plan_hash,
         "message": run.message,
+        "cause": run.cause.value if run.cause else None,
     }
 
 
-def _run(row: Row[Any]) -> Run:
+def run_of(row: Row[Any]) -> Run:
+    """The run that a row of the table holds."""
     return Run(
         id=row.id,
         mode=Mode(row.mode),
@@ -160,4 +163,5 @@ def _run(row: Row[Any]) -> Run:
         holds=msgspec.convert(row.holds or (), tuple[Hold, ...]),
         plan_hash=row.plan_hash,
         message=row.message,
+        cause=Cause(row.cause) if row.cause else None,
     )

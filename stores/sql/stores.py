@@ -13,10 +13,13 @@ from stores.sql.batches import Batches
 from stores.sql.changes import Changes
 from stores.sql.cms_refs import CmsRefs
 from stores.sql.decisions import Decisions
-from stores.sql.deliveries import Deliveries
 from stores.sql.export import Exports
+from stores.sql.freshness import Freshness
+from stores.sql.incidents import Incidents
 from stores.sql.mirror import Mirror
+from stores.sql.notices import Notices
 from stores.sql.organisations import Organisations
+from stores.sql.outcomes import Outcomes
 from stores.sql.runs import Runs
 from stores.sql.sizes import Sizes
 from sync.ports import Clock
@@ -34,7 +37,10 @@ class SqlStores:
     decisions: Decisions
     sizes: Sizes
     batches: Batches
-    deliveries: Deliveries
+    outcomes: Outcomes
+    freshness: Freshness
+    notices: Notices
+    incidents: Incidents
     audit: AuditLog
     exports: Exports
     cms_refs: CmsRefs
@@ -53,7 +59,10 @@ def open_stores(engine: Engine, clock: Clock) -> SqlStores:
         decisions=Decisions(engine),
         sizes=Sizes(engine),
         batches=Batches(engine),
-        deliveries=Deliveries(engine, clock),
+        outcomes=Outcomes(engine),
+        freshness=Freshness(engine, clock),
+        notices=Notices(engine, clock),
+        incidents=Incidents(engine),
         audit=AuditLog(engine, clock),
         exports=Exports(engine),
         cms_refs=CmsRefs(engine),

@@ -229,6 +229,7 @@ runs = Table(
     Column("holds", Document),
     Column("plan_hash", Text),
     Column("message", Text),
+    Column("cause", Text),
     # Each list is newest first, with the id as the tie-breaker of its cursor.
     Index(None, "requested_at", "id"),
     Index(None, "account_id", "requested_at", "id"),
@@ -236,6 +237,9 @@ runs = Table(
     Index(None, "state", "requested_at", "id"),
     Index(None, "batch_id", "requested_at", "id"),
     Index(None, "of_run_id"),
+    # What failed lately, and when each account was last brought up to date.
+    Index(None, "finished_at"),
+    Index(None, "account_id", "state", "finished_at"),
 )
 
 # What a person decided about a run's plan; the first decision stays.
@@ -277,14 +281,57 @@ changes = Table(
     sqlite_autoincrement=True,
 )
 
-deliveries = Table(
-    "deliveries",
+# What is to be told and what was: a notice and channel is one row, told in the order of the ids.
+notices = Table(
+    "notices",
     metadata,
-    Column("run_id", Text, primary_key=True),
-    Column("event", Text, primary_key=True),
-    Column("channel", Text, primary_key=True),
-    _required("reference", Text),
-    _required("delivered_at", Utc),
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    _required("key", Text),
+    _required("channel", Text),
+    _required("event", Text),
+    _required("severity", Text),
+    Column("run_id", Text),
+    Column("incident_id", Text),
+    _required("subject", Text),
+    _required("text", Text),
+    _required("fields", Document),
+    _required("state", Text),
+    _required("created_at", Utc),
+    Column("not_before", Utc),
+    Column("tried_at", Utc),
+    Column("settled_at", Utc),
+    Column("reference", Text),
+    Column("reason", Text),
+    UniqueConstraint("key", "channel"),
+    Index(None, "channel", "state", "id"),
+    Index(None, "run_id"),
+    Index(None, "incident_id", "channel", "id"),
+    Index(None, "channel", "state", "settled_at"),
+    Index(None, "created_at"),
+    sqlite_autoincrement=True,
+)
+
+# Problems and their history; `open_key` is the key while it is not over, so that each is open once.
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _required("key", Text),
+    Column("open_key", Text, unique=True),
+    _required("severity", Text),
+    _required("title", Text),
+    Column("party", Text),
+    _required("alerts", Document),
+    _required("count", Integer),
+    _required("flaps", Integer),
+    _required("revision", Integer),
+    _required("first_seen_at", Utc),
+    Column("opened_at", Utc),
+    _required("seen_at", Utc),
+    Column("told_at", Utc),
+    Column("resolved_at", Utc),
+    Index(None, "key", "resolved_at"),
+    Index(None, "opened_at", "id"),
 )
 
 audit = Table(

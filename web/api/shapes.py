@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from stores.sql.paging import Page
+from sync.causes import Cause
 from sync.changes import Action
 from sync.model import RecordKind
 from sync.report import Mode, Outcome, RunState, Stage
@@ -46,6 +47,7 @@ RUN_EXAMPLE: JsonDict = {
     },
     "requests": {"sent": 44, "cache_hits": 12, "not_modified": 20, "retried": 1, "throttled": 0},
     "message": None,
+    "cause": None,
 }
 
 
@@ -98,6 +100,7 @@ class RunBody(BaseModel):
     stages: dict[Stage, StageBody]
     requests: RequestsBody
     message: str | None
+    cause: Cause | None = Field(description="what put it off or ended it, where an error did")
 
 
 class FieldBody(BaseModel):

@@ -90,7 +90,7 @@ def show_run(
         run=run,
         progress=services.progress.read(run_id),
         changes=services.stores.changes.of_run(run_id, limit=query.limit, cursor=query.cursor),
-        notices=services.stores.deliveries.of_run(run_id),
+        notices=services.stores.notices.of_run(run_id),
         answer=None if run.state.is_final else explain(situation_of(services, run)),
     )
 
@@ -122,9 +122,9 @@ def _events(services: Services, account: Account, runs: Sequence[Run]) -> Iterat
             href=f"/runs/{run.id}",
             state=run.state.value,
         )
-        for notice in services.stores.deliveries.of_run(run.id):
-            yield Event(
-                at=notice.delivered_at, kind="notice", text=f"{notice.event} told to {notice.channel}"
-            )
+        for notice in services.stores.notices.of_run(run.id):
+            if notice.settled_at is not None:
+                text = f"{notice.event} to {notice.channel}: {notice.state}"
+                yield Event(at=notice.settled_at, kind="notice", text=text)
     for line in services.stores.audit.list(limit=TIMELINE_RUNS, subject=f"account:{account.id}").items:
         yield Event(at=line.at, kind="act", text=f"{line.actor} ({line.source}): {line.action}")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+import socket
 
-from cms.registry import listener_of
+import pytest
+from pydantic import SecretStr
+
+from cms.registry import CmsContext, listener_of, open_cms
 from cms.strapi.adapter import StrapiCms
+from settings.schema import CmsSettings, StrapiSettings
 from simulator.server import Answer
 from stores.sql.accounts import NewAccount
 from stores.sql.stores import SqlStores
-from sync.errors import InvalidRequest, NotFound
+from sync.errors import CmsUnavailable, InvalidRequest, NotFound
 from sync.model import Organisation, OrganisationKind
 from sync.report import Mode, Run, RunState
-from tests.fakes import START
+from tests.fakes import START, FakeClock
 from tests.strapi.server import StrapiServer
 
 WHOLE_ID = "5d10ff00-0000-4000-8000-000000000001"
@@ -129,7 +133,7 @@ def test_cms_is_told_once_of_the_end_of_an_accounts_run(
 ) -> None:
     account_id = strapi.add("accounts", FirstName="Ann").number
     strapi.before = lambda request: Answer(200, b"ok") if "/account/" in request.path else None
-    listener_of(cms)(
+    cms.run_ended(
         Run(id="r", mode=mode, preset="full", state=state, requested_at=START, account_id=account_id)
     )
 
@@ -141,11 +145,29 @@ def test_route_that_fails_or_is_missing_costs_nothing(
     cms: StrapiCms, strapi: StrapiServer, status: int
 ) -> None:
     strapi.before = lambda _: Answer(status)
-    listener_of(cms)(
+    cms.run_ended(
         Run(id="r", mode=Mode.CLUB, preset="full", state=RunState.SUCCEEDED, requested_at=START, account_id=1)
     )
 
     assert len(strapi.requests) == 1
+
+
+def test_cms_that_surely_heard_nothing_is_told_later(stores: SqlStores) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = StrapiSettings(base_url=f"http://127.0.0.1:{port}/api", token=SecretStr("t"), version="v5")
+    cms = open_cms(
+        CmsContext(settings=CmsSettings(kind="strapi", strapi=settings), stores=stores, clock=FakeClock())
+    )
+    tell = listener_of(cms)
+    assert tell is not None
+
+    with pytest.raises(CmsUnavailable):
+        tell(
+            Run(
+                id="r", mode=Mode.CLUB, preset="full", state=RunState.FAILED, requested_at=START, account_id=1
+            )
+        )
 
 
 def test_account_that_nobody_knows_is_not_found(cms: StrapiCms) -> None:

@@ -107,16 +107,6 @@ def test_audit_is_listed_newest_first_and_by_subject(stores: SqlStores) -> None:
     assert page.items[0].at > rest.items[0].at
 
 
-def test_delivery_is_recorded_once(stores: SqlStores) -> None:
-    assert stores.deliveries.find("run-1", "finished", "slack") is None
-    stores.deliveries.record("run-1", "finished", "slack", "first")
-    stores.deliveries.record("run-1", "finished", "slack", "second")
-    stores.deliveries.record("run-1", "finished", "mail", "other")
-
-    assert stores.deliveries.find("run-1", "finished", "slack") == "first"
-    assert [entry.channel for entry in stores.deliveries.of_run("run-1")] == ["slack", "mail"]
-
-
 def test_batches_are_kept_and_listed_newest_first(stores: SqlStores) -> None:
     batches = [
         Batch(

@@ -68,7 +68,7 @@ def test_run_document_has_the_shape_that_programs_read() -> None:
     assert list(document) == [
         *("id", "mode", "account_id", "organisation_id", "provider", "batch_id", "of_run_id", "preset"),
         *("state", "outcome", "dry_run", "requested_at", "started_at", "finished_at", "duration_s"),
-        *("config_version", "stages", "requests", "holds", "plan_hash", "message"),
+        *("config_version", "stages", "requests", "holds", "plan_hash", "message", "cause"),
     ]
     assert document["outcome"] == "partial"
     assert document["started_at"] == "2031-10-20T09:30:00.123456Z"

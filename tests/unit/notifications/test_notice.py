@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from notifications.notice import event_of, notice_of
-from settings.schema import RouteSettings
+from settings.rules import EVENTS
+from settings.schema import Severity
 from sync.report import Mode, Outcome, RunState, Stage, StageReport
 from tests.unit.notifications.builders import finished
 
@@ -12,13 +13,13 @@ from tests.unit.notifications.builders import finished
 @pytest.mark.parametrize("state", [state for state in RunState if state.is_final])
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_every_end_of_a_run_has_a_route(mode: Mode, state: RunState, dry_run: bool) -> None:  # noqa: FBT001  a parameter of the test
-    assert event_of(finished(mode=mode, state=state, dry_run=dry_run)) in RouteSettings.model_fields
+    assert event_of(finished(mode=mode, state=state, dry_run=dry_run)) in EVENTS
 
 
 def test_a_success_is_told_with_who_what_and_how_much() -> None:
     notice = notice_of(finished(), name="Northside CC")
     assert notice.subject == "Sync of club 3 (Northside CC) succeeded"
-    assert notice.is_good
+    assert notice.severity is Severity.INFO
     assert notice.text.splitlines() == [
         "Sync of club 3 (Northside CC) succeeded",
         (
@@ -41,7 +42,7 @@ def test_a_failure_is_told_with_the_error_and_the_stage() -> None:
     )
     notice = notice_of(run)
     assert notice.event == "direct_failed"
-    assert not notice.is_good
+    assert notice.severity is Severity.ERROR
     assert notice.text.splitlines()[:3] == [
         "Direct sync of club o1 failed",
         "teams: partial: 2 teams were refused",

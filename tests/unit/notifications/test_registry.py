@@ -16,7 +16,7 @@ def open_nothing(settings: NotificationsSettings) -> Channel | None:
 def test_without_configuration_all_built_in_channels_are_unconfigured() -> None:
     channels = open_channels(NotificationsSettings())
     assert channels.opened == {}
-    assert set(channels.unconfigured) == {"slack", "mail", "webhook"}
+    assert set(channels.unconfigured) == {"slack", "mail", "webhook", "apprise"}
 
 
 def test_a_broken_channel_is_reported_and_the_others_open() -> None:

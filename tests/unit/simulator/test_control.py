@@ -122,6 +122,31 @@ def test_the_chat_says_no_as_slack_does() -> None:
     assert get(simulator, "/_simulator/chat").body == b"[]"
 
 
+def test_the_chat_updates_and_lists_messages_by_the_channels_id() -> None:
+    simulator = make_simulator()
+    bearer = {"authorization": "Bearer xoxb"}
+    metadata = {"event_type": "n", "event_payload": {"key": "k1"}}
+    message = {"channel": "#data", "text": "2 failed", "metadata": metadata}
+    sent = read(post(simulator, "/slack/api/chat.postMessage", message, **bearer))
+    reply = {"channel": sent["channel"], "text": "more", "thread_ts": sent["ts"]}
+    post(simulator, "/slack/api/chat.postMessage", reply, **bearer)
+    change = {"channel": sent["channel"], "ts": sent["ts"], "text": "3 failed"}
+    assert read(post(simulator, "/slack/api/chat.update", change, **bearer))["ok"] is True
+    change["ts"] = "1.0"
+    assert _error(post(simulator, "/slack/api/chat.update", change, **bearer)) == "message_not_found"
+
+    listed = read(get(simulator, "/slack/api/conversations.list", **bearer))["channels"]
+    assert listed == [{"id": sent["channel"], "name": "data"}]
+    history = f"/slack/api/conversations.history?channel={sent['channel']}&include_all_metadata=true"
+    (found,) = read(get(simulator, history, **bearer))["messages"]
+    assert (found["text"], found["metadata"]) == ("3 failed", metadata)
+    replies = f"/slack/api/conversations.replies?channel={sent['channel']}&ts={sent['ts']}&limit=1"
+    page = read(get(simulator, replies, **bearer))
+    rest = read(get(simulator, f"{replies}&cursor={page['response_metadata']['next_cursor']}", **bearer))
+    assert [message["text"] for message in (*page["messages"], *rest["messages"])] == ["3 failed", "more"]
+    assert _error(get(simulator, history.replace(sent["channel"], "#data"), **bearer)) == "channel_not_found"
+
+
 def test_posted_text_is_shown_as_text() -> None:
     simulator = make_simulator()
     post(simulator, "/slack/webhook/T", {"text": "<script>"})
