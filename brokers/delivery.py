@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from dramatiq import Message, MessageProxy
@@ -20,6 +21,7 @@ class Delivery(MessageProxy):
     def __init__(self, message: Message[Any], lent: Lent) -> None:
         super().__init__(message)
         self.lent = lent
+        self.lent_at_s = time.monotonic()
         self.owed: list[tuple[Message[Any], int | None]] = []
 
     @property

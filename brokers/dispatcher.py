@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 LONGEST_REST_S = 1.0
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
+# Blocked calls that end with nothing new before the dispatcher looks for itself, in case a wake-up
+# was lost; with the heartbeat an idle process costs Redis little more than a command a second.
+DOZES_A_FETCH = 3
+# More would not fit into one call of Lua's `unpack`.
+MOST_SETTLED = 1000
+# Jobs shorter than this are over before the next call; see `_want`.
+SHORT_JOB_S = 0.002
+LARGE_PART = 0.25  # of the slots
 
 
 class Dispatcher:
@@ -61,6 +69,7 @@ class Dispatcher:
         self._must_resync = False
         self._losses = 0
         self._told = ""
+        self._job_s = 0.0  # what jobs take, the last ones counting most
         self._closed = Event()
         self._closing = Event()
         self.slots = Slots()
@@ -130,6 +139,7 @@ class Dispatcher:
             self._broker.pay_owed(delivery)
         self._settled.append(settled)
         self._held.pop(delivery.key, None)
+        self._job_s += (time.monotonic() - delivery.lent_at_s - self._job_s) / 8
         if self._is_dozing:
             # The dispatcher waits for messages on its other connection, so this thread settles.
             self._flush_or_leave_it()
@@ -162,13 +172,24 @@ class Dispatcher:
         self._tell_of_trouble()
         if self._must_resync:
             self._resync()
-        want = self.slots.free_count if self._may_fetch() else 0
+        want = self._want() if self._may_fetch() else 0
         if not (want and self._queues) and not self._settled:
             self._rest()
             return
         due_in_s, lent_count = self._exchange(want)
         if want and lent_count < want and self._queues:
             self._doze(due_in_s)
+
+    def _want(self) -> int:
+        """How many messages to fetch now: one for each free slot.
+
+        Longer jobs that start together end together, and what is urgent would wait for all of
+        them. So of a large part of the slots half are filled now, the others by the next calls;
+        soon some slot frees at any moment.
+        """
+        free = self.slots.free_count
+        is_large = free > 1 and free >= self._worker.worker_threads * LARGE_PART
+        return (free + 1) // 2 if is_large and self._job_s > SHORT_JOB_S else free
 
     def _resync(self) -> None:
         """After an answer was lost: hand back what may have been lent in it."""
@@ -179,8 +200,8 @@ class Dispatcher:
 
     def _exchange(self, want: int) -> tuple[float | None, int]:
         with self._talking:
-            settled = []
-            while self._settled:
+            settled: list[Settled] = []
+            while self._settled and len(settled) < MOST_SETTLED:
                 settled.append(self._settled.popleft())
             try:
                 turn = self._process.turn(want, tuple(self._queues), settled)
@@ -220,12 +241,17 @@ class Dispatcher:
     def _doze(self, due_in_s: float | None) -> None:
         """Free slots, but nothing to run: block in Redis until something comes."""
         self._is_dozing = True
+        woken = None
         try:
-            if self._settled or not self._may_fetch():
-                return
-            woken = self._process.wait_for_work(
-                tuple(self._queues), LONGEST_DOZE_S if due_in_s is None else min(due_in_s, LONGEST_DOZE_S)
-            )
+            for _ in range(DOZES_A_FETCH):
+                if self._settled or not self._may_fetch():
+                    return
+                self.heartbeat.loop_is_alive()
+                longest_s = LONGEST_DOZE_S if due_in_s is None else min(due_in_s, LONGEST_DOZE_S)
+                woken = self._process.wait_for_work(tuple(self._queues), longest_s)
+                if woken is not None or longest_s < LONGEST_DOZE_S:
+                    break
+                due_in_s = None if due_in_s is None else due_in_s - longest_s
         finally:
             self._is_dozing = False
         if woken and not (self._may_fetch() and self.slots.free_count):

@@ -21,11 +21,12 @@ from brokers.sender import SERVER_CLOCK
 
 # Silent for 6 s, found silent twice 2 s apart: others have the messages 10 s after a death.
 LEASE_S = 6.0
-# An idle process blocks this long at most; with the heartbeat it costs Redis under two commands a
-# second, counting those that scripts call.
+# A blocked call is asked anew after this long, so that a connection that died silently is noticed.
 LONGEST_DOZE_S = 10.0
-# A new process need not be known to the others before its first lease can be over.
-PEERS_EVERY = 3
+# Beats between two looks at the others while all are alive, and between two looks at who they are:
+# a new process need not be known before its first lease can be over.
+LOOK_EVERY = 2
+PEERS_EVERY = 4
 
 
 class Settled(NamedTuple):
@@ -87,7 +88,7 @@ class Process:
         self._record_key = f"{namespace}:process:{self.name}"
         self._nudge_key = f"{namespace}:nudge:{self.name}"
         self._number = 0
-        self._recoveries = 0
+        self._beats = 0
         self._peers: Collection[bytes] = ()
         self._suspects: list[bytes] = []
         self._lock = Lock()
@@ -114,13 +115,16 @@ class Process:
         return Turn(lent, due_in_ms / 1000 if due_in_ms >= 0 else None)
 
     def wait_for_work(self, queues: Collection[str], timeout_s: float) -> bytes | None:
-        """Block until something may have come to one of the queues: its wake key, else None.
+        """Block until something may have come to one of the queues: its wake key.
 
-        No other process is woken for the same reason: fetch then, or `pass_on` the key.
+        No other process is woken for the same reason: fetch then, or `pass_on` the key. After a
+        nudge b"", after `timeout_s` None.
         """
         keys = [f"{self._namespace}:wake:{queue}" for queue in queues]
         woken = self._wake_link.command("BZPOPMIN", self._nudge_key, *keys, max(timeout_s, 0.001))
-        return None if woken is None or woken[0] == self._nudge_key.encode() else woken[0]
+        if woken is None:
+            return None
+        return b"" if woken[0] == self._nudge_key.encode() else woken[0]
 
     def nudge(self) -> None:
         """End this process's own `wait_for_work`, or its next one."""
@@ -154,10 +158,13 @@ class Process:
     def recover_others(self) -> int:
         """Give back the messages of processes that fell silent; how many.
 
-        Costs one command while all are alive. New processes are noticed within a few calls.
+        Called after each beat; costs a command in two of them while all are alive. New processes
+        are noticed within a few calls.
         """
-        self._recoveries += 1
-        if self._recoveries % PEERS_EVERY == 1:
+        self._beats += 1
+        if self._beats % LOOK_EVERY and not self._suspects:
+            return 0
+        if not self._peers or self._beats % PEERS_EVERY == 0:
             self._peers = self._beat_link.command("SMEMBERS", f"{self._namespace}:processes")
         if not self._peers:
             return 0

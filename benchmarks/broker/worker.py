@@ -6,8 +6,8 @@ HTTP jobs BENCH_HTTP and BENCH_POOL (shared, sharded).
 
 from __future__ import annotations
 
+import logging
 import os
-import ssl
 import time
 from functools import cache
 from typing import Any, cast
@@ -25,6 +25,7 @@ CONCURRENCY = 200
 
 broker = open_broker(cast("Kind", os.environ["BENCH_KIND"]), URL, NAMESPACE)
 dramatiq.set_broker(broker)
+logging.getLogger("httpx").setLevel(logging.WARNING)  # for all; it would write a line for each request
 notes = redis.Redis(
     connection_pool=redis.BlockingConnectionPool.from_url(URL, max_connections=16, timeout=60)
 )
@@ -33,7 +34,7 @@ notes = redis.Redis(
 @cache
 def http() -> httpx.Client:
     if os.environ.get("BENCH_POOL") == "sharded":
-        transport = ShardedTransport(ssl.create_default_context(), concurrency=CONCURRENCY)
+        transport = ShardedTransport(concurrency=CONCURRENCY)
         return httpx.Client(transport=transport, trust_env=False, timeout=60)
     limits = httpx.Limits(max_connections=CONCURRENCY, max_keepalive_connections=CONCURRENCY)
     return httpx.Client(limits=limits, trust_env=False, timeout=60)

@@ -133,8 +133,9 @@ local function keep_start_of_minute()
         return
     end
     local start, callers, silent = ns .. ":minute:" .. minute, {}, {}
-    redis.call("COPY", ns .. ":counts", start, "REPLACE")
-    redis.call("HSET", start, "minute", minute)
+    if redis.call("COPY", ns .. ":counts", start, "REPLACE") == 0 then
+        redis.call("HSET", start, "minute", minute) -- the very first count
+    end
     redis.call("EXPIRE", start, MINUTES_KEPT_S)
     local all = redis.call("HGETALL", start)
     for i = 1, #all, 2 do
