@@ -46,7 +46,6 @@ class WorkerParts:
     drain: DrainOnSigterm
     on_reused: OnReused | None = None
     fresh_ms: Mapping[str, int] = field(default_factory=dict)
-    audit_log: AuditLog | None = None
 
 
 class ChainedBroker(PriorityRedisBroker):
@@ -74,7 +73,7 @@ def open_sender(
     """A broker for processes that send and look; it carries out nothing."""
     client = open_client(url, max_connections=max_connections)
     metrics = Metrics(client, namespace=namespace)
-    return ChainedBroker(client, namespace, metrics, [metrics, *_audit(audit_log)])
+    return ChainedBroker(client, namespace, metrics, [metrics, Audit(audit_log)] if audit_log else [metrics])
 
 
 def open_worker(
@@ -87,7 +86,6 @@ def open_worker(
     chain: list[Middleware] = [
         RunContext(),
         metrics,
-        *_audit(parts.audit_log),
         parts.drain,
         Callbacks(),
         Pipelines(),
@@ -100,7 +98,3 @@ def open_worker(
     if on_dead := parts.retries.on_dead:
         chain.append(TellPoisoned(client, namespace=namespace, on_dead=on_dead))
     return ChainedBroker(client, namespace, metrics, chain)
-
-
-def _audit(log: AuditLog | None) -> list[Middleware]:
-    return [Audit(log)] if log else []
