@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from itertools import islice
 from typing import Any
 
@@ -20,7 +21,7 @@ from brokers import codec, envelope
 from brokers.envelope import Header
 from brokers.queues import Priority
 from brokers.redis import PriorityRedisBroker
-from brokers.scripts import COUNT, DELETE, ENQUEUE
+from brokers.scripts import COUNT, DELETE, ENQUEUE, WITHDRAW
 
 PAGE = 200
 # What is counted of a queue; lua/layout.lua.
@@ -102,6 +103,14 @@ class DeadLetter:
     def text(self) -> str:
         """What a search looks through."""
         return " ".join((self.message_id, self.body.decode(errors="replace"), json.dumps(dict(self.reason))))
+
+
+class Withdrawn(IntEnum):
+    """What became of a message that was to be taken back; the numbers are those of lua/withdraw.lua."""
+
+    GONE = 0  # it runs, or it ended
+    DELETED = 1
+    SHARED = 2  # another request was coalesced with it, so it stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +359,14 @@ class Operations:
         for start in range(0, len(message_ids), PAGE):
             deleted += self._broker.ask(DELETE, (queue, *message_ids[start : start + PAGE]))
         return deleted
+
+    def withdraw(self, queue: str, message_ids: Sequence[str]) -> list[Withdrawn]:
+        """Delete messages by id that wait or are delayed, except those that others count on, too."""
+        answers: list[Withdrawn] = []
+        for start in range(0, len(message_ids), PAGE):
+            found = self._broker.ask(WITHDRAW, (queue, *message_ids[start : start + PAGE]))
+            answers += [Withdrawn(answer) for answer in found]
+        return answers
 
     # -- messages in flight and workers
 

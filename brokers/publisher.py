@@ -93,24 +93,29 @@ class Publisher:
         requests: Sequence[Request],
         *,
         delays_s: Iterable[float] = repeat(0.0),
+        message_ids: Iterable[str | None] = repeat(None),
         requested_by: str | None = None,
     ) -> list[Receipt]:
         """Send thousands in a few round trips, each with its own delay; receipts in order.
 
-        Raises InvalidRequest, and then sends none; StoreUnavailable, and then any may be sent.
+        With `message_ids` sending is repeatable, as with `send`. Raises InvalidRequest, and then
+        sends none; StoreUnavailable, and then any may be sent.
         """
         return self._send_all(
-            [(request, delay_s, requested_by) for request, delay_s in zip(requests, delays_s, strict=False)]
+            [
+                (request, delay_s, message_id, requested_by)
+                for request, delay_s, message_id in zip(requests, delays_s, message_ids, strict=False)
+            ]
         )
 
     def send_each(self, orders: Sequence[tuple[Request, str | None]]) -> list[Receipt]:
         """As `send_many`, each request in the name of its own `requested_by`."""
-        return self._send_all([(request, 0.0, requested_by) for request, requested_by in orders])
+        return self._send_all([(request, 0.0, None, requested_by) for request, requested_by in orders])
 
-    def _send_all(self, orders: Sequence[tuple[Request, float, str | None]]) -> list[Receipt]:
+    def _send_all(self, orders: Sequence[tuple[Request, float, str | None, str | None]]) -> list[Receipt]:
         messages = [
-            (self._build(request, delay_s, None, requested_by), _milliseconds(delay_s))
-            for request, delay_s, requested_by in orders
+            (self._build(request, delay_s, message_id, requested_by), _milliseconds(delay_s))
+            for request, delay_s, message_id, requested_by in orders
         ]
         with _reaching_redis():
             sent = self._broker.enqueue_many(messages)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).with_name("lua")
 _SHARED = ("layout", "settle")
-_CALLS = ("enqueue", "work", "register", "recover", "return", "purge", "delete", "bury", "look")
+_CALLS = ("enqueue", "work", "register", "recover", "return", "purge", "delete", "withdraw", "bury", "look")
 
 
 def _compose() -> tuple[str, str]:
@@ -42,6 +42,7 @@ RECOVER = Script("recover")
 RETURN = Script("give_back")
 PURGE = Script("purge")
 DELETE = Script("delete")
+WITHDRAW = Script("withdraw")
 BURY = Script("bury")
 COUNT = Script("count")
 FIND = Script("find")

@@ -27,13 +27,16 @@ def accounts() -> None:
 @accounts.command(name="list")
 @click.option("--type", "kind", type=click.Choice(["club", "association"]))
 @click.option("--tag", help="With this tag.")
+@click.option("--plan", help="On this plan.")
 @click.option("--name", help="Whose name contains this.")
 @click.option("--limit", default=50, show_default=True)
 @as_json
-def list_accounts(kind: str | None, tag: str | None, name: str | None, limit: int, is_json: bool) -> None:
+def list_accounts(
+    kind: str | None, tag: str | None, plan: str | None, name: str | None, limit: int, is_json: bool
+) -> None:
     """Show accounts by id, with how their last run ended."""
     backend = Backend()
-    wanted = AccountFilter(kind=OrganisationKind(kind) if kind else None, tag=tag, name=name)
+    wanted = AccountFilter(kind=OrganisationKind(kind) if kind else None, tag=tag, plan=plan, name=name)
     page = backend.stores.accounts.list(wanted, limit=limit)
     if is_json:
         print_json([account_document(account) for account in page.items])
@@ -53,6 +56,7 @@ def list_accounts(kind: str | None, tag: str | None, name: str | None, limit: in
 @click.option("--organisation", required=True, metavar="UUID", help="The provider's id of it.")
 @click.option("--associations", metavar="UUID,…", help="Of a club; else learned from its seasons.")
 @click.option("--tag", "tags", multiple=True)
+@click.option("--plan", help="What the customer pays for, as you name it.")
 @as_json
 def add(
     kind: str,
@@ -61,6 +65,7 @@ def add(
     organisation: str,
     associations: str | None,
     tags: tuple[str, ...],
+    plan: str | None,
     is_json: bool,
 ) -> None:
     """Add one account."""
@@ -72,6 +77,7 @@ def add(
         "organisation": organisation,
         "associations": associations,
         "tags": list(tags),
+        "plan": plan,
     }
     new, reasons = read_account(fields, _providers(backend))
     if new is None:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 
 import redis
 
@@ -14,13 +15,15 @@ from brokers import embedded
 from brokers.chain import open_sender
 from brokers.clients import open_client
 from brokers.inbox import Inbox
+from brokers.operations import Operations
 from brokers.publisher import Publisher
 from scheduler.actions import SCHEDULER, Actions
 from scheduler.batches import Batches
 from scheduler.leader import Leader
 from scheduler.requests import Requests
+from scheduler.selection import Freshness, target_of
 from scheduler.service import Chore, Service
-from scheduler.ticker import OnPaused, Ticker
+from scheduler.ticker import Ticker
 from settings import logs
 from settings.canary import Ending, Judge, Trial, described
 from settings.live import ProcessRole
@@ -36,7 +39,7 @@ from stores.redis.versions import RedisVersions, open_reloader, when_redis_answe
 from stores.sql.accounts import AccountFilter
 from stores.sql.audit import AuditLog
 from stores.sql.engine import open_engine
-from stores.sql.stores import open_stores
+from stores.sql.stores import SqlStores, open_stores
 from sync.errors import ConfigurationError, SyncError
 from sync.ports import Clock
 
@@ -105,10 +108,23 @@ def _serve(settings: Settings, redis_url: str) -> None:
         monotonic=_monotonic,
     )
     batches = Batches(
-        lambda: stores.accounts.each(AccountFilter()), publisher, batch_store, stores.runs, clock
+        accounts=lambda: stores.accounts.each(AccountFilter()),
+        freshness=lambda _accounts: _freshness(stores, reloader.in_force.loaded.settings),
+        publisher=publisher,
+        withdraw=Operations(broker).withdraw,
+        store=batch_store,
+        runs=stores.runs,
+        clock=clock,
     )
+    note = partial(stores.audit.record, actor=SCHEDULER, source=SCHEDULER)
     ticker = Ticker(
-        schedule, leader, Actions(batches, publisher, clock), clock, on_paused=_paused_itself(stores.audit)
+        schedule,
+        leader,
+        Actions(batches, publisher, note, clock),
+        clock,
+        on_paused=lambda entry_id, reason: note(
+            action="schedule_paused", subject=f"schedule:{entry_id}", detail={"reason": reason}
+        ),
     )
     service = Service(
         leader,
@@ -151,15 +167,10 @@ def _serve(settings: Settings, redis_url: str) -> None:
         engine.dispose()
 
 
-def _paused_itself(audit: AuditLog) -> OnPaused:
-    def note(entry_id: str, reason: str) -> None:
-        subject = f"schedule:{entry_id}"
-        detail = {"reason": reason}
-        audit.record(
-            actor=SCHEDULER, source=SCHEDULER, action="schedule_paused", subject=subject, detail=detail
-        )
-
-    return note
+def _freshness(stores: SqlStores, settings: Settings) -> Freshness:
+    bringing_games = [name for name, preset in settings.presets.items() if preset.games]
+    targets = list(settings.freshness.values())
+    return Freshness(stores.freshness.synced_at(bringing_games), lambda account: target_of(account, targets))
 
 
 def _monotonic() -> float:

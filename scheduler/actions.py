@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from brokers.messages import CheckHealth, Request
 from scheduler.batches import Batches
 from scheduler.schedule import Entry, Tick
 from scheduler.ticker import NotYet, Sent
 from settings.schema import ScheduleEntry
-from stores.redis.batches import Batch
+from stores.redis.batches import Batch, Cancellation
 from stores.redis.schedule import TickOutcome
 from sync.ports import Clock
 
@@ -24,25 +24,49 @@ class Publisher(Protocol):
     ) -> object: ...
 
 
+class Note(Protocol):
+    def __call__(self, *, action: str, subject: str, detail: Mapping[str, Any]) -> None:
+        """Append a line to the audit, in the scheduler's name."""
+        ...
+
+
 class Actions:
     """Satisfies `scheduler.ticker.Send`."""
 
-    def __init__(self, batches: Batches, publisher: Publisher, clock: Clock) -> None:
+    def __init__(self, batches: Batches, publisher: Publisher, note: Note, clock: Clock) -> None:
         self._batches = batches
         self._publisher = publisher
+        self._note = note
         self._clock = clock
 
     def __call__(self, entry: Entry, tick: Tick, *, raise_if_not_leading: Callable[[], None]) -> Sent:
         if entry.settings.action == "check_health":
             self._check_health(tick)
             return Sent()
-        if entry.settings.overlap != "allow" and self._batches.is_busy(entry.id, besides=tick.id):
+        last = None
+        if entry.settings.overlap != "allow":
+            last = self._batches.running(entry.id, besides=tick.id)
+        if last is not None:
             self._raise_unless_due(tick)
-            if entry.settings.overlap == "queue":
-                raise NotYet("the last batch still runs")
-            return Sent(message="skipped: the last batch still runs", outcome=TickOutcome.SKIPPED)
+            match entry.settings.overlap:
+                case "queue":
+                    raise NotYet("the last batch still runs")
+                case "cancel":
+                    last = self._cancel(last, tick)
+                case _:
+                    return Sent(message="skipped: the last batch still runs", outcome=TickOutcome.SKIPPED)
         batch = self._batches.start(_batch(entry, tick), raise_if_not_leading=raise_if_not_leading)
-        return Sent(batch_id=batch.id, message=f"{batch.total} accounts")
+        said = f"{batch.total} accounts"
+        return Sent(batch_id=batch.id, message=f"{said}; the last batch: {last.message}" if last else said)
+
+    def _cancel(self, last: Batch, tick: Tick) -> Batch:
+        cancellation = Cancellation(batch_id=last.id, by=SCHEDULER, at=tick.due_at)
+        cancelled = self._batches.cancel(cancellation)
+        if cancelled is None:
+            raise NotYet("the last batch is still being sent")
+        detail = {"reason": cancelled.message, "entry": tick.entry_id}
+        self._note(action="batch_cancelled", subject=f"batch:{last.id}", detail=detail)
+        return cancelled
 
     def _raise_unless_due(self, tick: Tick) -> None:
         # Ticks come a little ahead of their time, and the last batch may end until then.
@@ -70,6 +94,9 @@ def _batch(entry: Entry, tick: Tick) -> Batch:
         priority=settings.priority,
         types=settings.filter.types,
         tags=settings.filter.tags,
+        plans=settings.filter.plans,
         provider=settings.filter.provider,
+        older_than_s=settings.filter.older_than_s,
+        is_due=settings.filter.is_due,
         spread_s=settings.spread_s,
     )

@@ -1,25 +1,27 @@
 """Many accounts at once, their messages spread over a window.
 
-A batch may be started again after a crash: accounts that have a run in it are left out,
-and run ids follow from batch and account, so that no account runs twice in it.
+A batch may be started again after a crash. Its line of accounts is kept before the first
+message is sent, run and message ids follow from batch and account, and the broker knows a
+message by its id: so none is lost and none runs twice in it, wherever sending stopped.
 """
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 import logging
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
 
 from brokers.messages import AccountSync, Request, SyncAssociation, SyncClub
+from brokers.operations import Withdrawn
 from brokers.queues import Priority
-from stores.redis.batches import Batch, BatchState, progress
-from sync.model import Account, OrganisationKind
+from scheduler.selection import Freshness, choose
+from stores.redis.batches import Batch, BatchState, Cancellation, Chosen, progress
+from sync.model import Account
 from sync.ports import Clock
 from sync.report import RunState
 
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 CHUNK = 500
 # A batch that is older than this hangs. Less than a day: one lost run must not cost the next night.
 MAX_BATCH_AGE_S = 12 * 3600.0
+ENDED = (BatchState.SENT, BatchState.CANCELLED, BatchState.FAILED)
 
 
 class Accounts(Protocol):
@@ -37,12 +40,20 @@ class Accounts(Protocol):
         ...
 
 
+class ReadFreshness(Protocol):
+    def __call__(self, accounts: Sequence[Account]) -> Freshness: ...
+
+
 class Runs(Protocol):
     def account_ids(self, batch_id: str) -> Collection[int]:
         """The accounts that have a run in the batch already."""
         ...
 
     def count_by_state(self, batch_id: str) -> Mapping[RunState, int]: ...
+
+    def cancel(self, run_ids: Sequence[str], *, at: datetime, message: str) -> int:
+        """Settle those that wait as cancelled; how many."""
+        ...
 
 
 class Receipt(Protocol):
@@ -55,8 +66,17 @@ class Receipt(Protocol):
 
 class Publisher(Protocol):
     def send_many(
-        self, requests: Sequence[Request], *, delays_s: Iterable[float], requested_by: str | None
+        self,
+        requests: Sequence[Request],
+        *,
+        delays_s: Iterable[float],
+        message_ids: Iterable[str | None],
+        requested_by: str | None,
     ) -> Sequence[Receipt]: ...
+
+
+class Withdraw(Protocol):
+    def __call__(self, queue: str, message_ids: Sequence[str]) -> Sequence[Withdrawn]: ...
 
 
 class Store(Protocol):
@@ -66,98 +86,151 @@ class Store(Protocol):
 
     def latest(self, entry_id: str) -> Batch | None: ...
 
+    def save_line(self, batch_id: str, line: Sequence[Chosen]) -> None: ...
 
+    def line(self, batch_id: str) -> Sequence[Chosen] | None: ...
+
+    def is_to_be_cancelled(self, batch_id: str) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batches:
-    def __init__(
-        self, accounts: Accounts, publisher: Publisher, store: Store, runs: Runs, clock: Clock
-    ) -> None:
-        self._accounts = accounts
-        self._publisher = publisher
-        self._store = store
-        self._runs = runs
-        self._clock = clock
+    """`withdraw` takes messages back from a queue by their ids."""
+
+    accounts: Accounts
+    freshness: ReadFreshness
+    publisher: Publisher
+    withdraw: Withdraw
+    store: Store
+    runs: Runs
+    clock: Clock
+    _sending: set[str] = field(default_factory=set)
 
     def start(self, batch: Batch, *, raise_if_not_leading: Callable[[], None]) -> Batch:
         """Send one message for each account of the batch, or go on where sending stopped.
 
         All share one `fresh_after`, so that accounts of one association share the provider's
-        answers. Raises InvalidRequest for an unknown preset, and StoreUnavailable.
+        answers. Ends early once the batch is to be cancelled. Raises InvalidRequest for an
+        unknown preset, and StoreUnavailable.
         """
-        known = self._store.find_or_none(batch.id)
-        if known is not None and known.state in (BatchState.SENT, BatchState.CANCELLED):
+        known = self.store.find_or_none(batch.id)
+        if known is not None and known.state in ENDED:
             return known
-        accounts = _in_turn(batch, [account for account in self._accounts() if _is_wanted(batch, account)])
-        done: Collection[int] = self._runs.account_ids(batch.id) if known is not None else ()
+        self._sending.add(batch.id)
+        try:
+            return self._send_all(known or batch, raise_if_not_leading)
+        finally:
+            self._sending.remove(batch.id)
+
+    def cancel(self, cancellation: Cancellation) -> Batch | None:
+        """Take back what waits of a batch that is to be cancelled; what runs goes on.
+
+        None while this process still sends it, which ends with its next chunk. A message
+        stays that somebody else counts on, too. Repeatable.
+        """
+        batch = self.store.find_or_none(cancellation.batch_id)
+        if batch is None or batch.id in self._sending:
+            return None
+        if batch.state in (BatchState.CANCELLED, BatchState.FAILED):
+            return batch
+        kept = self._take_back(batch, cancellation.by)
+        counts = self.runs.count_by_state(batch.id)
         batch = msgspec.structs.replace(
             batch,
-            state=BatchState.SENDING,
-            total=len(accounts),
-            sent=len(done),
-            coalesced=0,
+            state=BatchState.CANCELLED,
+            sent=sum(counts.values()) + batch.coalesced,
+            withdrawn=counts.get(RunState.CANCELLED, 0),
         )
-        self._store.save(batch)
-        step_s = batch.spread_s / max(len(accounts), 1)
-        places = [(place, account) for place, account in enumerate(accounts) if account.id not in done]
-        for chunk in _chunks(places):
+        batch = msgspec.structs.replace(batch, message=_say(batch, counts, kept, cancellation.by))
+        self.store.save(batch)
+        log.info("batch_cancelled", extra={"batch_id": batch.id, "reason": batch.message})
+        return batch
+
+    def running(self, entry_id: str, *, besides: str) -> Batch | None:
+        """The entry's last batch, if it is another one and still has runs to do."""
+        last = self.store.latest(entry_id)
+        if last is None or last.id == besides or last.state in (BatchState.CANCELLED, BatchState.FAILED):
+            return None
+        now = self.clock.now()
+        if (now - last.starts_at).total_seconds() > max(MAX_BATCH_AGE_S, 2 * last.spread_s):
+            return None
+        is_sent = last.state is BatchState.SENT
+        is_finished = is_sent and progress(last, self.runs.count_by_state(last.id), now).is_finished
+        return None if is_finished else last
+
+    def _send_all(self, batch: Batch, raise_if_not_leading: Callable[[], None]) -> Batch:
+        line = self.store.line(batch.id)
+        # Any message of the chunk in which sending stopped may be sent, and its run done.
+        begun = self.runs.account_ids(batch.id) if line is not None else ()
+        if line is None:
+            accounts = list(self.accounts())
+            line = choose(batch, accounts, self.freshness(accounts))
+            self.store.save_line(batch.id, line)
+        batch = msgspec.structs.replace(batch, state=BatchState.SENDING, total=len(line))
+        self.store.save(batch)
+        while batch.sent < batch.total:
             raise_if_not_leading()
-            batch = self._send(batch, chunk, step_s)
+            if self.store.is_to_be_cancelled(batch.id):
+                return batch
+            batch = self._send(batch, line[batch.sent : batch.sent + CHUNK], begun)
         batch = msgspec.structs.replace(batch, state=BatchState.SENT)
-        self._store.save(batch)
+        self.store.save(batch)
         fields = {"batch_id": batch.id, "total": batch.total, "coalesced": batch.coalesced}
         log.info("batch_sent", extra=fields)
         return batch
 
-    def is_busy(self, entry_id: str, *, besides: str) -> bool:
-        """Whether the entry's last batch, if it is another one, still has runs to do."""
-        last = self._store.latest(entry_id)
-        if last is None or last.id == besides or last.state is BatchState.CANCELLED:
-            return False
-        now = self._clock.now()
-        if (now - last.starts_at).total_seconds() > max(MAX_BATCH_AGE_S, 2 * last.spread_s):
-            return False
-        return not progress(last, self._runs.count_by_state(last.id), now).is_finished
-
-    def _send(self, batch: Batch, chunk: Sequence[tuple[int, Account]], step_s: float) -> Batch:
-        lead_s = (batch.starts_at - self._clock.now()).total_seconds()
-        requests = [_request(batch, account, after_s=place * step_s) for place, account in chunk]
-        delays_s = [max(lead_s + place * step_s, 0.0) for place, _ in chunk]
-        receipts = self._publisher.send_many(requests, delays_s=delays_s, requested_by=batch.requested_by)
-        met = sum(
-            receipt.is_coalesced and receipt.run_id != run_id(batch.id, account.id)
-            for receipt, (_, account) in zip(receipts, chunk, strict=True)
+    def _send(self, batch: Batch, chunk: Sequence[Chosen], begun: Collection[int]) -> Batch:
+        step_s = batch.spread_s / batch.total
+        lead_s = (batch.starts_at - self.clock.now()).total_seconds()
+        places = [
+            (place * step_s, chosen)
+            for place, chosen in enumerate(chunk, start=batch.sent)
+            if chosen.account_id not in begun
+        ]
+        receipts = self.publisher.send_many(
+            [_request(batch, chosen, after_s=after_s) for after_s, chosen in places],
+            delays_s=[max(lead_s + after_s, 0.0) for after_s, _ in places],
+            message_ids=[run_id(batch.id, chosen.account_id) for _, chosen in places],
+            requested_by=batch.requested_by,
         )
+        met = sum(receipt.is_coalesced for receipt in receipts)
         batch = msgspec.structs.replace(batch, sent=batch.sent + len(chunk), coalesced=batch.coalesced + met)
-        self._store.save(batch)
+        self.store.save(batch)
         return batch
+
+    def _take_back(self, batch: Batch, by: str) -> int:
+        """Answers how many messages stay, because others count on them."""
+        line, kept = self.store.line(batch.id) or (), 0
+        for start in range(0, len(line), CHUNK):
+            run_ids = [run_id(batch.id, chosen.account_id) for chosen in line[start : start + CHUNK]]
+            answers = self.withdraw(
+                SyncClub.queue_name, [str(uuid.UUID(identifier)) for identifier in run_ids]
+            )
+            kept += sum(answer is Withdrawn.SHARED for answer in answers)
+            # A run whose message is gone was withdrawn before a crash, or begins this moment: then it
+            # finds itself cancelled, or its own record overwrites this one.
+            taken = zip(run_ids, answers, strict=True)
+            self.runs.cancel(
+                [identifier for identifier, answer in taken if answer is not Withdrawn.SHARED],
+                at=self.clock.now(),
+                message=f"the batch was cancelled by {by}",
+            )
+        return kept
 
 
 def run_id(batch_id: str, account_id: int) -> str:
-    """The id of an account's run in a batch."""
+    """The id of an account's run in a batch; as a UUID also that of its message."""
     return uuid.uuid5(uuid.UUID(batch_id), str(account_id)).hex
 
 
-def _is_wanted(batch: Batch, account: Account) -> bool:
-    return (
-        (not batch.types or account.organisation.kind.value in batch.types)
-        and (not batch.tags or not set(batch.tags).isdisjoint(account.tags))
-        and batch.provider in (None, account.organisation.provider)
-    )
-
-
-def _in_turn(batch: Batch, accounts: list[Account]) -> list[Account]:
-    # Shuffled by the batch's id: no account is always the last, and a restart finds the same order.
-    return sorted(accounts, key=lambda account: hashlib.sha256(f"{batch.id}{account.id}".encode()).digest())
-
-
-def _request(batch: Batch, account: Account, *, after_s: float) -> Request:
-    is_club = account.organisation.kind is OrganisationKind.CLUB
-    kind: type[AccountSync] = SyncClub if is_club else SyncAssociation
+def _request(batch: Batch, chosen: Chosen, *, after_s: float) -> Request:
+    kind: type[AccountSync] = SyncClub if chosen.is_club else SyncAssociation
     message = kind(
-        account_id=account.id,
+        account_id=chosen.account_id,
         preset=batch.preset,
         dry_run=batch.dry_run,
         batch_id=batch.id,
-        run_id=run_id(batch.id, account.id),
+        run_id=run_id(batch.id, chosen.account_id),
         # Deferrals are bounded by the age of a request, so it begins when the message is due.
         requested_at=batch.starts_at + timedelta(seconds=after_s),
         fresh_after=batch.starts_at,
@@ -165,7 +238,12 @@ def _request(batch: Batch, account: Account, *, after_s: float) -> Request:
     return Request(message, Priority(batch.priority))
 
 
-def _chunks(places: Iterable[tuple[int, Account]]) -> Iterator[list[tuple[int, Account]]]:
-    iterator = iter(places)
-    while chunk := list(itertools.islice(iterator, CHUNK)):
-        yield chunk
+def _say(batch: Batch, counts: Mapping[RunState, int], kept: int, by: str) -> str:
+    parts = [f"{batch.withdrawn} withdrawn"]
+    if unsent := batch.total - batch.sent:
+        parts.append(f"{unsent} not sent yet")
+    if running := counts.get(RunState.RUNNING, 0):
+        parts.append(f"{running} running go on")
+    if kept:
+        parts.append(f"{kept} stay, because somebody else asked for them")
+    return f"cancelled by {by}: {', '.join(parts)}"

@@ -44,6 +44,16 @@ class Requests:
             self._start(batch)
             self._batch_store.answer(batch.id)
 
+    def cancel(self) -> None:
+        """Take back the batches that are to be cancelled. Raises what may pass by itself."""
+        for cancellation in self._batch_store.cancellations():
+            self._leader.raise_if_not_leading()
+            batch = self._batch_store.find_or_none(cancellation.batch_id)
+            # A batch that is asked for is started first, which then sends nothing.
+            is_open = batch is not None and batch.state is not BatchState.ASKED
+            if batch is None or (is_open and self._batches.cancel(cancellation) is not None):
+                self._batch_store.answer_cancellation(cancellation.batch_id)
+
     def _run_now(self, request: RunNow, table: Mapping[str, Entry]) -> None:
         try:
             if (entry := table.get(request.entry_id)) is None:

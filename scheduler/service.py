@@ -88,6 +88,8 @@ class Service:
         self._jobs.start()
         self._keeping.start()
         self._repeat("requests", SWEEP_EVERY_S, lambda: self._requests.answer(self._table))
+        # Beside the others: a batch that is being sent must hear of its end.
+        self._repeat("cancellations", SWEEP_EVERY_S, self._requests.cancel)
         for chore in self._chores:
             self._repeat(f"chore:{chore.name}", chore.every_s, chore.perform)
         self.apply(settings)

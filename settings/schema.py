@@ -323,7 +323,10 @@ class AccountFilter(Section):
 
     types: Annotated[tuple[Literal["club", "association"], ...], BeforeValidator(values.comma_separated)] = ()
     tags: Names = ()
+    plans: Names = ()
     provider: str | None = None
+    older_than_s: float | None = Field(default=None, gt=0)
+    is_due: bool = False
 
 
 class Calendar(Section):
@@ -358,7 +361,7 @@ class ScheduleEntry(Section):
     jitter_s: float = Field(default=0.0, ge=0)
     catch_up_s: float = Field(default=3600.0, ge=0)
     coalesce: bool = True
-    overlap: Literal["skip", "queue", "allow"] = "skip"
+    overlap: Literal["skip", "queue", "cancel", "allow"] = "skip"
     action: Literal["batch", "check_health"] = "batch"
     preset: EntryName = "full"
     priority: Literal["urgent", "high", "normal", "low"] = "low"

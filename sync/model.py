@@ -45,6 +45,8 @@ class Account:
     name: str
     organisation: Organisation
     tags: tuple[str, ...] = ()
+    # What the customer pays for, as the operator names it.
+    plan: str | None = None
     is_setup: bool = False
     is_updating: bool = False
 

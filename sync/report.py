@@ -55,7 +55,10 @@ class Outcome(StrEnum):
 
 
 class RunState(StrEnum):
-    """queued -> running -> (deferred -> running)* -> succeeded | partial | failed."""
+    """queued -> running -> (deferred -> running)* -> succeeded | partial | failed.
+
+    A queued or deferred one whose batch is taken back becomes cancelled instead.
+    """
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -63,10 +66,11 @@ class RunState(StrEnum):
     SUCCEEDED = "succeeded"
     PARTIAL = "partial"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
     @property
     def is_final(self) -> bool:
-        return self in (RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED)
+        return self not in (RunState.QUEUED, RunState.RUNNING, RunState.DEFERRED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +161,9 @@ class Run:
 
     @property
     def outcome(self) -> Outcome | None:
-        return Outcome(self.state.value) if self.state.is_final else None
+        """The verdict; None while there is none, and of a cancelled run."""
+        has_verdict = self.state.is_final and self.state is not RunState.CANCELLED
+        return Outcome(self.state.value) if has_verdict else None
 
     @property
     def duration_s(self) -> float | None:

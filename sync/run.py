@@ -115,12 +115,12 @@ class SyncRun:
     def perform(self, request: SyncRequest) -> Run:
         """Bring the organisation's stored records in step with the provider's.
 
-        Answers the finished run, succeeded or partial. Raises the error of a failed one
-        after its verdict is saved and announced; a transient or deferred error leaves the
-        run deferred, and the same request goes on where it stopped.
+        Answers the finished run, succeeded or partial, or one that was cancelled, untouched.
+        Raises the error of a failed one after its verdict is saved and announced; a transient
+        or deferred error leaves the run deferred, and the same request goes on where it stopped.
         """
         run = self._admit(request)
-        if run.state in (RunState.SUCCEEDED, RunState.PARTIAL):
+        if run.state in (RunState.SUCCEEDED, RunState.PARTIAL, RunState.CANCELLED):
             # Delivered again after the verdict: only what was cut off is done now.
             self._settle(run)
             return run
@@ -385,7 +385,7 @@ class SyncRun:
         # Repeatable, for a worker that dies between the verdict and its announcement; named
         # for the verdict, because a failed run may be asked for again and fail again.
         unit = f"settled:{run.finished_at}"
-        if self.checkpoints.is_done(run.id, unit):
+        if run.state is RunState.CANCELLED or self.checkpoints.is_done(run.id, unit):
             return
         self._set_flags(run)
         if is_announced:

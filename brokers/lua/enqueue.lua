@@ -17,10 +17,10 @@ local function place(queue, id, delay_ms, header)
 end
 
 -- A message that backs off was sent again with a delay, which a duplicate must not cut short.
-local function hold_unique(queue, id, header, backs_off)
+local function hold_unique(queue, id, header, backs_off, is_shared)
     if header.unique ~= "-" then
-        local patience = backs_off and 1 or 0
-        local holder = table.concat({ queue, header.strength, header.run, patience, id }, " ")
+        local flags = (backs_off and 1 or 0) + (is_shared and 2 or 0)
+        local holder = table.concat({ queue, header.strength, header.run, flags, id }, " ")
         redis.call("HSET", ns .. ":unique", header.unique, holder)
     end
 end
@@ -33,16 +33,37 @@ local function set_value(queue, id, value)
     redis.call("HSET", ns .. ":values", queue .. "/" .. id, value)
 end
 
+local function read_flags(flags)
+    local number = tonumber(flags or 0)
+    return number % 2 == 1, number >= 2
+end
+
 -- The message that holds a unique key and still exists, unless it is this one.
 local function other_holder(unique, id)
     if unique == "-" then
         return nil
     end
-    local queue, strength, run, patience, held_id = parse_holder(redis.call("HGET", ns .. ":unique", unique))
+    local queue, strength, run, flags, held_id = parse_holder(redis.call("HGET", ns .. ":unique", unique))
     if not queue or held_id == id or not has_value(queue, held_id) then
         return nil
     end
-    return { queue = queue, strength = tonumber(strength), run = run, backs_off = patience == "1", id = held_id }
+    local backs_off, is_shared = read_flags(flags)
+    return {
+        queue = queue,
+        strength = tonumber(strength),
+        run = run,
+        backs_off = backs_off,
+        is_shared = is_shared,
+        id = held_id,
+    }
+end
+
+-- Somebody else counts on the holder, too: it must not be withdrawn with its batch.
+local function share(unique, holder)
+    if not holder.is_shared then
+        holder.unique = unique
+        hold_unique(holder.queue, holder.id, holder, holder.backs_off, true)
+    end
 end
 
 local function set_level(value, level)
@@ -87,6 +108,7 @@ local function coalesce(queue, id, delay_ms, header)
     if is_stronger and not waits then
         return nil
     end
+    share(header.unique, holder)
     count(queue, "enqueued")
     count(queue, "coalesced")
     return { holder.id, holder.run, is_stronger and 1 or 0 }
@@ -98,15 +120,17 @@ local function upgrade(queue, id, value, header)
     end
     local level = math.min(header.level, read_header(read_value(queue, id)).level)
     set_value(queue, id, set_level(value, level))
-    local _, _, _, patience = parse_holder(redis.call("HGET", ns .. ":unique", header.unique))
-    hold_unique(queue, id, header, patience == "1")
+    local _, _, _, flags = parse_holder(redis.call("HGET", ns .. ":unique", header.unique))
+    hold_unique(queue, id, header, read_flags(flags))
     return 0
 end
 
 local function put_back(queue, id, delay_ms, value, header)
     set_value(queue, id, value)
     if not other_holder(header.unique, id) then
-        hold_unique(queue, id, header, delay_ms > 0)
+        local _, _, _, flags, held_id = parse_holder(redis.call("HGET", ns .. ":unique", header.unique))
+        local _, is_shared = read_flags(flags)
+        hold_unique(queue, id, header, delay_ms > 0, is_shared and held_id == id)
     end
     place(queue, id, delay_ms, header)
 end

@@ -16,7 +16,8 @@
 --       "call:<caller>"               "<number> <minute>" of a sender's or process's last call
 --       "minute"                      the last minute in which anything was counted
 --   {ns}:minute:<m>             HASH  the counts before the first change in minute m, kept for an hour
---   {ns}:unique                 HASH  unique key -> "<queue> <strength> <run> <1 if it backs off> <id>"
+--   {ns}:unique                 HASH  unique key -> "<queue> <strength> <run> <flags> <id>"; flags: 1 if
+--                                     it backs off, plus 2 if another request was coalesced with it
 -- Of one queue:
 --   {ns}:q:<queue>:waiting:<l>  ZSET  id by turn, one a priority level l (0 urgent .. 3 low)
 --   {ns}:q:<queue>:turns:<l>    ZSET  fair key by the last turn given to it ("-": no fair key), while

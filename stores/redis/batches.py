@@ -11,7 +11,7 @@ import msgspec
 import redis
 
 from stores.redis.errors import answering
-from sync.errors import NotFound
+from sync.errors import InvalidRequest, NotFound
 from sync.report import RunState
 
 # Longer than anybody asks how a night went.
@@ -19,7 +19,7 @@ KEPT_S = 30 * 24 * 3600
 
 
 class BatchState(StrEnum):
-    """asked -> sending -> sent | failed; cancelled from any of the first two."""
+    """asked -> sending -> sent | failed; cancelled from any of the first three."""
 
     ASKED = "asked"
     SENDING = "sending"
@@ -31,9 +31,11 @@ class BatchState(StrEnum):
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """Many accounts, synced under one preset over a window of `spread_s` from `starts_at` on.
 
-    Empty `types` and `tags` take all accounts. `total` accounts were chosen; of `sent`
-    messages `coalesced` met a sync that waited or ran already and have no run of their own.
-    `id` is a UUID in hex.
+    Empty `types`, `tags` and `plans` take all accounts; `older_than_s` those that were not
+    synced for so long, `is_due` those past their freshness target. `total` accounts were
+    chosen; of `sent` messages `coalesced` met a sync that waited or ran already and have no
+    run of their own. Of a cancelled one `withdrawn` messages were taken back. `id` is a UUID
+    in hex.
     """
 
     id: str
@@ -44,14 +46,33 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     priority: str = "low"
     types: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    plans: tuple[str, ...] = ()
     provider: str | None = None
+    older_than_s: float | None = None
+    is_due: bool = False
     spread_s: float = 0.0
     dry_run: bool = False
     state: BatchState = BatchState.ASKED
     total: int = 0
     sent: int = 0
     coalesced: int = 0
+    withdrawn: int = 0
     message: str | None = None
+
+
+class Chosen(msgspec.Struct, frozen=True, array_like=True):
+    """An account of a batch, as its place in the line was fixed before the first message was sent."""
+
+    account_id: int
+    is_club: bool
+
+
+class Cancellation(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody takes a batch back: what waits is withdrawn, what runs ends by itself."""
+
+    batch_id: str
+    by: str
+    at: datetime
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +83,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     succeeded: int
     partial: int
     failed: int
+    cancelled: int
     running: int
     coalesced: int
     eta_s: float | None
@@ -70,10 +92,18 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     def is_finished(self) -> bool:
         return self.finished >= self.total
 
+    @property
+    def summary(self) -> str:
+        """What came of it so far, in a few words."""
+        words = ("succeeded", "partial", "failed", "cancelled", "running", "coalesced")
+        counts = [f"{count} {word}" for word in words if (count := getattr(self, word))]
+        return ", ".join([f"{self.finished} of {self.total} done", *counts])
+
 
 def progress(batch: Batch, counts: Mapping[RunState, int], now: datetime) -> Progress:
     """From the states of the batch's runs (`stores.sql.runs.Runs.count_by_state`)."""
-    finished = sum(count for state, count in counts.items() if state.is_final) + batch.coalesced
+    unsent = batch.total - batch.sent if batch.state is BatchState.CANCELLED else 0
+    finished = sum(count for state, count in counts.items() if state.is_final) + batch.coalesced + unsent
     elapsed_s = (now - batch.starts_at).total_seconds()
     left = max(batch.total - finished, 0)
     eta_s: float | None = 0.0 if left == 0 else None
@@ -86,10 +116,18 @@ def progress(batch: Batch, counts: Mapping[RunState, int], now: datetime) -> Pro
         succeeded=counts.get(RunState.SUCCEEDED, 0),
         partial=counts.get(RunState.PARTIAL, 0),
         failed=counts.get(RunState.FAILED, 0),
+        cancelled=counts.get(RunState.CANCELLED, 0) + unsent,
         running=counts.get(RunState.RUNNING, 0),
         coalesced=batch.coalesced,
         eta_s=eta_s,
     )
+
+
+def raise_if_over(batch: Batch, so_far: Progress) -> None:
+    """Raises InvalidRequest when there is nothing left of the batch to cancel."""
+    is_done = batch.state is BatchState.SENT and so_far.is_finished
+    if is_done or batch.state in (BatchState.CANCELLED, BatchState.FAILED):
+        raise InvalidRequest(f"batch {batch.id} is over already: {batch.message or so_far.summary}")
 
 
 class Batches:
@@ -102,6 +140,7 @@ class Batches:
         self._index = f"{prefix}:index"
         self._latest = f"{prefix}:latest"
         self._asked = f"{prefix}:asked"
+        self._cancelled = f"{prefix}:cancelled"
 
     def ask(self, batch: Batch) -> None:
         """Leave a batch for the leader, who starts it within about a second; repeatable by its id."""
@@ -121,6 +160,37 @@ class Batches:
         """Take a batch off the list once it is carried out."""
         with answering():
             self._client.srem(self._asked, batch_id)
+
+    def ask_to_cancel(self, cancellation: Cancellation) -> None:
+        """Leave it for the leader, who acts within about a second; repeatable."""
+        with answering():
+            self._client.hsetnx(self._cancelled, cancellation.batch_id, msgspec.json.encode(cancellation))
+
+    def cancellations(self) -> Sequence[Cancellation]:
+        """What was asked for and not carried out yet."""
+        with answering():
+            values: Any = self._client.hvals(self._cancelled)
+        return [msgspec.json.decode(value, type=Cancellation) for value in values]
+
+    def is_to_be_cancelled(self, batch_id: str) -> bool:
+        with answering():
+            return bool(self._client.hexists(self._cancelled, batch_id))
+
+    def answer_cancellation(self, batch_id: str) -> None:
+        """Take it off the list once it is carried out."""
+        with answering():
+            self._client.hdel(self._cancelled, batch_id)
+
+    def save_line(self, batch_id: str, line: Sequence[Chosen]) -> None:
+        """Keep which accounts the batch has, in the order in which they are sent."""
+        with answering():
+            self._client.set(f"{self._prefix}{batch_id}:line", msgspec.msgpack.encode(line), ex=KEPT_S)
+
+    def line(self, batch_id: str) -> Sequence[Chosen] | None:
+        """None before it was saved."""
+        with answering():
+            value: Any = self._client.get(f"{self._prefix}{batch_id}:line")
+        return msgspec.msgpack.decode(value, type=list[Chosen]) if value is not None else None
 
     def save(self, batch: Batch) -> None:
         with answering(), self._client.pipeline() as pipeline:

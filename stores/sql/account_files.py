@@ -1,7 +1,7 @@
 """Accounts from a file, CSV or JSON lines: all of them, or every mistake at once and none.
 
-type,name,provider,organisation,associations,tags
-club,Rovers,playhq,8f1f3c9e-5a0b-4b63-9d0f-2f6f6d1f7a10,,"trial, north"
+type,name,provider,organisation,associations,tags,plan
+club,Rovers,playhq,8f1f3c9e-5a0b-4b63-9d0f-2f6f6d1f7a10,,"trial, north",gold
 
 {"type": "club", "name": "Rovers", "organisation": "8f1f3c9e-...", "tags": ["trial"]}
 """
@@ -22,7 +22,7 @@ from sync.errors import InvalidRequest
 from sync.model import Account, OrganisationKind
 
 REQUIRED = ("type", "name", "organisation")
-OPTIONAL = ("provider", "associations", "tags")
+OPTIONAL = ("provider", "associations", "tags", "plan")
 # What `accounts list --json` calls them, and the option of `accounts add`.
 ALIASES: Mapping[str, str] = {
     "organisation_id": "organisation",
@@ -101,6 +101,7 @@ def read_account(fields: Mapping[str, Any], providers: Providers) -> tuple[NewAc
             organisation_id=organisation_id,
             association_ids=tuple(dict.fromkeys(association_ids)),
             tags=tuple(dict.fromkeys(_items(named.get("tags")))),
+            plan=str(named.get("plan") or "").strip() or None,
         ),
         [],
     )

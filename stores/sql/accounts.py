@@ -31,6 +31,7 @@ class NewAccount:
     organisation_id: str
     association_ids: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    plan: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class AccountFilter:
     kind: OrganisationKind | None = None
     provider: str | None = None
     tag: str | None = None
+    plan: str | None = None
     name: str | None = None
     organisation_id: str | None = None
     is_setup: bool | None = None
@@ -135,6 +137,10 @@ class Accounts:
             connection.execute(delete(account_tags).where(account_tags.c.account_id == account_id))
             _insert_tags(connection, [(account_id, tag) for tag in sorted(set(tags))])
 
+    def set_plan(self, account_id: int, plan: str | None) -> None:
+        """Raises NotFound."""
+        self._change(account_id, {"plan": plan})
+
     def _change(self, account_id: int, values: Mapping[str, Any]) -> None:
         with writing(self._engine) as connection:
             statement = update(accounts).where(accounts.c.id == account_id).values(**values)
@@ -153,6 +159,7 @@ class Accounts:
                 "is_setup": False,
                 "is_updating": False,
                 "created_at": now,
+                "plan": account.plan,
             }
             for account in new
         ]
@@ -221,6 +228,7 @@ def _narrowed(query: Select[Any], wanted: AccountFilter) -> Select[Any]:
         accounts.c.kind: wanted.kind.value if wanted.kind else None,
         accounts.c.provider: wanted.provider,
         accounts.c.organisation_id: wanted.organisation_id,
+        accounts.c.plan: wanted.plan,
         accounts.c.is_setup: wanted.is_setup,
     }
     for column, value in equal.items():
@@ -263,6 +271,7 @@ def _account(row: Row[Any], tags: tuple[str, ...]) -> Account:
         name=row.name,
         organisation=organisation,
         tags=tags,
+        plan=row.plan,
         is_setup=row.is_setup,
         is_updating=row.is_updating,
     )

@@ -73,6 +73,7 @@ def account_document(account: Account) -> dict[str, Any]:
         "organisation_id": organisation.id,
         "organisation_name": organisation.name,
         "association_ids": list(organisation.association_ids),
+        "plan": account.plan,
         "tags": list(account.tags),
         "is_setup": account.is_setup,
         "is_updating": account.is_updating,

@@ -44,6 +44,16 @@ class Freshness:
         self._engine = engine
         self._clock = clock
 
+    def synced_at(self, presets: Collection[str]) -> Mapping[int, datetime]:
+        """The end of the last run that stored something, by account; no entry for one without.
+
+        A partial one counts: what it held back waits for a person, not for another run.
+        """
+        last = _last_sync(presets, RunState.SUCCEEDED, RunState.PARTIAL)
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(accounts.c.id, last.label("synced_at"))).all()
+        return {row.id: row.synced_at for row in rows if row.synced_at is not None}
+
     def stale(
         self, targets: Mapping[str, Target], *, presets: Collection[str], limit: int
     ) -> tuple[int, Sequence[StaleAccount]]:
@@ -57,7 +67,7 @@ class Freshness:
         ordered = sorted(targets.values(), key=lambda target: target.target_s)
         if not ordered:
             return 0, ()
-        fresh_at = _last_sync(presets)
+        fresh_at = _last_sync(presets, RunState.SUCCEEDED)
         known_at = func.coalesce(fresh_at, accounts.c.created_at)
         bounds = [(_matches(target), now - timedelta(seconds=target.target_s)) for target in ordered]
         target_s = case(*((_matches(target), literal(target.target_s)) for target in ordered))
@@ -90,12 +100,12 @@ class Freshness:
         return (rows[0].total if rows else 0), stale
 
 
-def _last_sync(presets: Collection[str]) -> Any:
+def _last_sync(presets: Collection[str], *states: RunState) -> Any:
     return (
         select(runs.c.finished_at)
         .where(
             runs.c.account_id == accounts.c.id,
-            runs.c.state == RunState.SUCCEEDED.value,
+            runs.c.state.in_([state.value for state in states]),
             runs.c.dry_run.is_(False),
             runs.c.preset.in_(presets),
         )

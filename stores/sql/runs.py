@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine, Row, Select, func, select, tuple_
+from sqlalchemy import Engine, Row, Select, func, select, tuple_, update
 
 from stores.sql.engine import reading, writing
 from stores.sql.paging import Page, cut_page, read_cursor
 from stores.sql.tables import runs
-from stores.sql.upserts import insert_new, upsert
+from stores.sql.upserts import chunked, insert_new, upsert
 from sync.causes import Cause
 from sync.errors import NotFound
 from sync.report import Hold, Mode, RequestCounts, Run, RunState, Stage, StageReport
@@ -85,6 +85,17 @@ class Runs:
         query = select(runs.c.account_id).where(runs.c.batch_id == batch_id, runs.c.account_id.is_not(None))
         with reading(self._engine) as connection:
             return set(connection.scalars(query))
+
+    def cancel(self, run_ids: Sequence[str], *, at: datetime, message: str) -> int:
+        """Settle those of the runs that wait, queued or deferred, as cancelled; how many."""
+        waiting = (RunState.QUEUED.value, RunState.DEFERRED.value)
+        values = {"state": RunState.CANCELLED.value, "finished_at": at, "message": message}
+        cancelled = 0
+        with writing(self._engine) as connection:
+            for chunk in chunked(run_ids):
+                statement = update(runs).where(runs.c.id.in_(chunk), runs.c.state.in_(waiting)).values(values)
+                cancelled += connection.execute(statement).rowcount
+        return cancelled
 
     def count_by_state(self, batch_id: str) -> Mapping[RunState, int]:
         """How a batch stands."""

@@ -91,6 +91,7 @@ accounts = Table(
     _required("is_setup", Boolean),
     _required("is_updating", Boolean),
     _required("created_at", Utc),
+    Column("plan", Text),
     UniqueConstraint("kind", "provider", "organisation_id"),
     Index(None, "organisation_id"),
     sqlite_autoincrement=True,
@@ -168,6 +169,8 @@ games = Table(
     # A club's games are found by its teams: after a regrading they lie in several grades.
     Index(None, "home_id"),
     Index(None, "away_id"),
+    # Who plays on these days: the scheduler asks before match days.
+    Index(None, "first_day"),
 )
 
 ladders = Table(

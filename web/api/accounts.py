@@ -37,8 +37,8 @@ NEW_EXAMPLES = {
         "tags": ["trial"],
     }
 }
-IMPORT_EXAMPLE = """type,name,provider,organisation,associations,tags
-club,Rovers,playhq,8f1f3c9e-5a0b-4b63-9d0f-2f6f6d1f7a10,,"trial, north"
+IMPORT_EXAMPLE = """type,name,provider,organisation,associations,tags,plan
+club,Rovers,playhq,8f1f3c9e-5a0b-4b63-9d0f-2f6f6d1f7a10,,"trial, north",gold
 """
 
 
@@ -54,6 +54,7 @@ class AccountBody(BaseModel):
     organisation_id: str = Field(examples=["8f1f3c9e-5a0b-4b63-9d0f-2f6f6d1f7a10"])
     organisation_name: str | None
     association_ids: list[str] = Field(description="of a club; empty until given or learned by a sync")
+    plan: str | None = Field(description="what the customer pays for", examples=["gold"])
     tags: list[str]
     is_setup: bool
     is_updating: bool
@@ -68,6 +69,7 @@ class NewAccountBody(bodies.Body):
     provider: str | None = Field(default=None, examples=["playhq"])
     associations: list[str] = Field(default_factory=list)
     tags: list[str] = Field(default_factory=list)
+    plan: str | None = Field(default=None, max_length=100, examples=["gold"])
 
 
 class Imported(BaseModel):
@@ -81,6 +83,7 @@ class AccountQuery(ListQuery):
     type: OrganisationKind | None = None
     provider: str | None = Field(default=None, max_length=40)
     tag: str | None = Field(default=None, max_length=100)
+    plan: str | None = Field(default=None, max_length=100)
     q: str | None = Field(default=None, max_length=100, description="any part of the name")
     organisation_id: str | None = Field(default=None, max_length=100)
 
@@ -94,6 +97,7 @@ def list_accounts(
         kind=query.type,
         provider=query.provider,
         tag=query.tag,
+        plan=query.plan,
         name=query.q,
         organisation_id=query.organisation_id,
     )

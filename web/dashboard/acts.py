@@ -14,12 +14,11 @@ from pydantic import ValidationError
 from brokers.dead_index import MOST_INDEXED
 from brokers.queues import Priority, Queue
 from settings.canary import Outcome, described
-from stores.redis.batches import Batch
 from stores.redis.schedule import Pause, RunNow
 from stores.sql.tokens import Role
 from sync.errors import InvalidRequest, NotFound
 from web.access import Caller, Reader, role_needed
-from web.api.batches import BatchOrder
+from web.api.batches import BatchOrder, ask_for_batch, ask_to_cancel
 from web.api.canary import end_trial
 from web.api.config import restore
 from web.api.dead import DeadMatch, find_dead, match_of, retry_letter
@@ -74,22 +73,21 @@ def _sync(services: Services, caller: Caller, fields: Fields) -> Done:
 def _batch(services: Services, caller: Caller, fields: Fields) -> Done:
     values = {"preset": fields["preset"], "spread_s": float(fields.get("spread_min") or 0) * 60}
     values |= {"types": [fields["type"]] if fields.get("type") else []}
-    values |= {"tags": [fields["tag"]] if fields.get("tag") else []}
+    values |= {f"{name}s": [fields[name]] if fields.get(name) else [] for name in ("tag", "plan")}
+    values |= {"older_than_s": float(fields["older_h"]) * 3600} if fields.get("older_h") else {}
     context = {"presets": services.settings().presets}
     order = BatchOrder.model_validate(values, strict=False, context=context)
-    batch = Batch(
-        id=uuid4().hex,
-        starts_at=services.clock.now(),
-        requested_by=f"{SOURCE}:{caller.name}",
-        types=tuple(kind.value for kind in order.types),
-        tags=tuple(order.tags),
-        preset=order.preset,
-        spread_s=order.spread_s,
-    )
-    services.batches.ask(batch)
+    batch = ask_for_batch(services, order, requested_by=f"{SOURCE}:{caller.name}")
     return Done(
         "The scheduler takes it within a second.", f"/batches/{batch.id}", f"batch:{batch.id}", values
     )
+
+
+def _cancel_batch(services: Services, caller: Caller, fields: Fields) -> Done:
+    batch_id = fields["id"]
+    ask_to_cancel(services, batch_id, by=f"{SOURCE}:{caller.name}")
+    said = "What waits is withdrawn within a second; what runs goes on."
+    return Done(said, f"/batches/{batch_id}", f"batch:{batch_id}", {})
 
 
 def _on_queue(verb: str) -> Callable[[Services, Caller, Fields], Done]:
@@ -211,6 +209,9 @@ def _on_canary(outcome: Outcome) -> Callable[[Services, Caller, Fields], Done]:
 ACTS: Mapping[str, Act] = {
     "sync": Act(Role.SEND, None, "Sync this account now?", _sync),
     "batch": Act(Role.SEND, "batch_asked", "Sync all accounts that match?", _batch),
+    "cancel_batch": Act(
+        Role.OPERATE, "batch_cancelled", "Take back what waits of this batch?", _cancel_batch
+    ),
     "pause_queue": Act(
         Role.OPERATE,
         "queue_paused",

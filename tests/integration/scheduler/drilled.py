@@ -11,14 +11,17 @@ import tempfile
 import threading
 import time
 import uuid
+from datetime import timedelta
 
 from brokers.clients import open_client
+from brokers.operations import Operations
 from brokers.publisher import Publisher
 from brokers.redis import PriorityRedisBroker
 from scheduler.actions import Actions
 from scheduler.batches import Batches
 from scheduler.leader import Leader
 from scheduler.schedule import Entry
+from scheduler.selection import Freshness
 from scheduler.ticker import Ticker
 from settings.schema import ScheduleEntry
 from stores.redis.batches import Batches as BatchStore
@@ -42,16 +45,22 @@ def main(url: str, namespace: str, every_s: float, count: int) -> None:
     clock = SystemClock()
     client = open_client(url, max_connections=8)
     runs = Runs(open_engine(f"sqlite:///{tempfile.mkdtemp()}/unused.db", busy_timeout_s=1))
-    publisher = Publisher(
-        PriorityRedisBroker(url=url, namespace=namespace), runs=runs, presets=tuple, clock=clock
-    )
+    broker = PriorityRedisBroker(url=url, namespace=namespace)
+    publisher = Publisher(broker, runs=runs, presets=tuple, clock=clock)
     leader = Leader(
         Leadership(client, namespace), uuid.uuid4().hex, lease_s=LEASE_S, monotonic=time.monotonic
     )
-    batches = Batches(lambda: (), publisher, BatchStore(client, namespace), runs, clock)
-    ticker = Ticker(
-        Schedule(client, namespace), leader, Actions(batches, publisher, clock), clock, _nobody_hears
+    batches = Batches(
+        accounts=lambda: (),
+        freshness=lambda _: Freshness({}, lambda _: timedelta()),
+        publisher=publisher,
+        withdraw=Operations(broker).withdraw,
+        store=BatchStore(client, namespace),
+        runs=runs,
+        clock=clock,
     )
+    actions = Actions(batches, publisher, lambda **_: None, clock)
+    ticker = Ticker(Schedule(client, namespace), leader, actions, clock, _nobody_hears)
     threading.Thread(target=leader.run, args=[threading.Event()], daemon=True).start()
     _say("ready")
     term, pause = None, threading.Event()

@@ -3,22 +3,28 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import redis
 
+from brokers.messages import Request, SyncClub
+from brokers.operations import Operations
 from brokers.publisher import Publisher
+from brokers.queues import Priority
 from brokers.redis import PriorityRedisBroker
 from scheduler.actions import Actions
 from scheduler.batches import Batches
 from scheduler.leader import Leader
 from scheduler.requests import Requests
+from scheduler.selection import Freshness
 from scheduler.service import Chore, Service
 from scheduler.ticker import Ticker
 from settings.schema import ScheduleEntry, SchedulerSettings
-from stores.redis.batches import Batch, BatchState
+from stores.redis.batches import Batch, BatchState, Cancellation
 from stores.redis.batches import Batches as BatchStore
 from stores.redis.clock import RedisClock
 from stores.redis.leadership import Leadership
@@ -30,6 +36,7 @@ from stores.sql.runs import RunFilter
 from stores.sql.stores import SqlStores, open_stores
 from sync.clock import SystemClock
 from sync.model import OrganisationKind
+from sync.report import RunState
 from tests.conftest import Eventually
 
 ACCOUNTS = 3
@@ -68,8 +75,18 @@ def service(
     publisher = Publisher(broker, runs=stores.runs, presets=lambda: ("full", "quick"), clock=CLOCK)
     schedule, store = Schedule(redis_client, namespace), BatchStore(redis_client, namespace)
     leader = Leader(Leadership(redis_client, namespace), "me", lease_s=3.0, monotonic=time.monotonic)
-    batches = Batches(lambda: stores.accounts.each(AccountFilter()), publisher, store, stores.runs, CLOCK)
-    ticker = Ticker(schedule, leader, Actions(batches, publisher, CLOCK), CLOCK, lambda *_: None)
+    batches = Batches(
+        accounts=lambda: stores.accounts.each(AccountFilter()),
+        freshness=lambda _: Freshness(stores.freshness.synced_at(["full"]), lambda _: timedelta(days=1)),
+        publisher=publisher,
+        withdraw=Operations(broker).withdraw,
+        store=store,
+        runs=stores.runs,
+        clock=CLOCK,
+    )
+    ticker = Ticker(
+        schedule, leader, Actions(batches, publisher, lambda **_: None, CLOCK), CLOCK, lambda *_: None
+    )
     requests = Requests(leader, ticker, batches, schedule, store)
     running = Service(
         leader,
@@ -133,6 +150,49 @@ def test_a_batch_that_cannot_be_is_failed_and_says_why(
     service.start(settings())
     eventually(lambda: store.find(batch.id).state is BatchState.FAILED)
     assert "'fast' is not known" in (store.find(batch.id).message or "")
+
+
+def test_a_batch_that_is_cancelled_leaves_no_message_and_no_open_run_but_those_of_others(
+    service: Service, redis_client: redis.Redis, namespace: str, eventually: Eventually, stores: SqlStores
+) -> None:
+    store = BatchStore(redis_client, namespace)
+    batch = Batch(id=uuid.uuid4().hex, starts_at=CLOCK.now(), requested_by="ann", spread_s=3600)
+    batch = msgspec.structs.replace(batch, starts_at=batch.starts_at + timedelta(minutes=1))
+    store.ask(batch)
+    service.start(settings())
+    eventually(lambda: store.find(batch.id).state is BatchState.SENT)
+    broker = PriorityRedisBroker(client=redis_client, namespace=namespace)
+    publisher = Publisher(broker, runs=stores.runs, presets=lambda: ("full",), clock=CLOCK)
+    assert publisher.send(Request(SyncClub(account_id=2), Priority.LOW)).is_coalesced
+    store.ask_to_cancel(Cancellation(batch_id=batch.id, by="ann", at=CLOCK.now()))
+    eventually(lambda: store.find(batch.id).state is BatchState.CANCELLED)
+    eventually(lambda: not store.cancellations())
+    said = "cancelled by ann: 2 withdrawn, 1 stay, because somebody else asked for them"
+    assert store.find(batch.id).message == said
+    states = {run.account_id: run.state for run in stores.runs.list(RunFilter(), limit=10).items}
+    assert states == {1: RunState.CANCELLED, 2: RunState.QUEUED, 3: RunState.CANCELLED}
+    ledger = Operations(broker).ledger("syncs")
+    assert (ledger.waiting + ledger.delayed, ledger.deleted, ledger.is_balanced) == (1, 2, True)
+    # Who was withdrawn may be asked for anew.
+    assert not publisher.send(Request(SyncClub(account_id=1), Priority.LOW)).is_coalesced
+    broker.close()
+
+
+def test_an_entry_may_cancel_its_last_batch_and_says_so(
+    service: Service, redis_client: redis.Redis, namespace: str, eventually: Eventually, stores: SqlStores
+) -> None:
+    store, schedule = BatchStore(redis_client, namespace), Schedule(redis_client, namespace)
+    service.start(settings(often=ScheduleEntry(every_s=1, spread_s=3600, overlap="cancel")))
+
+    def said() -> str:
+        state = schedule.states().get("often")
+        return (state and state.last and state.last.message) or ""
+
+    eventually(lambda: "3 accounts; the last batch: cancelled by scheduler: 3 withdrawn" in said())
+    service.stop()
+    counts = [stores.runs.count_by_state(batch.id) for batch in store.list()]
+    assert counts[-1] == {RunState.CANCELLED: ACCOUNTS}
+    assert sum(count.get(RunState.QUEUED, 0) for count in counts) <= ACCOUNTS
 
 
 def test_run_now_carries_out_an_entry_without_a_tick(

@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import ClassVar
 
 import httpx
+import msgspec
 import pytest
 import redis
 
 from brokers.metrics import Series, metrics_key
+from stores.redis.batches import BatchState
 from stores.redis.registry import describe_process
 from sync.clock import SystemClock
 from tests.integration.web.conftest import Site
@@ -33,6 +35,18 @@ class TestBatches:
         pointers = {mistake["pointer"] for mistake in answer.json()["errors"]}
         assert pointers == {"/types/0", "/preset", "/spread_s", "/priority", "/filter"}
         assert not site.services.batches.asked()
+
+    def test_a_batch_is_cancelled_by_the_scheduler_once(self, client: httpx.Client, site: Site) -> None:
+        batch_id = client.post("/api/v1/batches", json={"plans": ["gold"], "older_than_s": 3600}).json()["id"]
+        answer = client.post(f"/api/v1/batches/{batch_id}/cancel")
+        assert answer.status_code == 202
+        (cancellation,) = site.services.batches.cancellations()
+        assert cancellation.batch_id == batch_id
+        over = msgspec.structs.replace(site.services.batches.find(batch_id), state=BatchState.CANCELLED)
+        site.services.batches.save(over)
+        refused = client.post(f"/api/v1/batches/{batch_id}/cancel")
+        assert refused.status_code == 422
+        assert "over already" in refused.text
 
     def test_an_unknown_batch_is_not_found(self, client: httpx.Client) -> None:
         assert client.get("/api/v1/batches/none").status_code == 404

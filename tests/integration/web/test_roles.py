@@ -22,6 +22,7 @@ WEAKEST: dict[tuple[str, str], Role | None] = {
     ("POST", f"{API}/batches"): Role.SEND,
     ("GET", f"{API}/batches"): Role.READ,
     ("GET", f"{API}/batches/{{batch_id}}"): Role.READ,
+    ("POST", f"{API}/batches/{{batch_id}}/cancel"): Role.OPERATE,
     ("GET", f"{API}/accounts"): Role.READ,
     ("POST", f"{API}/accounts"): Role.OPERATE,
     ("POST", f"{API}/accounts/import"): Role.OPERATE,

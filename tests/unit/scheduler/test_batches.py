@@ -2,15 +2,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 
 from brokers.messages import AccountSync, Request, SyncAssociation, SyncClub
+from brokers.operations import Withdrawn
 from brokers.queues import Priority
 from scheduler.batches import CHUNK, Batches, run_id
 from scheduler.leader import NotLeading
-from stores.redis.batches import Batch, BatchState, progress
+from scheduler.selection import Freshness
+from stores.redis.batches import Batch, BatchState, Cancellation, Chosen, progress
 from sync.model import Account, Organisation, OrganisationKind
 from sync.report import RunState
 from tests.unit.scheduler.fakes import START, FakeClock
@@ -35,22 +38,69 @@ class FakeOutside:
     def __init__(self) -> None:
         self.sent: list[tuple[Request, float]] = []
         self.busy: set[int] = set()
+        self.shared: set[int] = set()
         self.batches: dict[str, Batch] = {}
+        self.lines: dict[str, Sequence[Chosen]] = {}
+        self.to_cancel: set[str] = set()
         self.runs: dict[int, RunState] = {}
+        self.waiting: dict[str, int] = {}
+        self.synced_at: dict[int, datetime] = {}
 
     def send_many(
-        self, requests: Sequence[Request], *, delays_s: Iterable[float], requested_by: str | None
+        self,
+        requests: Sequence[Request],
+        *,
+        delays_s: Iterable[float],
+        message_ids: Iterable[str | None],
+        requested_by: str | None,
     ) -> Sequence[FakeReceipt]:
         receipts = []
-        for request, delay_s in zip(requests, delays_s, strict=True):
+        for request, delay_s, message_id in zip(requests, delays_s, message_ids, strict=True):
             assert isinstance(request.message, AccountSync)
+            assert message_id is not None
             if request.message.account_id in self.busy:
                 receipts.append(FakeReceipt("another", is_coalesced=True))
                 continue
-            self.sent.append((request, delay_s))
-            self.runs[request.message.account_id] = RunState.QUEUED
             receipts.append(FakeReceipt(request.message.run_id))
+            if message_id in self.waiting:
+                continue
+            self.sent.append((request, delay_s))
+            self.waiting[message_id] = request.message.account_id
+            self.runs[request.message.account_id] = RunState.QUEUED
         return receipts
+
+    def withdraw(self, queue: str, message_ids: Sequence[str]) -> Sequence[Withdrawn]:
+        assert queue == "syncs"
+        return [self._withdraw(message_id.replace("-", "")) for message_id in message_ids]
+
+    def _withdraw(self, message_id: str) -> Withdrawn:
+        account_id = self.waiting.get(message_id)
+        if account_id is None or self.runs[account_id] is not RunState.QUEUED:
+            return Withdrawn.GONE
+        if account_id in self.shared:
+            return Withdrawn.SHARED
+        del self.waiting[message_id]
+        return Withdrawn.DELETED
+
+    def cancel(self, run_ids: Sequence[str], *, at: datetime, message: str) -> int:
+        mine = {run_id(BATCH_ID, account_id): account_id for account_id in self.runs}
+        for identifier in run_ids:
+            account_id = mine.get(identifier)
+            if account_id is not None and self.runs[account_id] is RunState.QUEUED:
+                self.runs[account_id] = RunState.CANCELLED
+        return 0
+
+    def freshness(self, accounts: Sequence[Account]) -> Freshness:
+        return Freshness(self.synced_at, lambda account: timedelta(days=1))
+
+    def save_line(self, batch_id: str, line: Sequence[Chosen]) -> None:
+        self.lines[batch_id] = line
+
+    def line(self, batch_id: str) -> Sequence[Chosen] | None:
+        return self.lines.get(batch_id)
+
+    def is_to_be_cancelled(self, batch_id: str) -> bool:
+        return batch_id in self.to_cancel
 
     def account_ids(self, batch_id: str) -> Collection[int]:
         return set(self.runs)
@@ -80,7 +130,15 @@ def clock() -> FakeClock:
 
 
 def batches(outside: FakeOutside, clock: FakeClock, accounts: list[Account]) -> Batches:
-    return Batches(lambda: accounts, outside, outside, outside, clock)
+    return Batches(
+        accounts=lambda: accounts,
+        freshness=outside.freshness,
+        publisher=outside,
+        withdraw=outside.withdraw,
+        store=outside,
+        runs=outside,
+        clock=clock,
+    )
 
 
 def lead() -> None:
@@ -164,6 +222,76 @@ def test_a_sent_batch_is_not_sent_again(outside: FakeOutside, clock: FakeClock) 
     assert len(outside.sent) == 1
 
 
+def test_a_batch_keeps_its_line_however_the_accounts_change_meanwhile(
+    outside: FakeOutside, clock: FakeClock
+) -> None:
+    accounts = [account(number) for number in range(1, CHUNK + 11)]
+    answers = iter([True, False])
+
+    def lose_after_one_chunk() -> None:
+        if not next(answers):
+            raise NotLeading
+
+    with pytest.raises(NotLeading):
+        batches(outside, clock, accounts).start(order(is_due=True), raise_if_not_leading=lose_after_one_chunk)
+    outside.synced_at = dict.fromkeys(range(1, CHUNK + 11), START)  # none is due any more
+    done = batches(outside, clock, accounts[:-1]).start(order(is_due=True), raise_if_not_leading=lead)
+    assert (done.state, done.total, len(outside.sent)) == (BatchState.SENT, CHUNK + 10, CHUNK + 10)
+
+
+def test_a_message_whose_record_was_lost_in_a_crash_is_recorded_and_not_sent_twice(
+    outside: FakeOutside, clock: FakeClock
+) -> None:
+    accounts = [account(number) for number in range(1, 6)]
+    whole = batches(outside, clock, accounts).start(order(), raise_if_not_leading=lead)
+    # As if the process had died after the messages and some of the records.
+    outside.batches[BATCH_ID] = msgspec.structs.replace(whole, state=BatchState.SENDING, sent=0)
+    outside.runs = {2: RunState.SUCCEEDED, 4: RunState.QUEUED}
+    done = batches(outside, clock, accounts).start(order(), raise_if_not_leading=lead)
+    assert (done.state, done.sent) == (BatchState.SENT, 5)
+    assert len(outside.sent) == 5
+
+
+def test_a_cancelled_batch_takes_back_what_waits_and_says_what_goes_on(
+    outside: FakeOutside, clock: FakeClock
+) -> None:
+    sender = batches(outside, clock, [account(number) for number in range(1, 8)])
+    sender.start(order(spread_s=60), raise_if_not_leading=lead)
+    outside.runs |= {1: RunState.SUCCEEDED, 2: RunState.RUNNING}
+    outside.shared = {3}
+    cancelled = sender.cancel(Cancellation(batch_id=BATCH_ID, by="ann", at=START))
+    assert cancelled is not None
+    assert (cancelled.state, cancelled.withdrawn) == (BatchState.CANCELLED, 4)
+    assert cancelled.message == (
+        "cancelled by ann: 4 withdrawn, 1 running go on, 1 stay, because somebody else asked for them"
+    )
+    assert outside.runs[3] is RunState.QUEUED
+    state = progress(cancelled, outside.count_by_state(BATCH_ID), START)
+    assert (state.finished, state.cancelled, state.running) == (5, 4, 1)
+
+
+def test_a_batch_that_is_cancelled_while_it_is_sent_sends_no_further_chunk(
+    outside: FakeOutside, clock: FakeClock
+) -> None:
+    accounts = [account(number) for number in range(1, 3 * CHUNK + 1)]
+    sender = batches(outside, clock, accounts)
+    cancellation = Cancellation(batch_id=BATCH_ID, by="ann", at=START)
+
+    def cancel_after_one_chunk() -> None:
+        if outside.sent:
+            outside.to_cancel.add(BATCH_ID)
+            assert sender.cancel(cancellation) is None  # the sender must stop first
+
+    sender.start(order(), raise_if_not_leading=cancel_after_one_chunk)
+    assert len(outside.sent) == CHUNK
+    cancelled = sender.cancel(cancellation)
+    assert cancelled is not None
+    assert cancelled.message == f"cancelled by ann: {CHUNK} withdrawn, {2 * CHUNK} not sent yet"
+    assert progress(cancelled, outside.count_by_state(BATCH_ID), START).is_finished
+    assert sender.start(order(), raise_if_not_leading=lead).state is BatchState.CANCELLED
+    assert len(outside.sent) == CHUNK
+
+
 def test_progress_counts_runs_and_accounts_that_were_busy_already(
     outside: FakeOutside, clock: FakeClock
 ) -> None:
@@ -182,16 +310,16 @@ def test_progress_counts_runs_and_accounts_that_were_busy_already(
 
 def test_an_entry_is_busy_until_its_last_batch_is_done(outside: FakeOutside, clock: FakeClock) -> None:
     batch = batches(outside, clock, [account(1)])
-    assert not batch.is_busy("nightly", besides="x")
+    assert not batch.running("nightly", besides="x")
     batch.start(order(entry_id="nightly"), raise_if_not_leading=lead)
-    assert batch.is_busy("nightly", besides="x")
-    assert not batch.is_busy("nightly", besides=BATCH_ID)
+    assert batch.running("nightly", besides="x")
+    assert not batch.running("nightly", besides=BATCH_ID)
     outside.runs[1] = RunState.SUCCEEDED
-    assert not batch.is_busy("nightly", besides="x")
+    assert not batch.running("nightly", besides="x")
 
 
 def test_a_batch_that_hangs_does_not_stop_the_next_night(outside: FakeOutside, clock: FakeClock) -> None:
     batch = batches(outside, clock, [account(1)])
     batch.start(order(entry_id="nightly"), raise_if_not_leading=lead)
     clock.advance(24 * 3600 - 10)  # the next tick is sent a little ahead
-    assert not batch.is_busy("nightly", besides="x")
+    assert not batch.running("nightly", besides="x")
