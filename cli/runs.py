@@ -24,6 +24,7 @@ from stores.sql.documents import (
     change_document,
     decision_document,
     planned_document,
+    replay_document,
     run_document,
 )
 from stores.sql.runs import RunFilter
@@ -181,16 +182,30 @@ def reject(run_id: str, plan_hash: str | None, is_sure: bool, is_json: bool) -> 
 @click.argument("run_id", metavar="ID")
 @as_json
 def replay(run_id: str, is_json: bool) -> None:
-    """Go through recorded run ID again offline, and show what it would write now."""
-    from cli import replaying  # it brings the whole sync along
+    """Go through recorded run ID again offline: does it write what it wrote then?
 
-    run, planned = replaying.replay(Backend(), run_id)
-    changes = [planned_document(change) for change in planned]
+    It reads what was stored when the run began, and writes nothing.
+    """
+    from providers.replaying import replay as replay_recorded  # it brings the providers along
+
+    backend = Backend()
+    recorded = backend.stores.runs.find(run_id)
+    replayed = replay_recorded(
+        recorded, settings=backend.settings, cms=backend.cms, past=backend.stores.changes
+    )
+    document = replay_document(replayed)
     if is_json:
-        print_json({**run_document(run), "changes": changes})
+        print_json(document)
         return
-    click.echo(describe_run(run_document(run)))
-    _print_changes(changes)
+    click.echo(describe_run(document))
+    _print_changes(document["changes"])
+    if replayed.is_same:
+        click.echo(f"the plan came out the same: {replayed.replayed_hash}")
+        return
+    click.echo(f"the plan came out differently: {replayed.replayed_hash}, then {replayed.recorded_hash}")
+    for when, changes in (("then", replayed.only_recorded), ("now", replayed.only_replayed)):
+        for change in changes[:SHOWN_CHANGES]:
+            click.echo(f"  only {when}: {change.kind} {change.record_id} {change.action}")
 
 
 def written(stage: StageReport) -> int:

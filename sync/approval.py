@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from itertools import chain
@@ -108,7 +108,11 @@ def _digest(values: object) -> bytes:
 
 
 def _document(record: Record | None) -> object:
-    return None if record is None else _plain(asdict(record))
+    if record is None:
+        return None
+    # Without hints that are never stored: a plan that was read back has none.
+    stored = {field.name for field in fields(record) if field.compare}
+    return _plain({name: value for name, value in asdict(record).items() if name in stored})
 
 
 def _plain(value: object) -> object:

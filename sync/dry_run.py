@@ -89,6 +89,10 @@ class PlannedCms:
 
     def record_plan(self, run_id: str, stage: Stage, changes: Sequence[Change]) -> None:
         self.stored.record_plan(run_id, stage, changes)
+        self.note(stage, changes)
+
+    def note(self, stage: Stage, changes: Sequence[Change]) -> None:
+        """Let later reads see the changes as if they were stored."""
         with self._lock:
             self._counts[stage].update(change.action for change in changes)
             self._digests += map(digest_of, changes)
@@ -96,6 +100,7 @@ class PlannedCms:
                 if change.after is None:
                     self._removed.add(change.record_id)
                 else:
+                    self._removed.discard(change.record_id)
                     self._planned[type(change.after)][change.record_id] = change.after
 
     def plan_hash(self) -> str | None:

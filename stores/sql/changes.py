@@ -78,6 +78,32 @@ class Changes:
                 planned[entry.stage].append(entry.change)
         return planned
 
+    def written_since(self, at: datetime) -> Iterator[Change]:
+        """What all runs have written since then, oldest first, read in pages."""
+        position = self._first_since(at)
+        while True:
+            query = select(changes).where(changes.c.id >= position, changes.c.is_applied)
+            with reading(self._engine) as connection:
+                rows = connection.execute(query.order_by(changes.c.id).limit(_BATCH)).all()
+            yield from (_entry(row).change for row in rows)
+            if len(rows) < _BATCH:
+                return
+            position = rows[-1].id + 1
+
+    def _first_since(self, at: datetime) -> int:
+        """The place in the history where that time begins, found by halves: ids grow with time."""
+        with reading(self._engine) as connection:
+            low, high = 0, (connection.scalar(select(func.max(changes.c.id))) or 0) + 1
+            while low < high:
+                middle = (low + high) // 2
+                query = select(changes.c.at).where(changes.c.id >= middle).order_by(changes.c.id).limit(1)
+                found: datetime | None = connection.scalar(query)
+                if found is None or found >= at:
+                    high = middle
+                else:
+                    low = middle + 1
+        return low
+
     def of_account(self, account_id: int, *, limit: int, cursor: str | None = None) -> Page[ChangeEntry]:
         """What the account's runs wrote, newest first."""
         return self._newest(select(changes).where(changes.c.account_id == account_id), limit, cursor)

@@ -15,6 +15,7 @@ from sync.approval import Decision
 from sync.by_hand_run import Act
 from sync.changes import Change
 from sync.model import Account, Record
+from sync.replay import Replayed
 from sync.report import Run
 
 
@@ -60,6 +61,19 @@ def act_document(act: Act) -> dict[str, Any]:
             {"kind": kept.kind.value, "record_id": kept.record_id, "reason": kept.reason}
             for kept in act.choice.kept
         ],
+    }
+
+
+def replay_document(replayed: Replayed) -> dict[str, Any]:
+    """How a recorded run ends this time, and whether it would write the same."""
+    return {
+        **run_document(replayed.run),
+        "is_same": replayed.is_same,
+        "recorded_hash": replayed.recorded_hash,
+        "replayed_hash": replayed.replayed_hash,
+        "only_recorded": [planned_document(change) for change in replayed.only_recorded],
+        "only_replayed": [planned_document(change) for change in replayed.only_replayed],
+        "changes": [planned_document(change) for change in replayed.changes],
     }
 
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from cli.backend import Backend
 from cli.runs import runs
 from providers.outbound import Outbound
 from providers.registry import InstalledSources, load_plugins
+from providers.replaying import replay
 from settings.schema import Settings
 from stores.sql import migrate
 from stores.sql.engine import open_engine
 from stores.sql.stores import SqlStores, open_stores
 from sync.clock import SystemClock
-from sync.report import Mode, Run, RunState
+from sync.ports import Fence
+from sync.report import Mode, Run, RunState, Stage
 from tests.contract.providers.benches import PlayHQBench
+from tests.fakes import FakeClock
 from tests.outbound import MemoryAnswers, MemoryBreakers, MemoryLedgers
 from tests.provider_server import ProviderServer
 from tests.unit.providers.playhq import builders as playhq
@@ -89,6 +93,27 @@ def test_replay_is_told_to_people_as_a_diff() -> None:
     result = CliRunner().invoke(runs, ["replay", RUN_ID], catch_exceptions=False)
     assert result.exit_code == 0
     assert f"+ game {playhq.GAME_ID} created" in result.stdout
+
+
+@pytest.mark.usefixtures("recorded")
+def test_replay_sees_what_was_stored_then_and_says_whether_the_plan_is_the_same(stores: SqlStores) -> None:
+    planned = json.loads(CliRunner().invoke(runs, ["replay", RUN_ID, "--json"]).stdout)
+    assert not planned["is_same"]
+    assert planned["only_recorded"] == []
+    assert len(planned["only_replayed"]) == len(planned["changes"])
+
+    recorded = stores.runs.find(RUN_ID)
+    backend = Backend()
+    plan = replay(recorded, settings=backend.settings, cms=backend.cms, past=stores.changes).changes
+    assert recorded.started_at is not None
+    clock = FakeClock(recorded.started_at + timedelta(seconds=1))
+    then = open_stores(stores.engine, clock).mirror
+    for change in plan:
+        assert then.apply(RUN_ID, Stage.GAMES, [change], fence=Fence("playhq:any", 1)) == []
+    again = json.loads(CliRunner().invoke(runs, ["replay", RUN_ID, "--json"]).stdout)
+    assert (again["is_same"], again["recorded_hash"]) == (True, planned["replayed_hash"])
+    told = CliRunner().invoke(runs, ["replay", RUN_ID]).stdout
+    assert "the plan came out the same" in told
 
 
 @pytest.mark.usefixtures("stores")

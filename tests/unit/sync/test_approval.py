@@ -17,10 +17,10 @@ from sync.context import Rules
 from sync.errors import AccountBusy, CmsUnavailable, InvalidRequest, NotFound
 from sync.guard import Limits
 from sync.model import Innings
-from sync.plan import plan_removals
+from sync.plan import plan_removals, plan_upserts
 from sync.report import Outcome, Run, RunState, Stage
-from tests.fakes import FakeCms, nothing_fails
-from tests.unit.sync.engine import Engine, game
+from tests.fakes import START, FakeCms, nothing_fails
+from tests.unit.sync.engine import Engine, game, season
 
 CEILING = Limits(removal_max_count=1, shrink_max_share=0.9)
 
@@ -322,6 +322,14 @@ def test_hash_is_the_same_for_whole_overs_in_either_type() -> None:
     hashes = {
         hash_of(plan_removals([replace(game(1), innings=(innings,))], cause="gone").changes)
         for innings in (Innings(team_id="team-1", number=1, overs=overs) for overs in (40, 40.0))
+    }
+    assert len(hashes) == 1
+
+
+def test_hash_leaves_out_hints_that_are_never_stored() -> None:
+    hashes = {
+        hash_of(plan_upserts([season(updated_at=at)], {}).changes)
+        for at in (None, START, START + timedelta(days=1))
     }
     assert len(hashes) == 1
 
