@@ -23,7 +23,7 @@ from sync.approval import (
 from sync.by_hand import read_as_stored
 from sync.by_hand_run import Act, ByHandRun, Choice
 from sync.changes import Action, Change
-from sync.errors import InvalidRequest, NotFound
+from sync.errors import InvalidRequest, NotFound, Overtaken
 from sync.model import Game
 from sync.ports import Sizes
 from sync.report import Run, Stage
@@ -77,8 +77,8 @@ class ApprovalRun:
     def plan(self, run_id: str, *, plan_hash: str | None = None) -> Proposal:
         """What an approval of the run's plan would write now, writing nothing.
 
-        Raises NotFound, and InvalidRequest for a run that still works or that nothing waits
-        of, or whose plan has another hash than `plan_hash`.
+        Raises NotFound, InvalidRequest for a run that still works or that nothing waits of,
+        and Overtaken for one whose plan has another hash than `plan_hash`.
         """
         run, own_hash = self._find(run_id, plan_hash)
         decision = self.decisions.find(run_id)
@@ -90,7 +90,7 @@ class ApprovalRun:
 
         A dry run's is written whole or not at all. Approved before, nothing is written and
         the act says so; one that was interrupted goes on. Raises what `plan` raises,
-        InvalidRequest for a plan that was rejected, has changed or has nothing left, and
+        Overtaken for a plan that was rejected, has changed or has nothing left, and
         AccountBusy while another run writes to the organisation.
         """
         of, plan_hash = self._find(run_id, plan_hash)
@@ -126,7 +126,7 @@ class ApprovalRun:
             what = "would write nothing" if run.dry_run else "holds nothing back"
             raise InvalidRequest(f"run {run_id} {what}")
         if plan_hash not in (None, run.plan_hash):
-            raise InvalidRequest(f"run {run_id} has plan {run.plan_hash}, not {plan_hash}")
+            raise Overtaken(f"run {run_id} has plan {run.plan_hash}, not {plan_hash}")
         return run, run.plan_hash
 
     def _decide(
@@ -145,7 +145,7 @@ class ApprovalRun:
     def _decided_run(self, decision: Decision, run: Run) -> Run:
         """The run that the decision names, begun or not. Raises InvalidRequest for a rejection."""
         if decision.verdict is DecisionVerdict.REJECTED or decision.act_id is None:
-            raise InvalidRequest(
+            raise Overtaken(
                 f"the plan of run {decision.run_id} was rejected by {decision.decided_by} "
                 f"at {decision.at:%Y-%m-%d %H:%M} UTC: sync again for a new one"
             )
@@ -160,7 +160,7 @@ class ApprovalRun:
         every = list(chain.from_iterable(planned.values()))
         listings = [] if run.dry_run else [hold for hold in run.holds if hold.listing is not None]
         if join_digests([*map(digest_of, every), *map(digest_of_listing, listings)]) != plan_hash:
-            raise InvalidRequest(f"run {run.id} ended early, without keeping what it planned: sync again")
+            raise Overtaken(f"run {run.id} ended early, without keeping what it planned: sync again")
         waiting = {
             stage: [change for change in changes if image_of(change) not in written]
             for stage, changes in planned.items()
@@ -202,9 +202,9 @@ def _refuse_what_does_not_hold(run: Run, choice: Choice) -> None:
     if run.dry_run and choice.kept:
         shown = "; ".join(f"{kept.kind} {kept.record_id}: {kept.reason}" for kept in choice.kept[:_SHOWN])
         more = f"; and {len(choice.kept) - _SHOWN} more" if len(choice.kept) > _SHOWN else ""
-        raise InvalidRequest(
+        raise Overtaken(
             f"{len(choice.kept)} records have changed since run {run.id} planned to write them "
             f"({shown}{more}): nothing was written; make the dry run again"
         )
     if not choice.all_changes and not any(hold.listing for hold in run.holds):
-        raise InvalidRequest(f"nothing is left of what run {run.id} held back")
+        raise Overtaken(f"nothing is left of what run {run.id} held back")

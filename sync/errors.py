@@ -21,6 +21,7 @@ The branch decides what happens to the message; the leaf tells the operator why.
         UnexpectedResponse     a payload broke its contract
           CmsAnswersWrongly      the CMS's answer did
         InvalidRequest         the message asks for something that cannot be
+          Overtaken              it could have been once, but the world has changed since
     ConfigurationError       start-up only; the process exits
 """
 
@@ -105,6 +106,10 @@ class CmsAnswersWrongly(UnexpectedResponse):
 
 class InvalidRequest(PermanentError):
     """The request cannot be carried out: wrong id, wrong type for an id, unknown preset."""
+
+
+class Overtaken(InvalidRequest):
+    """What was looked at is not so any more: decided by somebody else, written over, or gone."""
 
 
 class ConfigurationError(Exception):

@@ -32,6 +32,7 @@ from settings.schema import Settings
 from stores.redis.batches import Batches
 from stores.redis.gates import Gates
 from stores.redis.idempotency import Answers
+from stores.redis.leases import RedisLeases
 from stores.redis.progress import Progress
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_process
 from stores.redis.request_limits import RequestLimits
@@ -130,6 +131,8 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
         history=open_history(versions, clock.now),
         providers=sorted(point.name for point in metadata.entry_points(group=PROVIDERS)),
         tokens=Tokens(engine),
+        cms=cms,
+        leases=RedisLeases(client, namespace, lease_s=settings.sync.lease_s),
         find_account=cms.find_account,
         find_kinds=finder_of(cms),
         noted_together=gathered.gathering,

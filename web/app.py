@@ -25,6 +25,7 @@ from web.api import (
     canary,
     config,
     dead,
+    deciding,
     mass_retries,
     plugins,
     queues,
@@ -38,6 +39,7 @@ from web.api.batches import BatchOrder
 from web.api.bodies import schemas
 from web.api.config import ConfigChange, Restore
 from web.api.dead import DeadFilter, DeadMatch, Retry
+from web.api.deciding import Decide
 from web.api.desk import Desks
 from web.api.orders import SyncOrder
 from web.dashboard import acts, operating, overview, session, subjects
@@ -57,6 +59,7 @@ API_PARTS = (
     batches,
     accounts,
     runs,
+    deciding,
     queues,
     mass_retries,
     dead,
@@ -74,6 +77,7 @@ BODIES: list[type[BaseModel]] = [
     NewAccountBody,
     DeadFilter,
     DeadMatch,
+    Decide,
     Retry,
     ConfigChange,
     Restore,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -15,7 +16,15 @@ from pydantic import BaseModel, Field
 from redis import RedisError
 from starlette.exceptions import HTTPException
 
-from sync.errors import InvalidRequest, NotFound, StoreUnavailable, SyncError, TransientError
+from sync.errors import (
+    DeferredError,
+    InvalidRequest,
+    NotFound,
+    Overtaken,
+    StoreUnavailable,
+    SyncError,
+    TransientError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -139,10 +148,15 @@ def _answer_http(request: Request, error: Exception) -> Response:
 def _answer_sync_error(request: Request, error: Exception) -> Response:
     if isinstance(error, NotFound):
         problem = Problem(HTTPStatus.NOT_FOUND, str(error))
+    elif isinstance(error, Overtaken):
+        problem = Problem(HTTPStatus.CONFLICT, str(error))
     elif isinstance(error, InvalidRequest):
         problem = mistakes([_mistake_of_reason(reason) for reason in str(error).splitlines()])
     elif isinstance(error, TransientError):
         problem = Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers={"Retry-After": "5"})
+    elif isinstance(error, DeferredError):
+        wait = {"Retry-After": str(math.ceil(error.retry_after_s))}
+        problem = Problem(HTTPStatus.CONFLICT, f"{error}; try again in a moment.", headers=wait)
     else:
         problem = Problem(HTTPStatus.CONFLICT, str(error))
     return _answer(request, problem)

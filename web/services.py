@@ -29,8 +29,11 @@ from stores.redis.schedule import Schedule
 from stores.redis.versions import RedisVersions
 from stores.sql.stores import SqlStores
 from stores.sql.tokens import Tokens
+from sync.approval_run import ApprovalRun
+from sync.by_hand_run import ByHandRun
 from sync.model import Account
-from sync.ports import Clock
+from sync.ports import Clock, Cms, Leases
+from sync.undo_run import UndoRun
 from web.health import Check
 from web.ports import Publisher
 
@@ -51,6 +54,8 @@ class Services:
     versions: RedisVersions
     history: History
     providers: Collection[str]
+    cms: Cms
+    leases: Leases
     find_account: Callable[[int], Account]
     find_kinds: FindKinds
     noted_together: Callable[[], AbstractContextManager[None]]
@@ -76,6 +81,25 @@ class Services:
 
     def settings(self) -> Settings:
         return self.loaded().settings
+
+    @property
+    def by_hand(self) -> ByHandRun:
+        """What people have written, in this process and at once: they wait for the answer."""
+        return ByHandRun(cms=self.cms, runs=self.stores.runs, leases=self.leases, clock=self.clock)
+
+    @property
+    def approvals(self) -> ApprovalRun:
+        return ApprovalRun(
+            by_hand=self.by_hand,
+            plans=self.stores.changes,
+            decisions=self.stores.decisions,
+            sizes=self.stores.sizes,
+            confirmations=self.settings().sync.removal_confirmations,
+        )
+
+    @property
+    def undos(self) -> UndoRun:
+        return UndoRun(by_hand=self.by_hand, history=self.stores.changes)
 
 
 async def _services(request: Request) -> Services:

@@ -10,10 +10,18 @@ from web.services import Services
 SOURCE = "api"
 
 
-def note(services: Services, caller: Caller, action: str, subject: str | None, **detail: Any) -> None:
+def note(
+    services: Services,
+    caller: Caller,
+    action: str,
+    subject: str | None,
+    *,
+    source: str = SOURCE,
+    **detail: Any,
+) -> None:
     """Append who did what; `detail` holds JSON values."""
     if caller.address is not None:
         detail["address"] = caller.address
     services.stores.audit.record(
-        actor=caller.name, source=SOURCE, action=action, subject=subject, detail=detail
+        actor=caller.name, source=source, action=action, subject=subject, detail=detail
     )

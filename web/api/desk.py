@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -16,10 +15,11 @@ from pydantic import BaseModel, Field
 from stores.redis.idempotency import KeyBusy, KeyReused
 from sync.errors import InvalidRequest, NotFound, SyncError
 from sync.model import OrganisationKind
+from web.api.once import key_problem
 from web.api.orders import SyncOrder, kind_mistake, request_for
 from web.grouped import Grouped
 from web.ports import Receipt
-from web.problems import Mistake, Problem, mistakes
+from web.problems import Mistake, mistakes
 from web.services import Services
 
 
@@ -169,16 +169,8 @@ def _refusal(order: SyncOrder, kinds: Mapping[int, OrganisationKind | SyncError]
 
 
 def _kept(claim: Mapping[str, Any] | KeyBusy | KeyReused) -> Answer:
-    if isinstance(claim, KeyBusy):
-        return Problem(
-            HTTPStatus.CONFLICT,
-            "A request with this Idempotency-Key is being answered; ask again in a moment.",
-            headers={"Retry-After": "1"},
-        )
-    if isinstance(claim, KeyReused):
-        return mistakes(
-            [Mistake(parameter="Idempotency-Key", detail="it was used for a different order within a day")]
-        )
+    if isinstance(claim, Exception):
+        return key_problem(claim)
     return SyncAccepted.model_validate(claim)
 
 

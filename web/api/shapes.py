@@ -46,6 +46,9 @@ RUN_EXAMPLE: JsonDict = {
         }
     },
     "requests": {"sent": 44, "cache_hits": 12, "not_modified": 20, "retried": 1, "throttled": 0},
+    "holds": [],
+    "plan_hash": None,
+    "of_run_id": None,
     "message": None,
     "cause": None,
 }
@@ -99,6 +102,8 @@ class RunBody(BaseModel):
     config_version: int | None
     stages: dict[Stage, StageBody]
     requests: RequestsBody
+    of_run_id: str | None = Field(default=None, description="the run that this one approves or takes back")
+    plan_hash: str | None = Field(default=None, description="names what waits for a person, see /plan")
     message: str | None
     cause: Cause | None = Field(description="what put it off or ended it, where an error did")
 
@@ -109,14 +114,11 @@ class FieldBody(BaseModel):
     after: Any
 
 
-class ChangeBody(BaseModel):
-    """One record that a run wrote; with `applied` false, only would have written."""
+class PlannedBody(BaseModel):
+    """One record as a plan changes it, field by field."""
 
     model_config = ConfigDict(extra="allow")
 
-    id: int
-    run_id: str
-    stage: Stage
     kind: RecordKind
     record_id: str
     action: Action
@@ -124,6 +126,14 @@ class ChangeBody(BaseModel):
     before: dict[str, Any] | None
     after: dict[str, Any] | None
     cause: str = Field(examples=["provider"])
+
+
+class ChangeBody(PlannedBody):
+    """One record that a run wrote; with `applied` false, only would have written."""
+
+    id: int
+    run_id: str
+    stage: Stage
     applied: bool
     at: datetime
 

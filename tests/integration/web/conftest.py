@@ -26,11 +26,13 @@ from brokers.operations import Operations
 from brokers.publisher import Publisher
 from brokers.redis import PriorityRedisBroker
 from brokers.whereabouts import find_message
+from cms.embedded.adapter import EmbeddedCms
 from settings.live import ProcessRole
 from settings.reload import Reloader
 from stores.redis.batches import Batches
 from stores.redis.gates import Gates
 from stores.redis.idempotency import Answers
+from stores.redis.leases import RedisLeases
 from stores.redis.progress import Progress
 from stores.redis.registry import Registry
 from stores.redis.request_limits import RequestLimits
@@ -158,6 +160,8 @@ def site(
         history=open_history(versions, SystemClock().now),
         providers=("playhq",),
         tokens=Tokens(engine),
+        cms=EmbeddedCms(stores),
+        leases=RedisLeases(redis_client, namespace, lease_s=30),
         find_account=stores.accounts.find,
         find_kinds=stores.accounts.find_kinds,
         noted_together=gathered.gathering,
