@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "audit": "cli.audit",
     "plugins": "cli.plugins",
     "status": "cli.status",
+    "doctor": "cli.doctor",
     "tokens": "cli.tokens",
 }
 

@@ -10,6 +10,7 @@ from threading import Thread
 
 from brokers import embedded
 from brokers.clients import open_client
+from brokers.server_doubts import find_doubts
 from cms.registry import CmsContext, open_cms
 from notifications.channels import Channel, Reachable
 from notifications.registry import open_channels
@@ -25,8 +26,6 @@ from stores.sql.stores import open_stores
 from sync.clock import SystemClock
 from sync.errors import ConfigurationError, NotFound, SyncError
 
-# The broker's scripts need functions and commands of this version.
-LEAST_REDIS = (7, 0)
 NOT_CONFIGURED = "not configured"
 
 
@@ -106,13 +105,9 @@ def _ask_redis(settings: Settings) -> str:
     with contextlib.closing(client), answering():
         client.ping()
         server = client.info()
-    version = str(server["redis_version"])
-    if tuple(int(part) for part in version.split(".")[:2]) < LEAST_REDIS:
-        raise ConfigurationError(f"version {version}: should be 7.0 or newer")
-    policy = server.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction":
-        raise ConfigurationError(f"maxmemory-policy {policy} throws messages away: should be noeviction")
-    return f"version {version} answers"
+    for doubt in find_doubts(server):
+        raise ConfigurationError(f"{doubt.unit} {doubt.value}: {doubt.mend}")
+    return f"version {server['redis_version']} answers"
 
 
 def _ask_sql(settings: Settings) -> str:

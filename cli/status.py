@@ -19,6 +19,8 @@ from sync.errors import ConfigurationError, StoreUnavailable
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """What a check saw; `hint` says what to do when it is not good."""
+
     check: str
     is_good: bool
     value: str
@@ -29,7 +31,7 @@ class Finding:
 @as_json
 def status(is_json: bool) -> None:
     """Say whether the system works; exit 1 if it does not, with what to do."""
-    findings = _findings(Backend())
+    findings = look_around(Backend())
     is_good = all(finding.is_good for finding in findings)
     if is_json:
         print_json({"verdict": "good" if is_good else "act", "checks": [asdict(f) for f in findings]})
@@ -41,7 +43,8 @@ def status(is_json: bool) -> None:
     sys.exit(0 if is_good else 1)
 
 
-def _findings(backend: Backend) -> list[Finding]:
+def look_around(backend: Backend) -> list[Finding]:
+    """What lives, and how the queues stand."""
     findings = [_sql(backend)]
     try:
         backend.redis.ping()

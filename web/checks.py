@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from brokers.operations import Operations
 from brokers.queues import Queue
+from brokers.server_doubts import find_doubts
 from stores.redis.errors import answering
 from stores.redis.gates import Gates
 from stores.redis.registry import Registry
@@ -21,34 +22,14 @@ from sync.ports import Clock
 from web.health import Finding, Status
 
 LOW_DISK_BYTES = 1024**3
-# Above it Redis refuses writes (noeviction), and with them every new message.
-REDIS_MEMORY_SHARE = 0.9
 
 
 def check_redis(client: redis.Redis) -> Finding:
     """It answers, keeps what it is given, and has room."""
     with answering():
         server = client.info()
-    policy = server.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction":
-        return Finding(
-            status=Status.WARN,
-            value=policy,
-            unit="maxmemory-policy",
-            hint="Redis may throw messages away; run CONFIG SET maxmemory-policy noeviction.",
-        )
-    if not server.get("aof_enabled"):
-        return Finding(
-            status=Status.WARN,
-            value=0,
-            unit="aof_enabled",
-            hint="A restart of Redis loses messages; run CONFIG SET appendonly yes.",
-        )
-    limit_bytes, used_bytes = server.get("maxmemory", 0), server["used_memory"]
-    if limit_bytes and used_bytes > REDIS_MEMORY_SHARE * limit_bytes:
-        share = round(100 * used_bytes / limit_bytes)
-        hint = "Redis is nearly full and will refuse messages; give it more memory."
-        return Finding(status=Status.WARN, value=share, unit="percent", hint=hint)
+    for doubt in find_doubts(server):
+        return Finding(status=Status.WARN, value=doubt.value, unit=doubt.unit, hint=doubt.mend)
     return Finding()
 
 

@@ -1,0 +1,41 @@
+"""What a Redis server's own settings put at risk: messages thrown away, forgotten or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# Functions and BZPOPMIN's ways are those of this version.
+LEAST_VERSION = (7, 0)
+# Above it Redis soon refuses writes (noeviction), and with them every new message.
+FULL_SHARE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A setting or figure with its unit, and what to do about it."""
+
+    value: float | str
+    unit: str
+    mend: str
+
+
+def find_doubts(server: Mapping[str, Any]) -> Iterator[Doubt]:
+    """What is wrong with a server, the worst first; `server` is its INFO."""
+    version = str(server.get("redis_version", "0.0"))
+    if tuple(int(part) for part in version.split(".")[:2]) < LEAST_VERSION:
+        yield Doubt(version, "redis version", "Redis or Valkey 7.0 or newer is needed.")
+    policy = server.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        yield Doubt(
+            policy,
+            "maxmemory-policy",
+            "Redis may throw messages away; run CONFIG SET maxmemory-policy noeviction.",
+        )
+    if not server.get("aof_enabled"):
+        yield Doubt(0, "aof_enabled", "A restart of Redis loses messages; run CONFIG SET appendonly yes.")
+    limit_bytes, used_bytes = server.get("maxmemory", 0), server.get("used_memory", 0)
+    if limit_bytes and used_bytes > FULL_SHARE * limit_bytes:
+        share = round(100 * used_bytes / limit_bytes)
+        yield Doubt(share, "percent", "Redis is nearly full and will refuse messages; give it more memory.")
