@@ -14,7 +14,7 @@ from typing import Any, cast
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import redis
-from redis.backoff import NoBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.cluster import ClusterNode
 from redis.connection import parse_url
 from redis.retry import Retry
@@ -28,6 +28,8 @@ DEFAULT_PORT = 6379
 SOCKET_TIMEOUT_S = 5.0
 # A greenlet that finds all connections busy waits for one; redis-py's own pool raises instead.
 CHECK_OUT_TIMEOUT_S = 20.0
+MAX_CONNECTIONS = 32
+TWICE_MORE = Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), 2)
 
 
 class BlockingSentinelPool(SentinelConnectionPool, redis.BlockingConnectionPool):
@@ -57,6 +59,30 @@ def open_client(url: str, *, max_connections: int) -> redis.Redis:
     except ValueError as error:
         raise ConfigurationError(f"REDIS_URL: {error}") from error
     return redis.Redis.from_pool(pool)
+
+
+def open_tolerant_client(url: str | None, **settings: Any) -> redis.Redis:
+    """A client for any `settings` of `redis.Redis`; what it is asked may be asked twice more.
+
+    Waits for a free connection instead of failing, up to `timeout` seconds.
+    """
+    if "connection_pool" in settings:
+        return redis.Redis(connection_pool=settings["connection_pool"])
+    settings = {"socket_timeout": SOCKET_TIMEOUT_S, "retry": TWICE_MORE, **settings}
+    if url is not None and "+" in urlsplit(url).scheme:
+        return open_client(url, max_connections=settings.get("max_connections", MAX_CONNECTIONS))
+    waiting = {
+        "max_connections": settings.pop("max_connections", MAX_CONNECTIONS),
+        "timeout": settings.pop("timeout", 10),
+    }
+    if url is not None:
+        pool = redis.BlockingConnectionPool.from_url(url, **waiting, **settings)
+    else:
+        plain = redis.Redis(**settings).connection_pool  # knows TLS and sockets by redis-py's names
+        pool = redis.BlockingConnectionPool(
+            connection_class=plain.connection_class, **waiting, **plain.connection_kwargs
+        )
+    return redis.Redis(connection_pool=pool)
 
 
 def _open_sentinel(parts: SplitResult, scheme: str, options: dict[str, Any]) -> redis.Redis:

@@ -13,7 +13,7 @@ from dramatiq.common import q_name
 from dramatiq.errors import ConnectionClosed, DecodeError
 
 from brokers.connection import CONNECTION_ERRORS
-from brokers.delivery import Delivery
+from brokers.delivery import Delivery, failed, undecodable
 from brokers.dispatcher import Dispatcher
 from brokers.heartbeat import Heartbeat
 from brokers.process import Process
@@ -141,7 +141,7 @@ class QueueConsumer(Consumer):
             try:
                 delivery = self._broker.open_delivery(lent)
             except DecodeError as error:
-                self._process.turn(0, (), [self._broker.undecodable(lent, error)])
+                self._process.turn(0, (), [undecodable(lent, error)])
             else:
                 self._held[lent.message_id] = delivery
                 self._fetched.append(delivery)
@@ -152,7 +152,7 @@ class QueueConsumer(Consumer):
             return
         try:
             self._broker.pay_owed(message)
-            settled = self._broker.failed(message) if how == "nack" else message.settled(how)
+            settled = failed(message) if how == "nack" else message.settled(how)
             self._process.turn(0, (), [settled])
         except CONNECTION_ERRORS as error:
             raise ConnectionClosed(error) from None

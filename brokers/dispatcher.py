@@ -21,7 +21,7 @@ from dramatiq.errors import ActorNotFound, DecodeError
 from dramatiq.logging import get_logger
 
 from brokers.connection import REDIS_ERRORS
-from brokers.delivery import Delivery
+from brokers.delivery import Delivery, failed, undecodable
 from brokers.heartbeat import Heartbeat
 from brokers.process import LONGEST_DOZE_S, Lent, Process, Settled
 from brokers.slots import CLOSING_PAUSE_S, Slots
@@ -128,7 +128,7 @@ class Dispatcher:
         self._settle(delivery, delivery.settled("ack"))
 
     def nack(self, delivery: Delivery) -> None:
-        self._settle(delivery, self._broker.failed(delivery))
+        self._settle(delivery, failed(delivery))
 
     def hand_back(self, deliveries: Iterable[Delivery]) -> None:
         for delivery in deliveries:
@@ -216,7 +216,8 @@ class Dispatcher:
         try:
             delivery = self._broker.open_delivery(lent)
         except DecodeError as error:
-            self._settled.append(self._broker.undecodable(lent, error))
+            self.logger.error("Message %s of %s cannot be read; it is dead.", lent.message_id, lent.queue)  # noqa: TRY400
+            self._settled.append(undecodable(lent, error))
             return
         self._held[delivery.key] = delivery
         try:

@@ -7,7 +7,6 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from threading import Condition
 from typing import Any
 
@@ -120,14 +119,6 @@ class Senders:
         self._count = 0
         self._returned = Condition()
         self._waiting = 0
-
-    @contextmanager
-    def lend(self) -> Iterator[Sender]:
-        sender = self.take()
-        try:
-            yield sender
-        finally:
-            self.give_back(sender)
 
     def take(self) -> Sender:
         """An idle sender, a new one, or the next that is given back."""

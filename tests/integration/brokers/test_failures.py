@@ -15,8 +15,9 @@ import redis
 from dramatiq import Message
 from dramatiq.errors import ConnectionClosed
 
+from brokers.errors import BrokerFull
 from brokers.operations import Operations
-from brokers.redis import BrokerFull, PriorityRedisBroker
+from brokers.redis import PriorityRedisBroker
 from tests.conftest import Eventually
 from tests.integration.brokers.conftest import Working, declare
 from tests.integration.brokers.proxy import Proxy

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from dramatiq import Message
 
+from brokers.delivery import rejected
 from brokers.operations import Operations
 from brokers.queues import Priority
 from brokers.redis import PriorityRedisBroker
@@ -109,7 +110,7 @@ def test_more_dead_letters_than_a_page_are_all_found(
     process = broker.new_process(threads=1)
     process.beat()
     lent = process.turn(950, ["default"], ()).lent
-    process.turn(0, (), [broker.rejected(one) for one in lent])
+    process.turn(0, (), [rejected(one) for one in lent])
     process.leave()
     process.end_beats()
     assert {letter.message_id for letter in operations.dead()} == {message.message_id for message in sent}
