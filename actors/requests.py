@@ -49,6 +49,7 @@ def to_sync_request(message: SyncMessage) -> SyncRequest:
         provider=message.provider if isinstance(message, OrganisationSync) else None,
         batch_id=message.batch_id,
         is_dry_run=message.dry_run,
+        is_restart=bool(message.restart),
         is_urgent=is_urgent(message),
         requested_at=message.requested_at or sent_at,
         fresh_after=message.fresh_after,

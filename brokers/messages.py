@@ -45,13 +45,16 @@ class SyncMessage(Message, frozen=True, kw_only=True):
 
     `run_id` names the run record; `fresh_after` lets the accounts of a batch share the
     provider's answers fetched since then (default: `requested_at`). A dry run is never one
-    job with a real run: the one writes, the other must not.
+    job with a real run: the one writes, the other must not. With `restart` an unfinished run
+    of the same begins anew instead of going on where it stopped.
     """
 
     mode: ClassVar[Mode]
 
     preset: Preset = "full"
     dry_run: bool = False
+    # Not sent unless asked for: workers of the release before do not know it.
+    restart: bool | msgspec.UnsetType = msgspec.UNSET
     run_id: Name | None = None
     batch_id: Name | None = None
     requested_at: datetime | None = None

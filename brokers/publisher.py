@@ -133,9 +133,7 @@ class Publisher:
         }
         if isinstance(body, SyncMessage):
             body = self._complete(body, identity, now)
-            options["unique_strength"] = MODE_STRENGTH.get(body.mode, 10) + PRESET_STRENGTH.get(
-                body.preset, 1
-            )
+            options["unique_strength"] = _strength(body)
         optional = {
             "unique_key": body.unique_key,
             "fair_key": body.fair_key,
@@ -196,6 +194,11 @@ def _receipt(request: Request, sent: dramatiq.Message[Any]) -> Receipt:
         return Receipt(existing["message_id"], existing.get("run_id"), is_coalesced=True)
     is_sync = isinstance(request.message, SyncMessage)
     return Receipt(sent.message_id, sent.kwargs["run_id"] if is_sync else None)
+
+
+def _strength(body: SyncMessage) -> int:
+    """A restart is stronger than the same without, and than nothing else."""
+    return 2 * (MODE_STRENGTH.get(body.mode, 10) + PRESET_STRENGTH.get(body.preset, 1)) + bool(body.restart)
 
 
 @contextmanager

@@ -24,6 +24,11 @@ _shared = (
     click.option("--preset", default="full", show_default=True, help="Which stages run."),
     click.option("--priority", type=PRIORITIES, help="Before or behind other work."),
     click.option("--dry-run", is_flag=True, help="Show what would change; write nothing."),
+    click.option(
+        "--restart",
+        is_flag=True,
+        help="Begin anew; without it an interrupted sync goes on where it stopped.",
+    ),
     click.option("--wait", is_flag=True, help="Wait for the verdict; exit 1 unless it succeeded."),
     click.option("--timeout", "timeout_s", default=600.0, show_default=True, help="Seconds to wait."),
     as_json,
@@ -89,11 +94,14 @@ def _request(
     preset: str,
     priority: str | None,
     dry_run: bool,
+    restart: bool,
     wait: bool,
     timeout_s: float,
     is_json: bool,
 ) -> None:
     envelope = {**fields, "preset": preset, "dry_run": dry_run}
+    if restart:
+        envelope["restart"] = True
     if priority:
         envelope["priority"] = priority
     request = parse(envelope)

@@ -87,6 +87,7 @@ class SyncRequest:
     provider: str | None = None
     batch_id: str | None = None
     is_dry_run: bool = False
+    is_restart: bool = False
     is_urgent: bool = False
     fresh_after: datetime | None = None
 
@@ -128,7 +129,7 @@ class SyncRun:
             stages = stages_of(run.preset, self.presets)
             organisation = self._find_organisation(request)
             with self.leases.hold(f"{organisation.provider}:{organisation.id}", owner=run.id) as lease:
-                run = self._start(run, organisation)
+                run = self._start(self._begun_anew(run, request), organisation)
                 context = self._open_context(request, run, organisation, lease)
                 context.usual_sizes = self.sizes.read(lease.fence.key)
                 with self._shown_as_updating(run):
@@ -224,6 +225,15 @@ class SyncRun:
                 f"account {account_id} ({account.name}) is of type {account.organisation.kind}, not {wanted}"
             )
         return account
+
+    def _begun_anew(self, run: Run, request: SyncRequest) -> Run:
+        """Without what earlier attempts did, if that is asked for; a later attempt then goes on."""
+        unit = f"restarted:{request.requested_at.isoformat()}"
+        if not request.is_restart or self.checkpoints.is_done(run.id, unit):
+            return run
+        self.checkpoints.forget(run.id)
+        self.checkpoints.mark_done(run.id, unit, {})
+        return replace(run, stages={})
 
     def _start(self, run: Run, organisation: Organisation) -> Run:
         version = self.rules.config_version

@@ -40,6 +40,7 @@ SYNC_EXAMPLES = {
         "id": "8f1f3c9e-5a0b-4b63-9d0f-2f6f6d1f7a10",
     },
     "only show what would change": {"mode": "club", "id": 42, "dry_run": True},
+    "begin anew what was interrupted": {"mode": "association", "id": 7, "restart": True},
 }
 
 
@@ -54,6 +55,10 @@ class SyncOrder(Body):
     preset: StrictStr = Field(default="full", max_length=40)
     priority: Priority | None = Field(default=None, description="the mode's own when left out")
     dry_run: StrictBool = Field(default=False, description="write nothing, keep the differences")
+    restart: StrictBool = Field(
+        default=False,
+        description="begin anew; left out, an unfinished sync of the same goes on where it stopped",
+    )
     provider: StrictStr | None = Field(
         default=None, max_length=40, description="of a direct sync; the configured default when left out"
     )
@@ -117,6 +122,8 @@ def request_for(order: SyncOrder) -> Request:
     """The message that carries the order."""
     mode = order.whole_mode
     fields: dict[str, Any] = {"preset": order.preset, "dry_run": order.dry_run}
+    if order.restart:
+        fields["restart"] = True
     if mode.is_direct:
         fields |= {"organisation_id": order.id, "provider": order.provider}
     else:

@@ -60,6 +60,7 @@ def _sync(services: Services, caller: Caller, fields: Fields) -> Done:
     account_id = int(fields["account_id"])
     values: dict[str, object] = {"mode": fields["mode"], "id": account_id, "preset": fields["preset"]}
     values |= {"priority": fields.get("priority") or None, "dry_run": fields.get("dry_run") == "on"}
+    values["restart"] = fields.get("restart") == "on"
     context = {"presets": services.settings().presets, "providers": services.providers}
     order = SyncOrder.model_validate(values, strict=False, context=context)
     kind = services.find_account(account_id).organisation.kind

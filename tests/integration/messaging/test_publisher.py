@@ -96,6 +96,21 @@ def test_stronger_request_takes_the_place_of_the_waiting_one_under_its_run(
     assert (message.kwargs["preset"], message.kwargs["run_id"]) == ("full", first.run_id)
 
 
+def test_a_restart_takes_the_place_of_the_same_sync_and_of_no_stronger_one(
+    publisher: Publisher, broker: PriorityRedisBroker
+) -> None:
+    first = publisher.send(parse(sync_club(42)))
+    again = publisher.send(parse(sync_club(42, restart=True)))
+    assert again.run_id == first.run_id
+    [message] = list_waiting(broker, "syncs")
+    assert message.kwargs["restart"] is True
+
+    onboarding = publisher.send(parse({"actor": "onboard_account", "account_id": 43}))
+    publisher.send(parse(sync_club(43, restart=True)))
+    [message] = list_waiting(broker, "onboarding")
+    assert (message.kwargs["run_id"], "restart" in message.kwargs) == (onboarding.run_id, False)
+
+
 def test_member_of_a_spread_batch_starts_when_somebody_asks_for_it(
     publisher: Publisher, broker: PriorityRedisBroker
 ) -> None:

@@ -6,7 +6,9 @@ The names tell the symptom; what is demanded instead stands in the test.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -199,6 +201,30 @@ def test_a_crash_half_way_started_from_zero(engine: Engine) -> None:
     engine.sources.before = nothing_fails
     engine.perform(request)
     assert engine.sources.asked.count("fixture of grade-1") == 1
+
+
+def test_resume_or_restart_is_a_choice(engine: Engine) -> None:
+    """Interrupted twice: a restart begins anew once, and then goes on like any run."""
+    stopped = RateLimited("429", retry_after_s=1)
+    request = engine.request(Mode.ASSOCIATION, account_id=ASSOCIATION_ACCOUNT)
+    engine.sources.before = raising_at("fixture of grade-2", stopped)
+    with pytest.raises(RateLimited):
+        engine.perform(request)
+    restart = replace(request, is_restart=True, requested_at=request.requested_at + timedelta(seconds=5))
+    with pytest.raises(RateLimited):
+        engine.perform(restart)
+    engine.sources.before = nothing_fails
+    run = engine.perform(restart)
+    assert run.outcome is Outcome.SUCCEEDED
+    assert engine.sources.asked.count("fixture of grade-1") == 2
+
+
+def raising_at(where: str, error: Exception) -> Callable[[str], None]:
+    def before(operation: str) -> None:
+        if operation == where:
+            raise error
+
+    return before
 
 
 def test_nobody_could_say_why_a_game_changed(engine: Engine) -> None:
