@@ -20,16 +20,20 @@ from actors.catalogue import SYNC_ACTORS, declare_all
 from actors.following import Following
 from actors.runs_in_force import RunsInForce
 from actors.sync_grade import requests_for
+from actors.watching import Watching
 from brokers.chain import WorkerParts, open_worker
 from brokers.clients import open_client
 from brokers.middleware.drain_on_sigterm import DrainOnSigterm
 from brokers.middleware.error_aware_retries import ErrorAwareRetries, RetryRules
+from brokers.operations import Operations
 from brokers.publisher import Publisher
 from brokers.redis import PriorityRedisBroker
 from cms.registry import CmsContext, listener_of, open_cms
 from notifications.cms_callback import CmsCallback
 from notifications.live import LiveNotifications, Ports
+from notifications.watch import open_watch
 from providers.door import Timing, stoppable_sleep
+from providers.hosts import provider_hosts
 from providers.outbound import Outbound
 from providers.registry import InstalledSources, load_plugins
 from settings import logs
@@ -38,10 +42,14 @@ from settings.loader import load
 from settings.reload import Reloader
 from settings.schema import Settings
 from stores.redis.answers import RedisAnswers
+from stores.redis.batches import Batches
 from stores.redis.breakers import RedisBreakers
 from stores.redis.checkpoints import Checkpoints
+from stores.redis.gates import Gates
 from stores.redis.gathers import RedisGathers
+from stores.redis.leadership import Leadership
 from stores.redis.leases import RedisLeases
+from stores.redis.looks import Looks
 from stores.redis.progress import Progress
 from stores.redis.quotas import RedisLedgers
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, Service, describe_process
@@ -96,6 +104,7 @@ def start() -> None:
     _follow_settings(ground.reloader, runs, retries, notifications)
     broker.add_middleware(Attendance(_heartbeat(ground)))
     broker.add_middleware(Following(ground.reloader))
+    broker.add_middleware(_watching(ground, broker, publisher, notifications))
 
     def deliver(event: str, channel: str, run_id: str | None) -> None:
         with attempts.counted():
@@ -186,6 +195,28 @@ def _open_notifications(ground: Ground, publisher: Publisher, cms: Cms) -> LiveN
             own_channels=own,
         ),
     )
+
+
+def _watching(
+    ground: Ground, broker: PriorityRedisBroker, publisher: Publisher, notifications: LiveNotifications
+) -> Watching:
+    def settings() -> Settings:
+        return ground.reloader.in_force.loaded.settings
+
+    watch = open_watch(
+        settings=settings,
+        stores=ground.stores,
+        operations=Operations(broker),
+        batches=Batches(ground.client, ground.namespace),
+        claim=Looks(ground.client, ground.namespace).claim,
+        breaker_open_s=Gates(ground.client, ground.namespace).breaker_open_s,
+        find_leader=Leadership(ground.client, ground.namespace).find,
+        hosts_of=lambda now: provider_hosts(now.providers),
+        tell=notifications,
+        publish=publisher.notify,
+        clock=ground.clock,
+    )
+    return Watching(watch.turn, lambda: settings().alerts.every_s)
 
 
 def _build_run(  # noqa: PLR0913, PLR0917  everything that a run is made of

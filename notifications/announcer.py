@@ -12,8 +12,9 @@ from notifications.delivery import Names, Outbox
 from notifications.notice import ALERT, BATCH_FINISHED, Notice, notice_of
 from notifications.routing import Way, uses_tags, ways
 from notifications.subjects import subject_key
-from settings.schema import AlertsSettings, RouteSettings, Severity
+from settings.schema import AlertsSettings, RouteSettings
 from sync.causes import Cause
+from sync.incident import Severity
 from sync.ports import Clock
 from sync.report import Run
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from notifications.channels import Channel
 from notifications.notice import Notice
-from settings.schema import NotificationsSettings, Severity
+from settings.schema import NotificationsSettings
 from sync.errors import ConfigurationError, TransientError
+from sync.incident import Severity
 
 TYPES = {Severity.INFO: "success", Severity.WARNING: "warning", Severity.ERROR: "failure"}
 

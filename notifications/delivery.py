@@ -19,8 +19,9 @@ from notifications.channels import Channel, Searchable, Threaded, Unrepeatable
 from notifications.notice import Notice, key_of, notice_of
 from notifications.parcels import Entry, Parcel, next_parcel
 from notifications.templates import worded
-from settings.schema import NotificationsSettings, Severity
+from settings.schema import NotificationsSettings
 from sync.errors import DeferredError, PermanentError, TransientError
+from sync.incident import Severity
 from sync.ports import Clock
 from sync.report import Run
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from settings.schema import Severity
+from sync.incident import Severity
 from sync.report import Mode, Outcome, Run, RunState, StageReport
 
 

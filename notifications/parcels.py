@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from notifications.notice import Notice
-from settings.schema import Severity
+from sync.incident import Severity
 
 # A chat shows about forty lines at once; the rest is in `clubsync notices list`.
 MOST_LINES = 30

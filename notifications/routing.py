@@ -8,7 +8,8 @@ from datetime import UTC, datetime, time, timedelta
 from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
-from settings.schema import QuietHours, RouteSettings, Severity
+from settings.schema import QuietHours, RouteSettings
+from sync.incident import Severity
 
 
 @dataclass(frozen=True, slots=True)

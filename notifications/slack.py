@@ -22,8 +22,9 @@ import httpx
 from notifications import posting
 from notifications.channels import Channel
 from notifications.notice import Notice
-from settings.schema import NotificationsSettings, Severity, SlackSettings
+from settings.schema import NotificationsSettings, SlackSettings
 from sync.errors import CredentialsRejected, DeferredError, PermanentError, TransientError
+from sync.incident import Severity
 
 # Values of `error` in an answer with ok=false; any other one stays wrong however often it is sent.
 REJECTED = frozenset(

@@ -17,6 +17,9 @@ from brokers.clients import open_client
 from brokers.inbox import Inbox
 from brokers.operations import Operations
 from brokers.publisher import Publisher
+from notifications.live import LiveNotifications, Ports
+from notifications.watch import open_watch
+from providers.hosts import provider_hosts
 from scheduler.actions import SCHEDULER, Actions
 from scheduler.batches import Batches
 from scheduler.leader import Leader
@@ -32,9 +35,12 @@ from settings.reload import Reloader
 from settings.schema import Settings
 from stores.redis.batches import Batches as BatchStore
 from stores.redis.clock import RedisClock
+from stores.redis.gates import Gates
 from stores.redis.leadership import Leadership
+from stores.redis.looks import Looks
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_process
 from stores.redis.schedule import Schedule
+from stores.redis.turns import Turns
 from stores.redis.versions import RedisVersions, open_reloader, when_redis_answers
 from stores.sql.accounts import AccountFilter
 from stores.sql.audit import AuditLog
@@ -49,6 +55,8 @@ EXIT_WRONG_USE = 2
 RECOVER_EVERY_S = 2.0
 JUDGE_EVERY_S = 1.0
 LOOK_EVERY_S = 0.5
+# How often it is asked whether an interval of the alerts has begun.
+WATCH_EVERY_S = 1.0
 
 
 def main() -> int:
@@ -126,12 +134,30 @@ def _serve(settings: Settings, redis_url: str) -> None:
             action="schedule_paused", subject=f"schedule:{entry_id}", detail={"reason": reason}
         ),
     )
+    notifications = LiveNotifications(
+        settings,
+        Ports(stores=stores, turns=Turns(client, namespace), publish=publisher.notify, clock=clock),
+    )
+    watch = open_watch(
+        settings=lambda: reloader.in_force.loaded.settings,
+        stores=stores,
+        operations=Operations(broker),
+        batches=batch_store,
+        claim=Looks(client, namespace).claim,
+        breaker_open_s=Gates(client, namespace).breaker_open_s,
+        find_leader=lambda: leader.term,
+        hosts_of=lambda now: provider_hosts(now.providers),
+        tell=notifications,
+        publish=publisher.notify,
+        clock=clock,
+    )
     service = Service(
         leader,
         ticker,
         Requests(leader, ticker, batches, schedule, batch_store),
         chores=[
             Chore("recover_leases", RECOVER_EVERY_S, broker.recover),
+            Chore("watch", WATCH_EVERY_S, watch.turn),
             Chore(
                 "judge_canary", JUDGE_EVERY_S, _judge(client, reloader, registry, stores.audit, clock).look
             ),
@@ -147,6 +173,7 @@ def _serve(settings: Settings, redis_url: str) -> None:
         every_s=BEAT_EVERY_S,
     )
     _follow(reloader, service)
+    reloader.subscribe("notifications", "alerts", apply=notifications.apply)
     reloading = threading.Thread(target=reloader.run, args=[stopping], name="reloader", daemon=True)
     heartbeat.start()
     service.start(settings.scheduler)

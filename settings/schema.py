@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from settings import values
+from sync.incident import Severity
 
 
 class Section(BaseModel):
@@ -71,18 +72,6 @@ class Deployment(StrEnum):
     DEVELOPMENT = "development"
     PRODUCTION = "production"
     SMALL_DYNO = "small-dyno"
-
-
-class Severity(StrEnum):
-    """How bad, mildest first."""
-
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-    @property
-    def level(self) -> int:
-        return list(Severity).index(self)
 
 
 class RedisSettings(Section):

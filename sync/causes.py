@@ -32,6 +32,7 @@ class Party(StrEnum):
 
     PROVIDER = "provider"
     PROXY = "proxy"
+    NETWORK = "network"  # what all providers are reached through
     CMS = "cms"
     STORE = "store"  # our Redis or SQL
     ACCOUNT = "account"  # what the account or the request says

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from importlib import metadata
-from urllib.parse import urlsplit
 
 from brokers import embedded
 from brokers.chain import open_sender
@@ -23,7 +22,7 @@ from brokers.publisher import Publisher
 from brokers.whereabouts import find_message
 from cms.lookups import finder_of
 from cms.registry import CmsContext, open_cms
-from providers.playhq.plugin import PUBLIC_API
+from providers.hosts import provider_hosts
 from settings import logs
 from settings.live import ProcessRole
 from settings.loader import Loaded, load
@@ -123,7 +122,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
     versions = RedisVersions(client, namespace)
     operations, gates = Operations(broker), Gates(client, namespace)
     dead = DeadIndex(operations)
-    hosts = _provider_hosts(settings)
+    hosts = provider_hosts(settings.providers)
     services = Services(
         loaded=following.loaded,
         config_number=following.number,
@@ -196,15 +195,6 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
         broker.client.close()
         client.close()
         engine.dispose()
-
-
-def _provider_hosts(settings: Settings) -> dict[str, str]:
-    """Where each provider is asked, as its breaker is named."""
-    addresses = {
-        "playhq": settings.providers.playhq.base_url or PUBLIC_API,
-        "playcricket": settings.providers.playcricket.base_url,
-    }
-    return {name: urlsplit(address).netloc.rpartition("@")[2] for name, address in addresses.items()}
 
 
 if __name__ == "__main__":

@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import Engine, delete, select, tuple_
 
-from settings.schema import Severity
 from stores.sql.engine import reading, writing
 from stores.sql.paging import Page, cut_page, read_cursor
 from stores.sql.tables import incidents
 from stores.sql.upserts import upsert
 from sync.causes import Party
 from sync.errors import NotFound
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Incident:
-    """Everything that is wrong with one subject, such as `provider:playhq` or `queue:syncs`.
-
-    `alerts` holds what was seen, by kind. `opened_at` is None while it is only suspected,
-    `count` is how many failures belong to it, `flaps` how often it came back,
-    `revision` grows with whatever is to be told.
-    """
-
-    id: str
-    key: str
-    severity: Severity
-    title: str
-    party: Party | None
-    alerts: Mapping[str, Any]
-    first_seen_at: datetime
-    seen_at: datetime
-    opened_at: datetime | None = None
-    told_at: datetime | None = None
-    resolved_at: datetime | None = None
-    count: int = 0
-    flaps: int = 0
-    revision: int = 0
+from sync.incident import Alert, Incident, Severity
 
 
 class Incidents:
@@ -49,9 +24,11 @@ class Incidents:
 
     def current(self) -> Sequence[Incident]:
         """Those that are not over, suspected ones too, the oldest first."""
-        query = select(incidents).where(incidents.c.open_key.is_not(None)).order_by(incidents.c.first_seen_at)
+        # Not "is not null", for which SQLite would walk all that are over.
+        query = select(incidents).where(incidents.c.open_key > "")
         with reading(self._engine) as connection:
-            return [_incident(row) for row in connection.execute(query)]
+            found = [_incident(row) for row in connection.execute(query)]
+        return sorted(found, key=lambda incident: incident.first_seen_at)
 
     def is_open(self, key: str) -> bool:
         """Whether an incident of this subject is open and will tell of its failures."""
@@ -88,7 +65,7 @@ class Incidents:
             "severity": incident.severity.value,
             "title": incident.title,
             "party": incident.party.value if incident.party else None,
-            "alerts": dict(incident.alerts),
+            "alerts": msgspec.to_builtins(incident.alerts),
             "count": incident.count,
             "flaps": incident.flaps,
             "revision": incident.revision,
@@ -128,6 +105,7 @@ class Incidents:
 def _incident(row: Any) -> Incident:
     fields = row._asdict()
     del fields["open_key"]
+    fields["alerts"] = msgspec.convert(row.alerts, tuple[Alert, ...])
     fields["severity"] = Severity(row.severity)
     fields["party"] = Party(row.party) if row.party else None
     return Incident(**fields)

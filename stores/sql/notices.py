@@ -18,11 +18,11 @@ from typing import Any
 
 from sqlalchemy import Engine, delete, func, or_, select, update
 
-from settings.schema import Severity
 from stores.sql.engine import reading, writing
 from stores.sql.paging import Page, cut_page, read_cursor
 from stores.sql.tables import notices
 from stores.sql.upserts import insert_new
+from sync.incident import Severity
 from sync.ports import Clock
 
 
@@ -126,6 +126,19 @@ class Notices:
         query = (
             select(notices.c.channel, func.count().label("number"))
             .where(notices.c.state.in_(_OPEN), self._may_be_told())
+            .group_by(notices.c.channel)
+        )
+        with reading(self._engine) as connection:
+            return {row.channel: row.number for row in connection.execute(query)}
+
+    def overdue_channels(self, *, before: datetime) -> Mapping[str, int]:
+        """How many notices that could have been told by then still wait, by channel."""
+        query = (
+            select(notices.c.channel, func.count().label("number"))
+            .where(
+                notices.c.state.in_(_OPEN),
+                func.coalesce(notices.c.not_before, notices.c.created_at) < before,
+            )
             .group_by(notices.c.channel)
         )
         with reading(self._engine) as connection:

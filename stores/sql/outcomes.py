@@ -86,6 +86,15 @@ class Outcomes:
             .limit(limit)
         )
 
+    def running(self, *, limit: int) -> Sequence[Named]:
+        """Those at work, the longest first."""
+        return self._named(
+            select(runs, accounts.c.name)
+            .where(runs.c.state == RunState.RUNNING.value)
+            .order_by(runs.c.requested_at, runs.c.id)
+            .limit(limit)
+        )
+
     def usual_s(self, account_id: int, *, of_last: int) -> float | None:
         """The longest of the account's last runs that ended well; None without any."""
         query = (

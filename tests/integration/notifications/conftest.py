@@ -17,13 +17,14 @@ from notifications import slack
 from notifications.channels import Channel
 from notifications.delivery import Delivery
 from notifications.notice import Notice
-from settings.schema import NotificationsSettings, Severity, SlackSettings
+from settings.schema import NotificationsSettings, SlackSettings
 from simulator.app import Simulator
 from simulator.running import running
 from stores.redis.turns import Turns
 from stores.sql.notices import NoticeState
 from stores.sql.stores import SqlStores, open_stores
 from sync.errors import SyncError
+from sync.incident import Severity
 from sync.report import Run
 from tests.fakes import FakeClock
 from tests.unit.notifications.builders import finished

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from notifications.cms_callback import CmsCallback
-from settings.schema import NotificationsSettings, Severity, TemplateSettings
+from settings.schema import NotificationsSettings, TemplateSettings
 from stores.sql.notices import NoticeState
 from sync.errors import (
     AccountBusy,
@@ -17,6 +17,7 @@ from sync.errors import (
     PermanentError,
     TransientError,
 )
+from sync.incident import Severity
 from sync.report import Run
 from tests.integration.notifications.conftest import Chat, Desk, Slack
 

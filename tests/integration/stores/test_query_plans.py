@@ -13,6 +13,7 @@ from stores.sql.engine import reading, writing
 from stores.sql.paging import cut_page
 from stores.sql.runs import RunFilter
 from stores.sql.stores import SqlStores, open_stores
+from sync.causes import Cause
 from sync.model import OrganisationKind, RecordKind
 from sync.report import RunState
 from tests.fakes import FakeClock
@@ -38,6 +39,15 @@ QUERIES: dict[str, Callable[[SqlStores], object]] = {
     "timeline of an account": lambda stores: stores.changes.of_account(1, limit=50, cursor=CHANGES_CURSOR),
     "history of a record": lambda stores: stores.changes.of_record(RecordKind.GAME, "game-1", limit=50),
     "audit of a subject": lambda stores: stores.audit.list(limit=50, subject="account:1"),
+    "outcomes of the last minutes": lambda stores: stores.outcomes.since(NOW),
+    "failures alike": lambda stores: stores.outcomes.count_alike("playhq", Cause.BUG, since=NOW),
+    "running runs": lambda stores: stores.outcomes.running(limit=50),
+    "an account's usual time": lambda stores: stores.outcomes.usual_s(1, of_last=6),
+    "messages of a channel": lambda stores: stores.notices.count_messages("slack", since=NOW),
+    "notices of a run": lambda stores: stores.notices.of_run("run-1"),
+    "the thread of an incident": lambda stores: stores.notices.thread_of("incident-1", "slack"),
+    "open incidents": lambda stores: stores.incidents.current(),
+    "all incidents": lambda stores: stores.incidents.list(limit=50),
     "batches": lambda stores: stores.batches.list(limit=50),
     "games of grades": lambda stores: stores.mirror.read_games(["grade-1", "grade-2"]),
     "grades with recent games": lambda stores: stores.mirror.find_game_grades(["home"], since=NOW.date()),

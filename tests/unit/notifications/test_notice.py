@@ -4,7 +4,7 @@ import pytest
 
 from notifications.notice import event_of, notice_of
 from settings.rules import EVENTS
-from settings.schema import Severity
+from sync.incident import Severity
 from sync.report import Mode, Outcome, RunState, Stage, StageReport
 from tests.unit.notifications.builders import finished
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from notifications.parcels import MOST_LINES, next_parcel
-from settings.schema import Severity
+from sync.incident import Severity
 from tests.unit.notifications.builders import AT
 
 

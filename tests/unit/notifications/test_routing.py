@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from notifications.routing import Way, quiet_until, uses_tags, ways
-from settings.schema import QuietHours, RouteSettings, Severity
+from settings.schema import QuietHours, RouteSettings
+from sync.incident import Severity
 
 NIGHT = QuietHours(starts="22:00", ends="07:00", zone="Australia/Sydney")
 # 23:00 in Sydney.
