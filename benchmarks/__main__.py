@@ -5,7 +5,11 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-SUITES = {"broker": "benchmarks.broker.suite", "stores": "benchmarks.stores.suite"}
+SUITES = {
+    "broker": "benchmarks.broker.suite",
+    "stores": "benchmarks.stores.suite",
+    "web": "benchmarks.web.suite",
+}
 
 
 def main() -> int:

@@ -72,6 +72,8 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
         if self.died_before_s is not None:
             before_ms = self.died_before_s * 1000
             tests.append(lambda entry: entry.died_ms < before_ms)
+        if len(tests) == 1:
+            return tests[0]
         return lambda entry: all(test(entry) for test in tests)
 
     @property

@@ -6,6 +6,7 @@ what Redis holds; queue depths are counts that Redis keeps.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -147,6 +148,18 @@ class Operations:
         self._client: Any = broker.client
         self._key = broker.key
         self._clock = clock
+
+    def pulse(self) -> str:
+        """Differs whenever a message moved, a queue was switched, or a worker came or went."""
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(f"{self._key}:counts")
+            pipe.hgetall(f"{self._key}:rules")
+            pipe.smembers(f"{self._key}:processes")
+            counts, rules, processes = pipe.execute()
+        # The other counts are of the calls themselves, idle ones too.
+        of_queues = sorted((name, n) for name, n in counts.items() if "/" in _text(name))
+        seen = repr((of_queues, sorted(rules.items()), sorted(processes)))
+        return hashlib.sha256(seen.encode()).hexdigest()
 
     # -- queues
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
@@ -48,7 +49,7 @@ from web.dashboard.pages import render_problem
 from web.headers import SecurityHeaders
 from web.health import Checkup, Heartbeat
 from web.limits import BodyLimit, RateLimit
-from web.live import LiveRuns
+from web.live import READ_EVERY_S, LiveRuns, Pulse, Shared
 from web.problems import ProblemBody, documented
 from web.services import Services
 
@@ -109,6 +110,10 @@ def create_app(services: Services) -> FastAPI:
     app.state.desks = Desks(services)
     app.state.heartbeat = Heartbeat()
     app.state.checkup = Checkup(services.checks)
+    app.state.overview = Shared(
+        partial(overview.read_overview, services, app.state.checkup), lasts_s=READ_EVERY_S
+    )
+    app.state.pulse = Pulse(partial(_pulse, services), services.stopping)
     app.state.live_runs = LiveRuns(services.stores.runs, services.progress, services.stopping)
 
     app.router.routes.insert(0, Route("/api/v1/syncs", syncs.take_order, methods=["POST"]))
@@ -130,6 +135,10 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
+
+
+def _pulse(services: Services) -> str:
+    return f"{services.operations.pulse()} {services.progress.published()}"
 
 
 @contextlib.asynccontextmanager

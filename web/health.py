@@ -101,6 +101,11 @@ class Checkup:
             return self._report
 
     @property
+    def last_report(self) -> Report:
+        """What `report` answered last; empty before it was asked."""
+        return self._report
+
+    @property
     def required(self) -> list[str]:
         """The names of the checks that the process cannot do without."""
         return [check.name for check in self._checks if check.is_required]

@@ -8,6 +8,7 @@ from typing import Any
 import redis
 
 from stores.redis.errors import answering
+from stores.redis.quotas import QuotaState, read_quotas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class Gates:
 
     def __init__(self, client: redis.Redis, namespace: str) -> None:
         self._client = client
+        self._namespace = namespace
         self._prefix = f"{{{namespace}}}"
 
     def lease(self, key: str) -> Held | None:
@@ -33,6 +35,10 @@ class Gates:
             pipeline.pttl(name)
             owner, left_ms = pipeline.execute()
         return None if owner is None else Held(owner=owner.decode(), left_s=max(left_ms, 0) / 1000)
+
+    def quotas(self) -> list[QuotaState]:
+        """Every provider key that was ever used, and what it does now."""
+        return read_quotas(self._client, self._namespace)
 
     def breaker_open_s(self, host: str) -> float:
         """How long until the next probe of a host that does not answer; 0 when it is not broken."""

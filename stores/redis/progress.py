@@ -45,9 +45,16 @@ class Progress:
                 pipeline.expire(latest, _KEPT_S)
                 pipeline.xadd(stream, {"event": encoded}, maxlen=_EVENTS_KEPT, approximate=True)
                 pipeline.expire(stream, _KEPT_S)
+                pipeline.incr(self._published)
                 pipeline.execute()
         except redis.RedisError as error:
             _log.warning("progress_not_published", extra={"run_id": event.run_id, "reason": str(error)})
+
+    def published(self) -> int:
+        """How many events were ever published; another number, something new. Raises StoreUnavailable."""
+        with answering():
+            number: Any = self._client.get(self._published)
+        return int(number or 0)
 
     def read(self, run_id: str) -> Mapping[Stage, Progressed]:
         """How far each stage is that has begun. Raises StoreUnavailable."""
@@ -63,6 +70,10 @@ class Progress:
         entries = [entry for _, entries in answer for entry in entries] if answer else []
         events = [msgspec.json.decode(fields[b"event"], type=Progressed) for _, fields in entries]
         return Followed(events, entries[-1][0].decode() if entries else after_id)
+
+    @property
+    def _published(self) -> str:
+        return f"{self._prefix}published"
 
     def _keys(self, run_id: str) -> tuple[str, str]:
         return f"{self._prefix}{run_id}", f"{self._prefix}{run_id}:events"

@@ -9,7 +9,9 @@ places that free themselves when their holder dies.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 from redis import Redis
 
 from stores.redis.errors import answering
@@ -88,6 +90,55 @@ class Admission:
     reason: str = ""
 
 
+class Limits(msgspec.Struct, frozen=True):
+    """What a provider key may do; kept for those who only look."""
+
+    requests_per_s: float
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaState:
+    """A provider key now; `name` is the provider's and a hash of the key."""
+
+    name: str
+    limits: Limits
+    running: int
+    sent_last_s: int
+    paused_s: float
+
+    @property
+    def provider(self) -> str:
+        return self.name.partition(":")[0]
+
+
+def read_quotas(redis: Redis, namespace: str) -> list[QuotaState]:
+    """Every provider key that was ever used here. Raises StoreUnavailable."""
+    with answering():
+        known: Any = redis.hgetall(f"{{{namespace}}}:quotas")
+        with redis.pipeline(transaction=False) as pipe:
+            pipe.time()
+            for name in known:
+                key = f"{{{namespace}}}:quota:{name.decode()}"
+                pipe.hget(key, "paused_until")
+                pipe.zrange(f"{key}:places", 0, -1, withscores=True)
+                pipe.lrange(f"{key}:log", 0, MOST_LOGGED_REQUESTS_PER_S)
+            (now_s, now_us), *found = pipe.execute()
+    now = now_s * 1_000_000 + now_us
+    return [
+        QuotaState(
+            name=name.decode(),
+            limits=msgspec.json.decode(limits, type=Limits),
+            running=sum(ends > now for _, ends in places),
+            sent_last_s=sum(int(at) > now - 1_000_000 for at in log),
+            paused_s=max(0.0, (int(paused_until or 0) - now) / 1e6),
+        )
+        for (name, limits), paused_until, places, log in zip(
+            known.items(), found[::3], found[1::3], found[2::3], strict=True
+        )
+    ]
+
+
 class RedisLedgers:
     """Satisfies `providers.ports.Ledgers`."""
 
@@ -98,6 +149,9 @@ class RedisLedgers:
     def ledger(self, name: str, *, requests_per_s: float, concurrency: int) -> RedisLedger:
         """The ledger of a provider key; its limits may differ from those it had before."""
         key = f"{{{self._namespace}}}:quota:{name}"
+        limits = Limits(requests_per_s=requests_per_s, concurrency=concurrency)
+        with answering():
+            self._redis.hset(f"{{{self._namespace}}}:quotas", name, msgspec.json.encode(limits))
         return RedisLedger(self._redis, key, requests_per_s=requests_per_s, concurrency=concurrency)
 
 

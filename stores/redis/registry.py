@@ -1,7 +1,7 @@
 """The service registry: which processes live, seen by their heartbeats.
 
 Each process has a key that expires when it no longer beats; a sorted set of ids, by
-expiry, lists them without a scan.
+expiry, lists them without a scan. Another one remembers those that fell silent.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from sync.ports import Clock
 # Five missed beats: a busy process is not taken for dead.
 LIFETIME_S = 10.0
 BEAT_EVERY_S = 2.0
+# Who asks when something was wrong comes within a day.
+SILENT_KEPT_S = 24 * 3600
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +78,7 @@ class Registry:
         with answering(), self._client.pipeline() as pipeline:
             pipeline.set(self._key(service.id), entry, px=round(LIFETIME_S * 1000))
             pipeline.zadd(self._ids, {service.id: now.timestamp() + LIFETIME_S})
+            pipeline.zrem(self._silent, service.id)
             pipeline.execute()
 
     def remove(self, service_id: str) -> None:
@@ -94,9 +97,28 @@ class Registry:
                 return []
             entries = self._client.mget([self._key(service_id) for service_id in ids])
             if gone := [service_id for service_id, entry in zip(ids, entries, strict=True) if entry is None]:
-                self._client.zrem(self._ids, *gone)
+                self._forget(gone)
         living = [msgspec.json.decode(entry, type=Service) for entry in entries if entry is not None]
         return sorted(living, key=lambda service: (service.role, service.started_at, service.id))
+
+    def silent(self, within_s: float) -> Sequence[str]:
+        """Processes that stopped to beat in the last `within_s` and did not say so; seen by `list`."""
+        since_s = self._clock.now().timestamp() - within_s
+        with answering():
+            ids: Any = self._client.zrangebyscore(self._silent, since_s, "+inf")
+        return [service_id.decode() for service_id in ids]
+
+    def _forget(self, gone: Sequence[str]) -> None:
+        now_s = self._clock.now().timestamp()
+        with self._client.pipeline() as pipeline:
+            pipeline.zrem(self._ids, *gone)
+            pipeline.zadd(self._silent, dict.fromkeys(gone, now_s))
+            pipeline.zremrangebyscore(self._silent, "-inf", now_s - SILENT_KEPT_S)
+            pipeline.execute()
+
+    @property
+    def _silent(self) -> str:
+        return f"{self._ids}:silent"
 
     def _key(self, service_id: str) -> str:
         return f"{self._ids}:{service_id}"

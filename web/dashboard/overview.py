@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
+from dramatiq.errors import BrokerError
 from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from redis import RedisError
 
 from brokers.metrics import BOUNDS_S, Histogram
 from brokers.operations import QueueState
 from stores.sql.runs import RunFilter
+from sync.errors import TransientError
 from sync.ports import Progressed
 from sync.report import Run, RunState, Stage
 from web.access import Reader
 from web.api.queues import queue_states
-from web.dashboard.facts import paused_by, roles_alive, running_syncs
+from web.dashboard.facts import (
+    SILENT_FOR_S,
+    paused_by,
+    roles_alive,
+    running_syncs,
+    slow_messages,
+    succeeded_count,
+    troubles,
+)
 from web.dashboard.pages import render
 from web.dashboard.verdict import Facts, judge
 from web.health import Checkup
+from web.live import Pulse, Shared
 from web.services import Has, Services
 
 router = APIRouter(include_in_schema=False)
@@ -29,11 +42,27 @@ RUNNING_SHOWN = 12
 
 
 @router.get("/")
-async def show_overview(request: Request, caller: Reader, services: Has) -> Response:
+async def show_overview(request: Request, caller: Reader) -> Response:
     checkup: Checkup = request.app.state.checkup
     report = await checkup.report()
-    context = await run_in_threadpool(_context, services, report, checkup.required)
+    facts: Shared[dict[str, Any]] = request.app.state.overview
+    try:
+        context = await facts.get()
+    except (RedisError, BrokerError, TransientError):
+        # What the page is made of does not answer; that is the verdict.
+        return render(request, caller, "outage.html", verdict=judge(_known_without(report, checkup.required)))
     return render(request, caller, "overview.html", **context)
+
+
+@router.get("/live", response_class=EventSourceResponse)
+async def follow_changes(request: Request, _caller: Reader) -> AsyncIterator[ServerSentEvent]:
+    """`changed` whenever there is something new to show; a page then loads itself again."""
+    pulse: Pulse = request.app.state.pulse
+    async for number in pulse.follow():
+        if number is None:
+            yield ServerSentEvent(comment="still here")
+        else:
+            yield ServerSentEvent(event="changed", data=number)
 
 
 @router.get("/throughput.json")
@@ -81,18 +110,23 @@ def quantile_s(histogram: Histogram, share: float) -> float | None:
     return None
 
 
-def _context(services: Services, report: dict[str, dict[str, Any]], required: list[str]) -> dict[str, Any]:
+def read_overview(services: Services, checkup: Checkup) -> dict[str, Any]:
+    """What the page shows, by the checks' last report. Raises RedisError, BrokerError and SyncError."""
     queues = queue_states(services)
     running = running_syncs(services)
     alive = roles_alive(services)
     verdict = judge(
         Facts(
-            checks=report,
-            required=required,
+            checks=checkup.last_report,
+            required=checkup.required,
             queues=queues,
             worker_count=alive["worker"],
             running=running,
             paused_by=paused_by(services, queues),
+            troubles=troubles(services),
+            succeeded_count=succeeded_count(services),
+            silent=services.registry.silent(SILENT_FOR_S),
+            slow=slow_messages(services),
         )
     )
     failures = services.stores.runs.list(RunFilter(state=RunState.FAILED), limit=FAILURES_SHOWN).items
@@ -104,6 +138,7 @@ def _context(services: Services, report: dict[str, dict[str, Any]], required: li
         "alive": alive,
         "failures": failures,
         "waits": _waits(services),
+        "providers": _providers(services),
         "totals": {
             "waiting": sum(queue.depth for queue in queues),
             "running": sum(queue.leased for queue in queues),
@@ -112,6 +147,25 @@ def _context(services: Services, report: dict[str, dict[str, Any]], required: li
             "died_per_minute": sum(queue.died_per_minute for queue in queues),
         },
     }
+
+
+def _known_without(report: dict[str, dict[str, Any]], required: list[str]) -> Facts:
+    """What can be judged while Redis or SQL does not answer: the checks alone."""
+    return Facts(checks=report, required=required, queues=[], worker_count=0, running=[], paused_by={})
+
+
+def _providers(services: Services) -> list[dict[str, Any]]:
+    """Each provider that is installed or was asked: its breaker, and its keys' quotas."""
+    quotas = services.gates.quotas()
+    names = sorted({*services.provider_hosts, *(quota.provider for quota in quotas)})
+    rows = []
+    for name in names:
+        host = services.provider_hosts.get(name)
+        own = [quota for quota in quotas if quota.provider == name]
+        open_s = services.gates.breaker_open_s(host) if host else 0.0
+        if own or open_s:
+            rows.append({"name": name, "host": host, "open_s": open_s, "quotas": own})
+    return rows
 
 
 def _current_stage(services: Services, run: Run) -> dict[Stage, Progressed]:

@@ -16,9 +16,15 @@ from sync.report import Run
 # priority and do not count.
 BACKLOG: Mapping[str, int] = {Queue.ONBOARDING: 5, Queue.DIRECT: 15}
 DEFAULT_BACKLOG = 10
+# Without one of these roles nothing is done at all, or nothing by itself.
+IDLE_WITHOUT = ("workers", "scheduler")
 STALLED_AFTER_S = 60.0
+# A single failed sync tells of itself; from three on something is the matter with all of them.
+TROUBLE_LEAST = 3
 FAILURE_SHARE_LOOK, FAILURE_SHARE_ACT, FAILURE_LEAST = 0.2, 0.5, 10
 RATES_MINUTES = 5
+# The service before this one called a job stuck that had been active for so long.
+SLOW_AFTER_S = 30 * 60
 
 
 class Level(StrEnum):
@@ -54,8 +60,31 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Syncs that failed in the last hour, or are put off now, for one reason; an example of them."""
+
+    count: int
+    is_put_off: bool
+    message: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slow:
+    """Messages of a queue that are no syncs, and run for longer than any should."""
+
+    queue: str
+    count: int
+    longest_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """`checks` is the health report; `paused_by` tells who paused a queue, where it is known."""
+    """`checks` is the health report; `paused_by` tells who paused a queue, where it is known.
+
+    `succeeded_count` is of the last hour, as far as it matters beside the troubles. `silent` are
+    processes that stopped to beat a short while ago without saying so.
+    """
 
     checks: Mapping[str, Mapping[str, Any]]
     required: Sequence[str]
@@ -63,6 +92,10 @@ class Facts:
     worker_count: int
     running: Sequence[Running]
     paused_by: Mapping[str, str]
+    troubles: Sequence[Trouble] = ()
+    succeeded_count: int = 0
+    silent: Sequence[str] = ()
+    slow: Sequence[Slow] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,18 +114,29 @@ HEADLINES = {
 
 def judge(facts: Facts) -> Verdict:
     """The worst of everything that was found, worst first."""
-    found = [*_checks(facts), *_queues(facts), *_stuck(facts)]
+    found = [
+        *_checks(facts),
+        *_queues(facts),
+        *_stuck(facts),
+        *_slow(facts),
+        *_troubles(facts),
+        *_silent(facts),
+    ]
     ordered = sorted(found, key=lambda one: list(Level).index(one.level), reverse=True)
     level = ordered[0].level if ordered else Level.GOOD
     return Verdict(level=level, headline=HEADLINES[level], evidence=ordered)
 
 
 def _checks(facts: Facts) -> Iterator[Evidence]:
+    is_out = any(facts.checks.get(name, {}).get("status") == "fail" for name in facts.required)
     for name, check in facts.checks.items():
+        # While Redis is gone, whatever is asked of it fails too, and tells nothing more.
+        if is_out and check["status"] == "fail" and name not in facts.required:
+            continue
         # What is the matter with a queue is told below, queue by queue.
         if check["status"] == "pass" or name == "queues":
             continue
-        is_urgent = check["status"] == "fail" and name in facts.required
+        is_urgent = (check["status"] == "fail" and name in facts.required) or name in IDLE_WITHOUT
         hint = str(check.get("output", "It does not answer."))
         yield Evidence(
             level=Level.ACT if is_urgent else Level.LOOK,
@@ -178,3 +222,39 @@ def _stuck(facts: Facts) -> Iterator[Evidence]:
                 step="See where it is",
                 href=f"/runs/{one.run.id}",
             )
+
+
+def _slow(facts: Facts) -> Iterator[Evidence]:
+    for one in facts.slow:
+        yield Evidence(
+            level=Level.LOOK,
+            what=f"{one.count:,} messages of {one.queue} have run for more than {SLOW_AFTER_S // 60} min, "
+            f"the longest for {round(one.longest_s / 60)} min.",
+            step="See what runs, and on which worker",
+            href="/workers",
+        )
+
+
+def _troubles(facts: Facts) -> Iterator[Evidence]:
+    ended = facts.succeeded_count + sum(one.count for one in facts.troubles)
+    for one in facts.troubles:
+        is_most = one.count >= TROUBLE_LEAST and one.count > FAILURE_SHARE_ACT * ended
+        syncs = "sync is" if one.count == 1 else "syncs are"
+        failed = "1 sync failed" if one.count == 1 else f"{one.count:,} syncs failed"
+        what = f"{one.count:,} {syncs} put off" if one.is_put_off else f"{failed} in the last hour"
+        yield Evidence(
+            level=Level.ACT if is_most else Level.LOOK,
+            what=f"{what}: {one.message}",
+            step="See the last one",
+            href=f"/runs/{one.run_id}",
+        )
+
+
+def _silent(facts: Facts) -> Iterator[Evidence]:
+    for process in facts.silent:
+        yield Evidence(
+            level=Level.LOOK,
+            what=f"{process} fell silent without saying that it ends; others do its work.",
+            step="See which processes live",
+            href="/workers",
+        )

@@ -35,42 +35,62 @@ document.addEventListener("submit", (event) => {
   dialog.showModal();
 });
 
-// -- live content: the page's own address again, merged into what is shown
+// -- live content: the page's own address again, merged into what is shown, as soon as the server
+// says that something has changed, and every so often in any case
 
-let timer = 0;
+const ALWAYS_AFTER_S = 15;
+
+let shownAt_s = 0;
 let isLoading = false;
+let isStale = false;
+
+function now_s() {
+  return performance.now() / 1000;
+}
+
+function period_s() {
+  return Number(document.getElementById("refresh")?.value ?? 0);
+}
 
 function isBusy() {
-  const inside = document.activeElement?.closest("#live input, #live select, #live button");
+  const inside = document.activeElement?.closest("#live input, #live select, #live button, #live textarea");
   return document.hidden || isLoading || inside || document.getElementById("ask").open;
 }
 
 async function refresh() {
   const live = document.getElementById("live");
-  if (!("live" in live.dataset) || isBusy()) return;
   isLoading = true;
+  isStale = false;
+  shownAt_s = now_s();
   try {
     await htmx.ajax("GET", live.dataset.address, { target: "#live", select: "#live", swap: "outerMorph" });
     showLocalTimes();
-    await drawThroughput();
+    await drawCharts();
   } finally {
     isLoading = false;
   }
 }
 
+function lookWhetherToRefresh() {
+  const age_s = now_s() - shownAt_s;
+  if (!period_s() || isBusy()) return;
+  if ((isStale && age_s >= period_s() / 2) || age_s >= Math.max(ALWAYS_AFTER_S, period_s())) refresh();
+}
+
 function keepRefreshing() {
   const choice = document.getElementById("refresh");
-  if (!choice) return;
+  if (!choice || !("live" in document.getElementById("live").dataset)) return;
   choice.value = localStorage.getItem("refresh_s") ?? "1";
-  const start = () => {
-    clearInterval(timer);
-    if (choice.value !== "0") timer = setInterval(refresh, 1000 * Number(choice.value));
-  };
-  choice.addEventListener("change", () => {
-    localStorage.setItem("refresh_s", choice.value);
-    start();
+  choice.addEventListener("change", () => localStorage.setItem("refresh_s", choice.value));
+  shownAt_s = now_s();
+  // The first number tells what is shown already.
+  let first = null;
+  new EventSource("/live").addEventListener("changed", (event) => {
+    first ??= event.data;
+    isStale ||= event.data !== first;
+    lookWhetherToRefresh();
   });
-  start();
+  setInterval(lookWhetherToRefresh, 250);
 }
 
 // -- the chart
@@ -85,7 +105,7 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-async function drawThroughput() {
+async function drawCharts() {
   const place = document.getElementById("throughput");
   if (!place) return;
   const answer = await fetch(place.dataset.source);
@@ -118,4 +138,4 @@ async function drawThroughput() {
 document.querySelector("nav a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 showLocalTimes();
 keepRefreshing();
-drawThroughput();
+drawCharts();

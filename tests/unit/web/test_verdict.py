@@ -9,7 +9,7 @@ import pytest
 from brokers.operations import Ledger, QueueState
 from brokers.queues import Priority
 from sync.report import Mode, Run, RunState
-from web.dashboard.verdict import Facts, Level, Running, Verdict, judge
+from web.dashboard.verdict import Facts, Level, Running, Slow, Trouble, Verdict, judge
 
 NOW = datetime(2031, 10, 18, 1, 0, tzinfo=UTC)
 EMPTY = Ledger(enqueued=0, done=0, coalesced=0, deleted=0, waiting=0, delayed=0, leased=0, dead=0)
@@ -128,3 +128,43 @@ def test_the_worst_comes_first_and_names_the_whole() -> None:
     verdict = judge(replace(WELL, queues=[queue], worker_count=0))
     assert [one.level for one in verdict.evidence] == [Level.ACT, Level.LOOK]
     assert verdict.level is Level.ACT
+
+
+@pytest.mark.parametrize("role", ["workers", "scheduler"])
+def test_a_role_that_nobody_plays_is_to_be_acted_on(role: str) -> None:
+    verdict = judge(replace(WELL, checks={role: {"status": "warn", "output": f"No {role} runs."}}))
+    assert verdict.level is Level.ACT
+
+
+def test_while_redis_is_gone_what_only_asks_it_says_nothing_more() -> None:
+    failed = {"status": "fail", "output": "Redis did not answer."}
+    verdict = judge(replace(WELL, checks={"redis": failed, "queues": failed, "workers": failed}))
+    assert [one.what for one in verdict.evidence] == ["redis: Redis did not answer."]
+
+
+def trouble(count: int, *, is_put_off: bool = True) -> Trouble:
+    return Trouble(count=count, is_put_off=is_put_off, message="proxy 1 of 1 refused (407)", run_id="r9")
+
+
+def test_syncs_that_are_put_off_say_why() -> None:
+    (told,) = judge(replace(WELL, troubles=[trouble(1)], succeeded_count=20)).evidence
+    assert told.level is Level.LOOK
+    assert told.what == "1 sync is put off: proxy 1 of 1 refused (407)"
+    assert told.href == "/runs/r9"
+
+
+def test_when_most_syncs_fail_somebody_should_act() -> None:
+    assert judge(replace(WELL, troubles=[trouble(5, is_put_off=False)])).level is Level.ACT
+    assert judge(replace(WELL, troubles=[trouble(5)], succeeded_count=6)).level is Level.LOOK
+    assert judge(replace(WELL, troubles=[trouble(2)])).level is Level.LOOK
+
+
+def test_a_process_that_fell_silent_is_named() -> None:
+    (told,) = judge(replace(WELL, silent=["worker:host-1:417"])).evidence
+    assert told.level is Level.LOOK
+    assert "worker:host-1:417 fell silent" in told.what
+
+
+def test_a_message_that_runs_for_too_long_is_named_by_its_queue() -> None:
+    (told,) = judge(replace(WELL, slow=[Slow(queue="grades", count=2, longest_s=3000)])).evidence
+    assert told.what.startswith("2 messages of grades have run for more than 30 min, the longest for 50 min")
