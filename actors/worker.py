@@ -53,6 +53,7 @@ from stores.redis.looks import Looks
 from stores.redis.progress import Progress
 from stores.redis.quotas import RedisLedgers
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, Service, describe_process
+from stores.redis.run_totals import RunTotals
 from stores.redis.seals import RedisSeals
 from stores.redis.turns import Turns
 from stores.redis.versions import RedisVersions, open_reloader, when_redis_answers
@@ -63,6 +64,7 @@ from sync.concurrency import InThreads
 from sync.context import FanOut
 from sync.errors import ConfigurationError
 from sync.ports import Cms
+from sync.report import Run
 from sync.run import SyncRun
 
 log = logging.getLogger(__name__)
@@ -228,6 +230,12 @@ def _build_run(  # noqa: PLR0913, PLR0917  everything that a run is made of
     sources: InstalledSources,
 ) -> SyncRun:
     client, namespace, sync = ground.client, ground.namespace, ground.settings.sync
+    totals = RunTotals(client, namespace)
+
+    def announce(run: Run) -> None:
+        notifications.announce(run)
+        totals.add(run)  # last, because it counts again when it is repeated
+
     return SyncRun(
         sources=sources,
         cms=cms,
@@ -239,7 +247,7 @@ def _build_run(  # noqa: PLR0913, PLR0917  everything that a run is made of
         stop=drain,
         progress=Progress(client, namespace),
         map_concurrently=InThreads(sync.grade_concurrency),
-        announce=notifications.announce,
+        announce=announce,
         fan_out=FanOut(
             gathers=RedisGathers(client, namespace, claim_s=sync.lease_s),
             share_out=lambda tasks: publisher.send_many(requests_for(tasks)),

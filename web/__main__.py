@@ -35,6 +35,7 @@ from stores.redis.leases import RedisLeases
 from stores.redis.progress import Progress
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_process
 from stores.redis.request_limits import RequestLimits
+from stores.redis.run_totals import RunTotals
 from stores.redis.schedule import Schedule
 from stores.redis.versions import RedisVersions, open_history, open_reloader
 from stores.sql.engine import open_engine
@@ -155,6 +156,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
         batches=Batches(client, namespace),
         schedule=Schedule(client, namespace),
         read_metrics=partial(read_metrics, client, namespace=namespace),
+        read_run_totals=RunTotals(client, namespace).read,
         checks=(
             Check(name="redis", ask=partial(checks.check_redis, client), is_required=True),
             Check(name="sql", ask=checks.SqlCheck(engine), is_required=True),

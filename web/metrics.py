@@ -14,6 +14,7 @@ from fastapi.responses import PlainTextResponse
 from brokers.metrics import BOUNDS_S, Histogram, Series, Totals
 from brokers.operations import QueueState
 from stores.redis.registry import Service
+from stores.redis.run_totals import Counted
 from web.access import Reader
 from web.problems import documented
 from web.services import Has
@@ -31,6 +32,18 @@ COUNTED: Mapping[str, str] = {
     "skipped": "Messages whose work another one had done.",
     "dead": "Messages put among the dead letters.",
 }
+
+# What the totals of runs call it, the metric, its labels, its help.
+RUN_COUNTS = (
+    ("runs", "clubsync_runs_total", ("mode", "outcome"), "Finished runs."),
+    ("records", "clubsync_records_total", ("mode", "change"), "Records of runs, by what became of them."),
+    (
+        "requests",
+        "clubsync_provider_requests_total",
+        ("provider", "kind"),
+        "Requests to providers, and answers that needed none.",
+    ),
+)
 
 router = APIRouter(tags=["health"])
 
@@ -51,10 +64,13 @@ router = APIRouter(tags=["health"])
 )
 def show_metrics(_caller: Reader, services: Has) -> PlainTextResponse:
     """Counters and histograms since the counting began, over all processes; gauges as of now."""
+    hosts = services.provider_hosts
     families = [
         *message_families(services.read_metrics()),
         *queue_families(services.operations.queues()),
         *process_families(services.registry.list()),
+        *run_families(services.read_run_totals()),
+        *provider_families({name: services.gates.breaker_open_s(host) for name, host in hosts.items()}),
     ]
     text = "".join(f"{line}\n" for family in families for line in family.lines())
     return PlainTextResponse(text, media_type=MEDIA_TYPE)
@@ -153,6 +169,51 @@ def process_families(services: Iterable[Service]) -> Iterator[Family]:
         "gauge",
         "What a role counts of itself, summed over its processes.",
         [("", {"role": role, "what": what}, value) for (role, what), value in _loads(processes).items()],
+    )
+
+    versions = Counter((process.role, process.config_version) for process in processes)
+    yield Family(
+        "clubsync_config_version_processes",
+        "gauge",
+        "Living processes by the version of the settings that they follow.",
+        [
+            ("", {"role": role, "version": str(version)}, float(count))
+            for (role, version), count in versions.items()
+            if version is not None
+        ],
+    )
+
+
+def run_families(totals: Mapping[Counted, float]) -> Iterator[Family]:
+    """What finished runs came to: outcomes, time, records, requests."""
+    for name, family, labels, text in RUN_COUNTS:
+        samples = [
+            ("", dict(zip(labels, counted.labels, strict=True)), number)
+            for counted, number in totals.items()
+            if counted.name == name
+        ]
+        yield Family(family, "counter", text, samples)
+    yield Family("clubsync_run_duration_seconds", "summary", "From started to finished.", _durations(totals))
+
+
+def _durations(totals: Mapping[Counted, float]) -> list[tuple[str, Labels, float]]:
+    samples: list[tuple[str, Labels, float]] = []
+    for counted, seconds in totals.items():
+        if counted.name != "seconds":
+            continue
+        (mode,) = counted.labels
+        ended = sum(n for one, n in totals.items() if one.name == "runs" and one.labels[0] == mode)
+        samples += [("_sum", {"mode": mode}, seconds), ("_count", {"mode": mode}, ended)]
+    return samples
+
+
+def provider_families(open_s: Mapping[str, float]) -> Iterator[Family]:
+    """How the providers stand."""
+    yield Family(
+        "clubsync_provider_breaker_open_seconds",
+        "gauge",
+        "Until a provider that does not answer is asked again; 0 while it answers.",
+        [("", {"provider": provider}, left_s) for provider, left_s in open_s.items()],
     )
 
 

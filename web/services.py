@@ -25,6 +25,7 @@ from stores.redis.idempotency import Answers
 from stores.redis.progress import Progress
 from stores.redis.registry import Registry
 from stores.redis.request_limits import RequestLimits
+from stores.redis.run_totals import Counted
 from stores.redis.schedule import Schedule
 from stores.redis.versions import RedisVersions
 from stores.sql.stores import SqlStores
@@ -77,6 +78,7 @@ class Services:
     batches: Batches
     schedule: Schedule
     read_metrics: Callable[[], Mapping[Series, Totals]]
+    read_run_totals: Callable[[], Mapping[Counted, float]]
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def settings(self) -> Settings:

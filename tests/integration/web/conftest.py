@@ -36,6 +36,7 @@ from stores.redis.leases import RedisLeases
 from stores.redis.progress import Progress
 from stores.redis.registry import Registry
 from stores.redis.request_limits import RequestLimits
+from stores.redis.run_totals import RunTotals
 from stores.redis.schedule import Schedule
 from stores.redis.versions import RedisVersions, open_history, open_reloader
 from stores.sql.accounts import NewAccount
@@ -188,6 +189,7 @@ def site(
         batches=Batches(redis_client, namespace),
         schedule=Schedule(redis_client, namespace),
         read_metrics=partial(read_metrics, redis_client, namespace=namespace),
+        read_run_totals=RunTotals(redis_client, namespace).read,
         checks=(
             Check(name="redis", ask=redis_dependency.ask, is_required=True),
             Check(name="disk", ask=lambda: Finding(value=12.5, unit="GB")),
