@@ -74,6 +74,9 @@ class RunsInForce:
     def perform_grade(self, task: GradeTask) -> None:
         self._current.perform_grade(task)
 
+    def settle_delivered(self, run_id: str) -> bool:
+        return self._current.settle_delivered(run_id)
+
     def answer(self, message: MessageProxy, reused: Reused) -> None:
         """Finish the run of a message whose equal has just been carried out."""
         if run_id := message.kwargs.get("run_id"):

@@ -17,6 +17,7 @@ import redis
 from actors.attempts import Attempts
 from actors.attendance import Attendance
 from actors.catalogue import SYNC_ACTORS, declare_all
+from actors.deliveries import Deliveries
 from actors.following import Following
 from actors.runs_in_force import RunsInForce
 from actors.sync_grade import requests_for
@@ -28,7 +29,7 @@ from brokers.middleware.error_aware_retries import ErrorAwareRetries, RetryRules
 from brokers.operations import Operations
 from brokers.publisher import Publisher
 from brokers.redis import PriorityRedisBroker
-from cms.registry import CmsContext, listener_of, open_cms
+from cms.registry import EMBEDDED, CmsContext, behind_outbox, listener_of, open_cms
 from notifications.cms_callback import CmsCallback
 from notifications.live import LiveNotifications, Ports
 from notifications.watch import open_watch
@@ -58,10 +59,12 @@ from stores.redis.seals import RedisSeals
 from stores.redis.turns import Turns
 from stores.redis.versions import RedisVersions, open_reloader, when_redis_answers
 from stores.sql.engine import open_engine
+from stores.sql.outbox import SqlOutbox
 from stores.sql.stores import SqlStores, open_stores
 from sync.clock import SystemClock
 from sync.concurrency import InThreads
 from sync.context import FanOut
+from sync.delivery import Delivery
 from sync.errors import ConfigurationError
 from sync.ports import Cms
 from sync.report import Run
@@ -85,7 +88,8 @@ def start() -> None:
         presets=lambda: ground.reloader.in_force.loaded.settings.presets,
         clock=ground.clock,
     )
-    cms = open_cms(CmsContext(settings=ground.settings.cms, stores=ground.stores, clock=ground.clock))
+    context = CmsContext(settings=ground.settings.cms, stores=ground.stores, clock=ground.clock)
+    cms = open_cms(context)
     notifications = _open_notifications(ground, publisher, cms)
     attempts = Attempts(
         RedisVersions(ground.client, ground.namespace).count_attempt,
@@ -98,7 +102,14 @@ def start() -> None:
         return InstalledSources(plugins, outbound, settings)
 
     runs.begin(
-        _build_run(ground, drain, publisher, cms, notifications, open_sources(ground.settings)),
+        _build_run(
+            ground,
+            drain,
+            publisher,
+            behind_outbox(cms, context, ground.outbox),
+            notifications,
+            open_sources(ground.settings),
+        ),
         open_sources,
         look_again=ground.reloader.look,
         attempts=attempts,
@@ -107,6 +118,8 @@ def start() -> None:
     broker.add_middleware(Attendance(_heartbeat(ground)))
     broker.add_middleware(Following(ground.reloader))
     broker.add_middleware(_watching(ground, broker, publisher, notifications))
+    if context.settings.kind != EMBEDDED:
+        broker.add_middleware(Deliveries(_build_delivery(ground, cms, runs), owner=ground.process.id))
 
     def deliver(event: str, channel: str, run_id: str | None) -> None:
         with attempts.counted():
@@ -133,6 +146,12 @@ class Ground:
     clock: SystemClock
     process: Service
     reloader: Reloader
+
+    @property
+    def outbox(self) -> SqlOutbox:
+        """What waits for a CMS that is away."""
+        max_records = self.settings.cms.outbox_max_records
+        return SqlOutbox(self.stores.engine, self.clock, max_records=max_records)
 
     @property
     def namespace(self) -> str:
@@ -253,6 +272,16 @@ def _build_run(  # noqa: PLR0913, PLR0917  everything that a run is made of
             share_out=lambda tasks: publisher.send_many(requests_for(tasks)),
         ),
         seals=RedisSeals(client, namespace),
+    )
+
+
+def _build_delivery(ground: Ground, cms: Cms, runs: RunsInForce) -> Delivery:
+    lease_s = ground.settings.sync.lease_s
+    return Delivery(
+        cms=cms,
+        outbox=ground.outbox,
+        leases=RedisLeases(ground.client, ground.namespace, lease_s=lease_s),
+        settle=runs.settle_delivered,
     )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from brokers.publisher import Publisher
     from brokers.redis import PriorityRedisBroker
+    from stores.sql.outbox import SqlOutbox
 
 
 class Backend:
@@ -91,9 +92,18 @@ class Backend:
     @cached_property
     def cms(self) -> Cms:
         """Where accounts live and records go."""
-        from cms.registry import CmsContext, open_cms
+        from cms.registry import CmsContext, behind_outbox, open_cms
 
-        return open_cms(CmsContext(settings=self.settings.cms, stores=self.stores, clock=self.clock))
+        context = CmsContext(settings=self.settings.cms, stores=self.stores, clock=self.clock)
+        return behind_outbox(open_cms(context), context, self.outbox)
+
+    @cached_property
+    def outbox(self) -> SqlOutbox:
+        """What waits for a CMS that is away."""
+        from stores.sql.outbox import SqlOutbox
+
+        max_records = self.settings.cms.outbox_max_records
+        return SqlOutbox(self.stores.engine, self.clock, max_records=max_records)
 
     @cached_property
     def by_hand(self) -> ByHandRun:

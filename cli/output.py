@@ -71,7 +71,7 @@ def describe_run(run: Mapping[str, Any]) -> str:
             continue
         counts = ", ".join(
             f"{stage[key]} {key}"
-            for key in ("read", "created", "updated", "unchanged", "removed", "quarantined")
+            for key in ("read", "created", "updated", "unchanged", "removed", "quarantined", "waiting")
             if stage[key]
         )
         lines.append(f"  {name:<18} {stage['outcome']:<9} {counts}")

@@ -14,10 +14,12 @@ from typing import Protocol, runtime_checkable
 from cms.local import LocalStores
 from settings.schema import CmsSettings
 from sync.errors import ConfigurationError
+from sync.outbox import Outbox, OutboxCms
 from sync.ports import Clock, Cms
 from sync.report import Run
 
 GROUP = "clubsync.cms"
+EMBEDDED = "embedded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,16 @@ def open_cms(context: CmsContext) -> Cms:
         )
     adapter: OpenCms = entry.load()
     return adapter(context)
+
+
+def behind_outbox(cms: Cms, context: CmsContext, outbox: Outbox) -> Cms:
+    """The CMS with the outbox before it: runs go on while it is away.
+
+    The embedded one stays as it is: the outbox would be away with it.
+    """
+    if context.settings.kind == EMBEDDED:
+        return cms
+    return OutboxCms(cms, context.stores.mirror, outbox, context.clock)
 
 
 def listener_of(cms: Cms) -> Callable[[Run], None] | None:

@@ -162,6 +162,7 @@ class StrapiSettings(Section):
 
 class CmsSettings(Section):
     kind: str = "embedded"
+    outbox_max_records: int = Field(default=200_000, ge=1)
     strapi: StrapiSettings = StrapiSettings()
 
 

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sync.changes import Action, Change
+from sync.changes import Action, Change, counts_of
 from sync.model import Game, Grade, Ladder, Record, RecordKind, Season, Team
+from sync.outbox import waiting_of, with_waiting
 from sync.ports import Cms, Lease
 from sync.report import Outcome, RunState, Stage, StageReport
 
@@ -58,9 +59,12 @@ def write_stages(
         for portion in _portions(changes.get(stage, ())):
             lease.renew()
             refused_counts[stage] += len(cms.apply(run_id, stage, portion, fence=lease.fence))
-    counts = cms.count_changes(run_id)
+    counts, waiting = cms.count_changes(run_id), waiting_of(cms, run_id)
     return {
-        stage: _report(len(changes.get(stage, ())), counts.get(stage, {}), refused_counts[stage])
+        stage: with_waiting(
+            _report(len(changes.get(stage, ())), counts.get(stage, {}), refused_counts[stage]),
+            waiting.get(stage, 0),
+        )
         for stage in Stage
         if changes.get(stage) or counts.get(stage)
     }
@@ -70,10 +74,8 @@ def _report(chosen_count: int, written: Mapping[Action, int], refused_count: int
     return StageReport(
         outcome=Outcome.PARTIAL if refused_count else Outcome.SUCCEEDED,
         read=max(chosen_count, sum(written.values())),
-        created=written.get(Action.CREATED, 0),
-        updated=written.get(Action.UPDATED, 0) + written.get(Action.RESTORED, 0),
-        removed=written.get(Action.REMOVED, 0),
         quarantined=refused_count,
+        **counts_of(written),
     )
 
 
@@ -92,7 +94,7 @@ def _portions(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
 
 def judge(reports: Mapping[Stage, StageReport], kept: Sequence[Kept]) -> RunState:
     """Partial when anything of what was chosen is not as it was meant to become."""
-    is_partial = kept or any(report.quarantined for report in reports.values())
+    is_partial = kept or any(report.quarantined or report.waiting for report in reports.values())
     return RunState.PARTIAL if is_partial else RunState.SUCCEEDED
 
 

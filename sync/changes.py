@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 from sync.model import Record, RecordKind
 
@@ -37,3 +38,18 @@ class Change:
     after: Record | None
     fields: tuple[FieldChange, ...] = ()
     cause: str = "provider"
+
+
+class WrittenCounts(TypedDict):
+    created: int
+    updated: int
+    removed: int
+
+
+def counts_of(written: Mapping[Action, int]) -> WrittenCounts:
+    """What was written, as a stage's report counts it: a restored record is an updated one."""
+    return {
+        "created": written.get(Action.CREATED, 0),
+        "updated": written.get(Action.UPDATED, 0) + written.get(Action.RESTORED, 0),
+        "removed": written.get(Action.REMOVED, 0),
+    }

@@ -77,7 +77,9 @@ class RunState(StrEnum):
 class StageReport:
     """What one stage did; written counts come from the changes it applied.
 
-    `held` changes wait for a person, who approves the plan that `plan_hash` names.
+    `held` changes wait for a person, who approves the plan that `plan_hash` names; `waiting`
+    ones for a CMS that was away, and `is_only_waiting` when nothing else kept the stage from
+    succeeding.
     """
 
     outcome: Outcome
@@ -88,6 +90,8 @@ class StageReport:
     removed: int = 0
     quarantined: int = 0
     held: int = 0
+    waiting: int = 0
+    is_only_waiting: bool = False
     plan_hash: str | None = None
     duration_s: float = 0.0
     message: str | None = None

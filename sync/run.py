@@ -24,6 +24,7 @@ from sync.errors import (
 from sync.fan_out import HelpedSeasons, help_with
 from sync.guard import with_sizes
 from sync.model import Account, Organisation, OrganisationKind
+from sync.outbox import waiting_of, with_waiting, without_waiting
 from sync.ports import (
     Announce,
     Checkpoints,
@@ -178,6 +179,29 @@ class SyncRun:
         ended = f"{answer.finished_at:%H:%M:%S} UTC" if answer.finished_at else "a moment ago"
         message = f"already in step: the equal run {by} ended at {ended}, and its result is still fresh"
         self._finish(replace(run, state=RunState.SUCCEEDED, message=message))
+
+    def settle_delivered(self, run_id: str) -> bool:
+        """Give a run its verdict anew, now that the CMS has got all that waited for it.
+
+        False while the run still works: then it comes to its verdict by itself.
+        """
+        try:
+            run = self.runs.find(run_id)
+        except NotFound:
+            return True
+        if not run.state.is_final:
+            return False
+        if any(report.waiting for report in run.stages.values()):
+            written = self.cms.count_changes(run_id)
+            reports = {
+                stage: without_waiting(report, written.get(stage, {})) if report.waiting else report
+                for stage, report in run.stages.items()
+            }
+            is_settled = run.state is RunState.PARTIAL
+            state = _verdict(reports) if is_settled else run.state
+            message = _what_is_partial(reports) if is_settled else run.message
+            self._finish(replace(run, stages=reports, state=state, message=message))
+        return True
 
     def _admit(self, request: SyncRequest) -> Run:
         self.runs.request(
@@ -350,7 +374,14 @@ class SyncRun:
             raise stopped_by
         if not run.dry_run:
             self._remember_listings(context)
-        return replace(run, state=_verdict(reports), message=_what_is_partial(reports))
+        waiting = waiting_of(context.cms, run.id)
+        reports = {stage: with_waiting(report, waiting.get(stage, 0)) for stage, report in reports.items()}
+        return replace(
+            run,
+            stages={**earlier.stages, **reports},
+            state=_verdict(reports),
+            message=_what_is_partial(reports),
+        )
 
     def _remember_listings(self, context: Context) -> None:
         """Keep what the guards held back, and how large the other listings were."""
@@ -439,9 +470,18 @@ def _verdict(reports: Mapping[Stage, StageReport]) -> RunState:
 
 def _what_is_partial(reports: Mapping[Stage, StageReport]) -> str | None:
     reasons = [
-        f"{stage}: {report.message}" for stage, report in reports.items() if report.outcome is Outcome.PARTIAL
+        f"{stage}: {'; '.join(_reasons(report))}"
+        for stage, report in reports.items()
+        if report.outcome is Outcome.PARTIAL
     ]
     return "; ".join(reasons) or None
+
+
+def _reasons(report: StageReport) -> Iterator[str]:
+    if report.waiting:
+        yield f"{report.waiting} changes wait until the CMS is back"
+    if report.message:
+        yield report.message
 
 
 def _describe(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from sync.approval import hash_of
-from sync.changes import Action, Change
+from sync.changes import Action, Change, counts_of
 from sync.context import Context
 from sync.errors import (
     CredentialsRejected,
@@ -196,15 +196,12 @@ class StageWork:
 
     def report(self, written: Mapping[Action, int], *, error: SyncError | None = None) -> StageReport:
         """The stage's verdict; `written` counts the applied changes, `error` ended it early."""
-        created = written.get(Action.CREATED, 0)
-        updated = written.get(Action.UPDATED, 0) + written.get(Action.RESTORED, 0)
+        counts = counts_of(written)
         return StageReport(
+            **counts,
             outcome=self._outcome(error, wrote_some=bool(written)),
             read=self._read,
-            created=created,
-            updated=updated,
-            unchanged=max(0, self._read - created - updated - self._quarantined),
-            removed=written.get(Action.REMOVED, 0),
+            unchanged=max(0, self._read - counts["created"] - counts["updated"] - self._quarantined),
             quarantined=self._quarantined,
             held=len(self._held_changes),
             plan_hash=hash_of(self._held_changes) if self._held_changes else None,

@@ -41,6 +41,7 @@ from stores.redis.versions import RedisVersions, open_history, open_reloader
 from stores.sql.engine import open_engine
 from stores.sql.gathered import Gathered
 from stores.sql.migrate import upgrade
+from stores.sql.outbox import SqlOutbox
 from stores.sql.stores import open_stores
 from stores.sql.tokens import Tokens
 from sync.clock import SystemClock
@@ -104,6 +105,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
     client = open_client(redis_url, max_connections=settings.redis.max_connections)
     namespace = settings.redis.namespace
     cms = open_cms(CmsContext(settings=settings.cms, stores=stores, clock=clock))
+    outbox = SqlOutbox(engine, clock, max_records=settings.cms.outbox_max_records)
     gathered = Gathered(engine, clock)
     broker = open_sender(redis_url, namespace=namespace, audit_log=gathered.audit)
     registry = Registry(client, namespace, clock)
@@ -161,6 +163,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
             Check(name="redis", ask=partial(checks.check_redis, client), is_required=True),
             Check(name="sql", ask=checks.SqlCheck(engine), is_required=True),
             Check(name="cms", ask=partial(checks.check_cms, settings.cms.kind, ask_cms), is_required=True),
+            Check(name="outbox", ask=partial(checks.check_outbox, outbox)),
             Check(
                 name="workers",
                 ask=partial(checks.check_role, registry, "worker", consequence="nothing is carried out"),

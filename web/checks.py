@@ -18,10 +18,13 @@ from stores.redis.registry import Registry
 from stores.redis.versions import RedisVersions
 from stores.sql.engine import ping
 from stores.sql.migrate import pending
+from stores.sql.outbox import SqlOutbox
 from sync.ports import Clock
 from web.health import Finding, Status
 
 LOW_DISK_BYTES = 1024**3
+# A CMS that restarts is back by then, and workers look every ten seconds.
+OUTBOX_PATIENCE_S = 120.0
 
 
 def check_redis(client: redis.Redis) -> Finding:
@@ -59,6 +62,19 @@ def check_cms(kind: str, ask: Callable[[], object]) -> Finding:
     """`ask` reads something small from the CMS; what it does not know is an answer too."""
     ask()
     return Finding(value=kind, unit="cms")
+
+
+def check_outbox(outbox: SqlOutbox) -> Finding:
+    """Nothing waits for a CMS that is away, or was until a moment ago."""
+    backlog = outbox.backlog()
+    if backlog.oldest_s > OUTBOX_PATIENCE_S:
+        return Finding(
+            status=Status.WARN,
+            value=backlog.count,
+            unit="changes waiting for the CMS",
+            hint=f"The oldest waits {backlog.oldest_s / 60:.0f} min; they go out once the CMS answers.",
+        )
+    return Finding(value=backlog.count, unit="changes waiting for the CMS")
 
 
 def check_role(registry: Registry, role: str, *, consequence: str) -> Finding:

@@ -385,3 +385,32 @@ cms_refs = Table(
     Column("key", Text, primary_key=True),
     _required("ref", Text),
 )
+
+# What waits for a CMS that is away: the newest change of each record, in the place of the first.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("record_id", Text, primary_key=True),
+    # Parents before children.
+    _required("rank", Integer),
+    _required("queued_at", Utc),
+    _required("ticket", String(32)),
+    Column("parent_id", Text),
+    _required("action", Text),
+    Column("before", Document),
+    Column("after", Document),
+    _required("cause", Text),
+    _required("run_id", Text),
+    _required("stage", Text),
+    Index(None, "rank", "queued_at", "record_id"),
+    Index(None, "kind", "parent_id"),
+    Index(None, "run_id"),
+)
+
+# Runs that let something wait, until the CMS has all of it.
+outbox_runs = Table(
+    "outbox_runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+)

@@ -41,6 +41,7 @@ RUN_EXAMPLE: JsonDict = {
             "unchanged": 305,
             "removed": 0,
             "quarantined": 0,
+            "waiting": 0,
             "duration_s": 4.8,
             "message": None,
         }
@@ -64,6 +65,7 @@ class StageBody(BaseModel):
     unchanged: int
     removed: int
     quarantined: int
+    waiting: int = Field(description="Changes that wait until the CMS is back.")
     duration_s: float
     message: str | None
 

@@ -12,9 +12,14 @@ from stores.redis.gates import Gates
 from stores.redis.leases import RedisLeases
 from stores.redis.registry import describe_process
 from stores.sql.engine import open_engine
+from stores.sql.outbox import SqlOutbox
 from sync.clock import SystemClock
 from sync.errors import StoreUnavailable
+from sync.ports import Fence
+from sync.report import Stage
+from tests.fakes import FakeClock
 from tests.integration.web.conftest import Site
+from tests.records import created, season
 from web import checks
 from web.health import Status
 
@@ -104,3 +109,17 @@ def test_a_lease_names_its_holder_for_as_long_as_it_is_held(
     assert held is not None
     assert (held.owner, round(held.left_s)) == ("run-1", 30)
     assert gates.lease("playhq:o1") is None
+
+
+def test_changes_that_wait_for_the_cms_are_told_once_they_wait_long(sqlite_engine: Engine) -> None:
+    clock = FakeClock()
+    outbox = SqlOutbox(sqlite_engine, clock, max_records=10)
+    nothing = checks.check_outbox(outbox)
+    outbox.put("run-1", Stage.GAMES, [created(season())], fence=Fence("playhq:club-1", 1))
+    fresh = checks.check_outbox(outbox)
+    clock.at += timedelta(minutes=5)
+    late = checks.check_outbox(outbox)
+
+    assert [finding.status for finding in (nothing, fresh, late)] == [Status.PASS, Status.PASS, Status.WARN]
+    assert [finding.value for finding in (nothing, fresh, late)] == [0, 1, 1]
+    assert "5 min" in (late.hint or "")

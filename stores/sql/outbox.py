@@ -1,0 +1,164 @@
+"""The outbox in SQL: what waits for a CMS that is away, one row a record."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, Row, case, delete, func, select
+
+from stores.sql.engine import reading, writing
+from stores.sql.fences import check_fence
+from stores.sql.records import RECORD_TYPES, from_document, to_document
+from stores.sql.tables import outbox, outbox_runs
+from stores.sql.upserts import chunked, conflicting_insert, insert_new
+from sync.changes import Action, Change
+from sync.errors import CmsUnavailable
+from sync.model import Game, Grade, Ladder, Record, RecordKind, Season, Team
+from sync.outbox import Waiting
+from sync.ports import Clock, Fence
+from sync.report import Stage
+
+_RANKS = list(RecordKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much waits, and for how long already."""
+
+    count: int
+    oldest_s: float
+
+
+class SqlOutbox:
+    """Satisfies `sync.outbox.Outbox`; a newer change keeps the place in the line of the one it replaces."""
+
+    def __init__(self, engine: Engine, clock: Clock, *, max_records: int) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._max_records = max_records
+
+    def is_empty(self) -> bool:
+        with reading(self._engine) as connection:
+            return connection.execute(select(outbox.c.record_id).limit(1)).first() is None
+
+    def backlog(self) -> Backlog:
+        query = select(func.count(), func.min(outbox.c.queued_at)).select_from(outbox)
+        with reading(self._engine) as connection:
+            count, oldest_at = connection.execute(query).one()
+        waited_s = (self._clock.now() - oldest_at).total_seconds() if oldest_at else 0.0
+        return Backlog(count, max(0.0, waited_s))
+
+    def put(self, run_id: str, stage: Stage, changes: Sequence[Change], *, fence: Fence) -> None:
+        """Let the changes wait. Raises LeaseLost, and CmsUnavailable when there is no room for more."""
+        ticket, now = uuid.uuid4().hex, self._clock.now()
+        shared = {"ticket": ticket, "run_id": run_id, "stage": stage.value, "queued_at": now}
+        # Of one record the last change counts.
+        rows = {(change.kind, change.record_id): {**_columns(change), **shared} for change in changes}
+        if not rows:
+            return
+        statement = conflicting_insert(self._engine.dialect, outbox)
+        replaced = {column.name for column in outbox.c} - {"kind", "record_id", "queued_at", "stage"}
+        statement = statement.on_conflict_do_update(
+            index_elements=[outbox.c.kind, outbox.c.record_id],
+            set_={
+                **{name: statement.excluded[name] for name in replaced},
+                # Within a run the stage that first wrote the record counts it.
+                "stage": case(
+                    (outbox.c.run_id == statement.excluded.run_id, outbox.c.stage),
+                    else_=statement.excluded.stage,
+                ),
+            },
+        )
+        with writing(self._engine) as connection:
+            check_fence(connection, fence)
+            connection.execute(statement, [rows[key] for key in sorted(rows)])
+            insert_new(connection, outbox_runs, [{"run_id": run_id}])
+            count = connection.scalar(select(func.count()).select_from(outbox)) or 0
+            if count > self._max_records:
+                # Rolled back: the run is sent again later.
+                raise CmsUnavailable(
+                    f"the CMS is away, and {self._max_records} changes wait for it already:"
+                    " cms.outbox_max_records"
+                )
+
+    def read(
+        self, kind: RecordKind, record_ids: Collection[str], *, parent_ids: Collection[str] = ()
+    ) -> Mapping[str, Waiting]:
+        found: dict[str, Waiting] = {}
+        with reading(self._engine) as connection:
+            for column, values in ((outbox.c.record_id, record_ids), (outbox.c.parent_id, parent_ids)):
+                for chunk in chunked(values):
+                    query = select(outbox).where(outbox.c.kind == kind.value, column.in_(chunk))
+                    found.update({row.record_id: _waiting(row) for row in connection.execute(query)})
+        return found
+
+    def first(self, limit: int) -> Sequence[Waiting]:
+        query = select(outbox).order_by(outbox.c.rank, outbox.c.queued_at, outbox.c.record_id).limit(limit)
+        with reading(self._engine) as connection:
+            return [_waiting(row) for row in connection.execute(query)]
+
+    def remove(self, delivered: Sequence[Waiting]) -> None:
+        """Forget them, but those that a newer change has replaced meanwhile."""
+        with writing(self._engine) as connection:
+            for one in delivered:
+                connection.execute(
+                    delete(outbox).where(
+                        outbox.c.kind == one.change.kind.value,
+                        outbox.c.record_id == one.change.record_id,
+                        outbox.c.ticket == one.ticket,
+                    )
+                )
+
+    def count_waiting(self, run_id: str) -> Mapping[Stage, int]:
+        query = select(outbox.c.stage, func.count()).where(outbox.c.run_id == run_id).group_by(outbox.c.stage)
+        with reading(self._engine) as connection:
+            return {Stage(stage): count for stage, count in connection.execute(query)}
+
+    def runs(self) -> Collection[str]:
+        with reading(self._engine) as connection:
+            return list(connection.scalars(select(outbox_runs.c.run_id)))
+
+    def forget_run(self, run_id: str) -> None:
+        with writing(self._engine) as connection:
+            connection.execute(delete(outbox_runs).where(outbox_runs.c.run_id == run_id))
+
+
+def _columns(change: Change) -> dict[str, Any]:
+    record = change.after or change.before
+    return {
+        "kind": change.kind.value,
+        "record_id": change.record_id,
+        "rank": _RANKS.index(change.kind),
+        "parent_id": None if record is None else _parent_id(record),
+        "action": change.action.value,
+        "before": None if change.before is None else to_document(change.before),
+        "after": None if change.after is None else to_document(change.after),
+        "cause": change.cause,
+    }
+
+
+def _parent_id(record: Record) -> str:
+    match record:
+        case Season():
+            return record.association_id
+        case Grade() | Team():
+            return record.season_id
+        case Game() | Ladder():
+            return record.grade_id
+
+
+def _waiting(row: Row[Any]) -> Waiting:
+    kind = RecordKind(row.kind)
+    record_type = RECORD_TYPES[kind]
+    change = Change(
+        kind=kind,
+        record_id=row.record_id,
+        action=Action(row.action),
+        before=None if row.before is None else from_document(record_type, row.before),
+        after=None if row.after is None else from_document(record_type, row.after),
+        cause=row.cause,
+    )
+    return Waiting(ticket=row.ticket, run_id=row.run_id, stage=Stage(row.stage), change=change)

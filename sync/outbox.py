@@ -1,0 +1,285 @@
+"""A CMS behind an outbox: while it does not answer, what was planned for it waits here.
+
+A run goes on without its CMS. It reads what is stored here of it, with what waits laid over,
+and its writes wait as records as they should be, one for each record and the newest at that:
+an older value can never come after a newer one. While anything waits everything waits, so
+that no child overtakes its parent. `sync.delivery` brings it to the CMS.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Protocol, TypeVar
+
+from sync.changes import Action, Change, counts_of
+from sync.errors import CmsUnavailable
+from sync.model import (
+    Account,
+    Game,
+    Grade,
+    Ladder,
+    Organisation,
+    OrganisationKind,
+    Record,
+    RecordKind,
+    Season,
+    Team,
+)
+from sync.ports import Clock, Cms, Fence, Quarantined
+from sync.report import Outcome, Stage, StageReport
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R", Season, Grade, Team, Game, Ladder)
+T = TypeVar("T")
+
+_KIND_OF: Mapping[type[Record], RecordKind] = {
+    Season: RecordKind.SEASON,
+    Grade: RecordKind.GRADE,
+    Team: RecordKind.TEAM,
+    Game: RecordKind.GAME,
+    Ladder: RecordKind.LADDER,
+}
+# So long a CMS that did not answer is left alone: each question costs several attempts.
+AWAY_FOR = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A change that the CMS has not got yet; `ticket` is another one when a newer replaces it."""
+
+    ticket: str
+    run_id: str
+    stage: Stage
+    change: Change
+
+    @property
+    def record(self) -> Record | None:
+        """The record as it should be; None when it should be gone."""
+        return None if self.change.action is Action.REMOVED else self.change.after
+
+
+class Outbox(Protocol):
+    """What waits for the CMS, kept durably: at most one change for each record."""
+
+    def is_empty(self) -> bool: ...
+
+    def put(self, run_id: str, stage: Stage, changes: Sequence[Change], *, fence: Fence) -> None:
+        """Let the changes wait, in the place of older ones of the same records.
+
+        Raises LeaseLost, and CmsUnavailable when there is no room for more.
+        """
+        ...
+
+    def read(
+        self, kind: RecordKind, record_ids: Collection[str], *, parent_ids: Collection[str] = ()
+    ) -> Mapping[str, Waiting]:
+        """What waits of these records, and of those that should be below these parents."""
+        ...
+
+    def first(self, limit: int) -> Sequence[Waiting]:
+        """Parents first, and each kind in the order in which it came; of one moment."""
+        ...
+
+    def remove(self, delivered: Sequence[Waiting]) -> None:
+        """Forget them, but those that a newer change has replaced meanwhile."""
+        ...
+
+    def count_waiting(self, run_id: str) -> Mapping[Stage, int]: ...
+
+    def runs(self) -> Collection[str]:
+        """The runs that let something wait, until they are forgotten."""
+        ...
+
+    def forget_run(self, run_id: str) -> None: ...
+
+
+class Reads(Protocol):
+    """What this side remembers of the CMS's records; `sync.ports.Cms` says what each reads."""
+
+    def read_seasons(self, association_ids: Collection[str]) -> Mapping[str, Season]: ...
+
+    def read_grades(self, season_ids: Collection[str]) -> Mapping[str, Grade]: ...
+
+    def read_teams(self, season_ids: Collection[str]) -> Mapping[str, Team]: ...
+
+    def read_games(self, grade_ids: Collection[str]) -> Mapping[str, Game]: ...
+
+    def find_games(self, game_ids: Collection[str]) -> Mapping[str, Game]: ...
+
+    def find_game_grades(self, team_ids: Collection[str], *, since: date) -> Collection[str]: ...
+
+    def read_removed_games(self, game_ids: Collection[str]) -> Mapping[str, Game]: ...
+
+    def read_ladders(self, grade_ids: Collection[str]) -> Mapping[str, Ladder]: ...
+
+
+@dataclass(slots=True)
+class OutboxCms:
+    """Satisfies `sync.ports.Cms` over one that may be away; `remembered` answers meanwhile."""
+
+    cms: Cms
+    remembered: Reads
+    outbox: Outbox
+    clock: Clock
+    _away_until: datetime | None = None
+
+    def find_account(self, account_id: int) -> Account:
+        return self.cms.find_account(account_id)
+
+    def find_organisation(self, kind: OrganisationKind, organisation_id: str) -> Organisation | None:
+        return self.cms.find_organisation(kind, organisation_id)
+
+    def save_organisation(self, organisation: Organisation) -> None:
+        self.cms.save_organisation(organisation)
+
+    def set_flags(
+        self, account_id: int, *, is_setup: bool | None = None, is_updating: bool | None = None
+    ) -> None:
+        self.cms.set_flags(account_id, is_setup=is_setup, is_updating=is_updating)
+
+    def read_seasons(self, association_ids: Collection[str]) -> Mapping[str, Season]:
+        stored = self._ask(lambda reads: reads.read_seasons(association_ids))
+        return self._over(Season, stored, association_ids, lambda season: season.association_id)
+
+    def read_grades(self, season_ids: Collection[str]) -> Mapping[str, Grade]:
+        stored = self._ask(lambda reads: reads.read_grades(season_ids))
+        return self._over(Grade, stored, season_ids, lambda grade: grade.season_id)
+
+    def read_teams(self, season_ids: Collection[str]) -> Mapping[str, Team]:
+        stored = self._ask(lambda reads: reads.read_teams(season_ids))
+        return self._over(Team, stored, season_ids, lambda team: team.season_id)
+
+    def read_games(self, grade_ids: Collection[str]) -> Mapping[str, Game]:
+        stored = self._ask(lambda reads: reads.read_games(grade_ids))
+        return self._over(Game, stored, grade_ids, lambda game: game.grade_id)
+
+    def read_ladders(self, grade_ids: Collection[str]) -> Mapping[str, Ladder]:
+        stored = self._ask(lambda reads: reads.read_ladders(grade_ids))
+        return self._over(Ladder, stored, grade_ids, lambda ladder: ladder.grade_id)
+
+    def find_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
+        stored = self._ask(lambda reads: reads.find_games(game_ids))
+        games = dict(stored)
+        for game_id, waiting in self._waiting(RecordKind.GAME, game_ids).items():
+            games.pop(game_id, None)
+            if isinstance(waiting.record, Game):
+                games[game_id] = waiting.record
+        return games
+
+    def read_removed_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
+        stored = self._ask(lambda reads: reads.read_removed_games(game_ids))
+        games = dict(stored)
+        for game_id, waiting in self._waiting(RecordKind.GAME, game_ids).items():
+            games.pop(game_id, None)
+            if waiting.record is None and isinstance(waiting.change.before, Game):
+                games[game_id] = waiting.change.before
+        return games
+
+    def find_game_grades(self, team_ids: Collection[str], *, since: date) -> Collection[str]:
+        """Games that wait do not count: their grades are in the scope of the run that left them."""
+        return self._ask(lambda reads: reads.find_game_grades(team_ids, since=since))
+
+    def apply(
+        self, run_id: str, stage: Stage, changes: Sequence[Change], *, fence: Fence
+    ) -> Sequence[Quarantined]:
+        """Write the changes, or let them wait; then the CMS's refusals show with their delivery."""
+        if not self._is_away() and self.outbox.is_empty():
+            try:
+                return self.cms.apply(run_id, stage, changes, fence=fence)
+            except CmsUnavailable as error:
+                # What it has by now is found there, and not written twice.
+                self._note_away(error)
+        self.outbox.put(run_id, stage, changes, fence=fence)
+        return ()
+
+    def record_plan(self, run_id: str, stage: Stage, changes: Sequence[Change]) -> None:
+        self.cms.record_plan(run_id, stage, changes)
+
+    def count_changes(self, run_id: str) -> Mapping[Stage, Mapping[Action, int]]:
+        return self.cms.count_changes(run_id)
+
+    def record_absences(
+        self,
+        grade_id: str,
+        *,
+        missing: Collection[str],
+        present: Collection[str],
+        day: date,
+        is_doubtful: bool = False,
+    ) -> Mapping[str, int]:
+        return self.cms.record_absences(
+            grade_id, missing=missing, present=present, day=day, is_doubtful=is_doubtful
+        )
+
+    def count_absences(
+        self, grade_id: str, *, missing: Collection[str], day: date, is_doubtful: bool = False
+    ) -> Mapping[str, int]:
+        return self.cms.count_absences(grade_id, missing=missing, day=day, is_doubtful=is_doubtful)
+
+    def _ask(self, read: Callable[[Cms | Reads], T]) -> T:
+        """What the CMS says, or what is remembered of it while it is away."""
+        if not self._is_away():
+            try:
+                return read(self.cms)
+            except CmsUnavailable as error:
+                self._note_away(error)
+        return read(self.remembered)
+
+    def _over(
+        self,
+        kind: type[R],
+        stored: Mapping[str, R],
+        parent_ids: Collection[str],
+        parent_of: Callable[[R], str],
+    ) -> Mapping[str, R]:
+        waiting = self._waiting(_KIND_OF[kind], stored.keys(), parent_ids=parent_ids)
+        if not waiting:
+            return stored
+        records = {record_id: record for record_id, record in stored.items() if record_id not in waiting}
+        for record_id, one in waiting.items():
+            if isinstance(one.record, kind) and parent_of(one.record) in parent_ids:
+                records[record_id] = one.record
+        return records
+
+    def _waiting(
+        self, kind: RecordKind, record_ids: Collection[str], *, parent_ids: Collection[str] = ()
+    ) -> Mapping[str, Waiting]:
+        if self.outbox.is_empty():
+            return {}
+        return self.outbox.read(kind, record_ids, parent_ids=parent_ids)
+
+    def _is_away(self) -> bool:
+        return self._away_until is not None and self.clock.now() < self._away_until
+
+    def _note_away(self, error: CmsUnavailable) -> None:
+        self._away_until = self.clock.now() + AWAY_FOR
+        log.warning("cms_away", extra={"reason": str(error)})
+
+
+def waiting_of(cms: Cms, run_id: str) -> Mapping[Stage, int]:
+    """How many of the run's changes wait for the CMS; none where it cannot be away."""
+    return cms.outbox.count_waiting(run_id) if isinstance(cms, OutboxCms) else {}
+
+
+def with_waiting(report: StageReport, waiting: int) -> StageReport:
+    """The report of a stage, when so many of its changes wait: then it has not succeeded yet."""
+    if not waiting:
+        return report
+    is_only_waiting = report.outcome is Outcome.SUCCEEDED
+    return replace(
+        report,
+        outcome=Outcome.PARTIAL if is_only_waiting else report.outcome,
+        unchanged=max(0, report.unchanged - waiting),
+        waiting=waiting,
+        is_only_waiting=is_only_waiting,
+    )
+
+
+def without_waiting(report: StageReport, written: Mapping[Action, int]) -> StageReport:
+    """The report once nothing waits any more; `written` counts all of the stage's changes."""
+    outcome = Outcome.SUCCEEDED if report.is_only_waiting else report.outcome
+    return replace(report, outcome=outcome, waiting=0, is_only_waiting=False, **counts_of(written))

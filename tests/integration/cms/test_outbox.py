@@ -1,0 +1,366 @@
+"""A CMS that goes away in the middle gets the rest later, in order, and nobody is asked twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from simulator.server import Answer, Delivery, Request
+from simulator.strapi.face import Strapi
+from stores.sql.outbox import SqlOutbox
+from stores.sql.stores import SqlStores
+from sync.by_hand_run import ByHandRun
+from sync.changes import Action
+from sync.delivery import Delivery as Deliveries
+from sync.errors import CmsUnavailable, LeaseLost
+from sync.model import Organisation, OrganisationKind, RecordKind
+from sync.outbox import AWAY_FOR, OutboxCms
+from sync.ports import Cms, Fence
+from sync.report import Mode, Outcome, Run, Stage
+from sync.run import SyncRequest, SyncRun
+from sync.undo_run import UndoRun
+from tests.fakes import (
+    FakeCheckpoints,
+    FakeClock,
+    FakeLeases,
+    FakeProgress,
+    FakeSources,
+    FakeStopSignal,
+    World,
+    map_in_order,
+)
+from tests.integration.cms.conftest import OpenStrapi
+from tests.records import created, season
+from tests.strapi.server import StrapiServer, serving
+from tests.strapi.tables import FaceTables
+from tests.unit.sync.engine import ASSOCIATION, TODAY, game_day, played, small_world
+
+COLLECTIONS = ("competitions", "grades", "teams", "game-meta-datas")
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cms.strapi.client._RETRY_BASE_S", 0.0)
+    monkeypatch.setattr("cms.strapi.upserts._CREATE_PAUSE_S", 0.0)
+    monkeypatch.setattr("cms.strapi.upserts._LOOK_PAUSE_S", 0.0)
+
+
+@dataclass
+class Bench:
+    """Direct syncs of the small world's association through an outbox, and its deliveries."""
+
+    cms: Cms
+    stores: SqlStores
+    outbox: SqlOutbox
+    world: World = field(default_factory=small_world)
+    clock: FakeClock = field(default_factory=FakeClock)
+    announced: list[Run] = field(default_factory=list)
+    count: int = 0
+
+    @property
+    def behind(self) -> OutboxCms:
+        return OutboxCms(self.cms, self.stores.mirror, self.outbox, self.clock)
+
+    def sync_run(self) -> SyncRun:
+        return SyncRun(
+            sources=FakeSources(self.world),
+            cms=self.behind,
+            leases=FakeLeases(_token=self.count * 10),
+            runs=self.stores.runs,
+            sizes=self.stores.sizes,
+            checkpoints=FakeCheckpoints(),
+            clock=self.clock,
+            stop=FakeStopSignal(),
+            progress=FakeProgress(),
+            map_concurrently=map_in_order,
+            announce=self.announced.append,
+        )
+
+    def sync(self) -> Run:
+        self.count += 1
+        self.clock.pass_days(1)
+        return self.sync_run().perform(
+            SyncRequest(
+                run_id=f"run-{self.count}",
+                mode=Mode.ASSOCIATION_DIRECT,
+                requested_at=self.clock.now(),
+                organisation_id=ASSOCIATION,
+            )
+        )
+
+    def deliver(self) -> int:
+        self.clock.pass_days(1)
+        return Deliveries(
+            cms=self.cms,
+            outbox=self.outbox,
+            leases=FakeLeases(_token=self.count * 10),
+            settle=self.sync_run().settle_delivered,
+        ).deliver(owner="worker-1")
+
+
+@pytest.fixture
+def bench(strapi: StrapiServer, open_strapi: OpenStrapi, stores: SqlStores) -> Bench:
+    strapi.add("associations", Name="District", href=f"/org/district/{ASSOCIATION[:8]}", Sport="Cricket")
+    stores.organisations.save(
+        Organisation(id=ASSOCIATION, kind=OrganisationKind.ASSOCIATION, provider="playhq")
+    )
+    bench = Bench(open_strapi(stores), stores, SqlOutbox(stores.engine, FakeClock(), max_records=1000))
+    bench.outbox = SqlOutbox(stores.engine, bench.clock, max_records=1000)
+    return bench
+
+
+def go_away(strapi: StrapiServer, *, after_writes: int = 0) -> None:
+    """From the next write but so many on, nothing is answered."""
+    count = 0
+
+    def reset(request: Request) -> Answer | None:
+        nonlocal count
+        count += request.method != "GET"
+        return Answer(0, delivery=Delivery.RESET) if count > after_writes else None
+
+    strapi.before = reset
+
+
+def come_back(strapi: StrapiServer) -> None:
+    strapi.before = lambda _: None
+    strapi.requests.clear()
+
+
+def contents(strapi: StrapiServer) -> dict[str, list[dict[str, Any]]]:
+    """All that a sync has written, whatever its order."""
+    return {
+        name: sorted(strapi.rows(name), key=lambda row: json.dumps(row, sort_keys=True))
+        for name in COLLECTIONS
+    }
+
+
+@pytest.fixture
+def undisturbed(open_strapi: OpenStrapi, other_stores: SqlStores) -> Iterator[dict[str, Any]]:
+    """What the CMS holds after the same sync with nothing in its way."""
+    with ExitStack() as stack:
+        other = stack.enter_context(serving(FaceTables(Strapi(5))))
+        other.add("associations", Name="District", href=f"/org/district/{ASSOCIATION[:8]}", Sport="Cricket")
+        other_stores.organisations.save(
+            Organisation(id=ASSOCIATION, kind=OrganisationKind.ASSOCIATION, provider="playhq")
+        )
+        clock = FakeClock()
+        outbox = SqlOutbox(other_stores.engine, clock, max_records=1000)
+        cms = open_strapi(other_stores, base_url=other.base_url)
+        assert Bench(cms, other_stores, outbox, clock=clock).sync().outcome is Outcome.SUCCEEDED
+        yield contents(other)
+
+
+@pytest.mark.parametrize("after_writes", [0, 2, 8])
+def test_the_rest_follows_without_asking_the_provider(
+    bench: Bench, strapi: StrapiServer, undisturbed: dict[str, Any], after_writes: int
+) -> None:
+    go_away(strapi, after_writes=after_writes)
+    partial = bench.sync()
+    waiting = bench.outbox.backlog().count
+    with pytest.raises(CmsUnavailable):
+        bench.deliver()
+    come_back(strapi)
+    # The provider is gone: whoever asked it would fail.
+    bench.world = World()
+    delivered = bench.deliver()
+    settled = bench.stores.runs.find(partial.id)
+
+    assert partial.outcome is Outcome.PARTIAL
+    assert sum(report.waiting for report in partial.stages.values()) == waiting == delivered > 0
+    assert "changes wait until the CMS is back" in str(partial.message)
+    assert contents(strapi) == undisturbed
+    assert (settled.outcome, settled.message) == (Outcome.SUCCEEDED, None)
+    assert sum(report.waiting for report in settled.stages.values()) == 0
+    assert [run.outcome for run in bench.announced] == [Outcome.PARTIAL, Outcome.SUCCEEDED]
+    assert bench.outbox.is_empty()
+    assert not bench.outbox.runs()
+
+
+def test_nothing_is_written_twice_by_a_second_delivery(bench: Bench, strapi: StrapiServer) -> None:
+    go_away(strapi, after_writes=3)
+    bench.sync()
+    come_back(strapi)
+    bench.deliver()
+    strapi.requests.clear()
+
+    assert bench.deliver() == 0
+    assert strapi.requests == []
+    assert bench.sync().outcome is Outcome.SUCCEEDED
+    assert strapi.writes == []
+
+
+def test_delivery_that_is_cut_off_goes_on_where_it_was(
+    bench: Bench, strapi: StrapiServer, undisturbed: dict[str, Any]
+) -> None:
+    go_away(strapi, after_writes=2)
+    bench.sync()
+    for after_writes in (1, 3, 4):
+        go_away(strapi, after_writes=after_writes)
+        with pytest.raises(CmsUnavailable):
+            bench.deliver()
+    come_back(strapi)
+    bench.deliver()
+
+    assert contents(strapi) == undisturbed
+
+
+def test_newer_plan_of_a_record_replaces_the_older_one(bench: Bench, strapi: StrapiServer) -> None:
+    assert bench.sync().outcome is Outcome.SUCCEEDED
+    games = bench.world.games
+    go_away(strapi)
+    games["game-4"] = replace(games["game-4"], round="older")
+    first = bench.sync()
+    games["game-4"] = replace(games["game-4"], round="newer")
+    second = bench.sync()
+    come_back(strapi)
+    rounds: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.method == "PUT":
+            rounds.append(json.loads(request.body)["data"].get("round"))
+
+    strapi.before = note
+    bench.deliver()
+
+    assert (first.outcome, second.outcome) == (Outcome.PARTIAL, Outcome.PARTIAL)
+    assert rounds == ["newer"]
+    assert [bench.stores.runs.find(run.id).outcome for run in (first, second)] == [Outcome.SUCCEEDED] * 2
+
+
+def test_change_that_is_taken_back_meanwhile_leaves_the_cms_as_it_is(
+    bench: Bench, strapi: StrapiServer
+) -> None:
+    bench.sync()
+    games = bench.world.games
+    before = games["game-4"]
+    go_away(strapi)
+    games["game-4"] = played(before)
+    bench.sync()
+    games["game-4"] = before
+    bench.sync()
+    come_back(strapi)
+    bench.deliver()
+
+    assert strapi.writes == []
+
+
+def test_sync_of_a_cms_that_is_back_waits_behind_what_waits(bench: Bench, strapi: StrapiServer) -> None:
+    go_away(strapi, after_writes=1)
+    bench.sync()
+    come_back(strapi)
+    games = bench.world.games
+    games["game-4"] = replace(games["game-4"], days=(game_day(TODAY + timedelta(days=9)),))
+    behind = bench.sync()
+    overtaken = strapi.writes
+    bench.deliver()
+    strapi.requests.clear()
+
+    assert behind.outcome is Outcome.PARTIAL
+    assert overtaken == []
+    assert bench.sync().outcome is Outcome.SUCCEEDED
+    assert strapi.writes == []
+
+
+def test_removal_waits_and_is_carried_out(bench: Bench, strapi: StrapiServer) -> None:
+    bench.sync()
+    del bench.world.games["game-4"]
+    bench.sync()
+    bench.sync()
+    go_away(strapi)
+    removing = bench.sync()
+    come_back(strapi)
+    bench.deliver()
+
+    assert removing.stages[Stage.FIXTURE_CLEANUP].waiting == 1
+    assert [row["gameID"] for row in strapi.rows("game-meta-datas") if row["isDeleted"]] == ["game-4"]
+    assert bench.stores.runs.find(removing.id).stages[Stage.FIXTURE_CLEANUP].removed == 1
+
+
+def test_undo_while_the_cms_is_away_waits_too(bench: Bench, strapi: StrapiServer) -> None:
+    bench.sync()
+    games = bench.world.games
+    games["game-4"] = replace(games["game-4"], round="mistake")
+    mistaken = bench.sync()
+    go_away(strapi)
+    by_hand = ByHandRun(
+        cms=bench.behind, runs=bench.stores.runs, leases=FakeLeases(_token=500), clock=bench.clock
+    )
+    act = UndoRun(by_hand=by_hand, history=bench.stores.changes).undo(mistaken.id)
+    come_back(strapi)
+    bench.count = 60
+    bench.deliver()
+
+    assert act.run is not None
+    assert act.run.outcome is Outcome.PARTIAL
+    assert "mistake" not in [row["round"] for row in strapi.rows("game-meta-datas")]
+    assert bench.stores.runs.find(act.run.id).outcome is Outcome.SUCCEEDED
+
+
+def test_record_that_the_cms_refuses_at_last_does_not_hold_up_the_others(
+    bench: Bench, strapi: StrapiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    go_away(strapi, after_writes=1)
+    bench.sync()
+    come_back(strapi)
+    refusal = Answer(400, json.dumps({"error": {"message": "no such round", "details": {}}}).encode())
+    strapi.before = lambda request: refusal if b'"gameID": "game-4"' in request.body else None
+    strapi.before = lambda request: (
+        refusal if json.loads(request.body or b"{}").get("data", {}).get("gameID") == "game-4" else None
+    )
+    bench.deliver()
+
+    assert bench.outbox.is_empty()
+    assert "delivery_refused" in [record.message for record in caplog.records]
+    assert len(strapi.rows("game-meta-datas")) == 5
+
+
+def test_cms_is_asked_again_only_after_a_while(bench: Bench, strapi: StrapiServer) -> None:
+    go_away(strapi)
+    strapi.before = lambda _: Answer(0, delivery=Delivery.RESET)
+    behind = bench.behind
+    behind.read_seasons([ASSOCIATION])
+    asked = len(strapi.requests)
+    behind.read_seasons([ASSOCIATION])
+    assert len(strapi.requests) == asked
+
+    come_back(strapi)
+    bench.clock.at += AWAY_FOR + timedelta(seconds=1)
+    bench.stores.mirror.follow("run", Stage.GAMES, [created(season())], fence=Fence("k", 1))
+    behind.read_seasons(["association-1"])
+    assert strapi.requests
+
+
+def test_full_outbox_makes_the_run_wait_instead(bench: Bench, strapi: StrapiServer) -> None:
+    bench.outbox = SqlOutbox(bench.stores.engine, bench.clock, max_records=2)
+    go_away(strapi)
+
+    with pytest.raises(CmsUnavailable, match="outbox_max_records"):
+        bench.sync()
+    assert bench.outbox.backlog().count <= 2
+
+
+def test_writer_whose_lease_passed_on_leaves_nothing_waiting(bench: Bench, strapi: StrapiServer) -> None:
+    go_away(strapi)
+    bench.outbox.put("run-2", Stage.GAMES, [created(season("s2"))], fence=Fence("playhq:x", 2))
+
+    with pytest.raises(LeaseLost):
+        bench.outbox.put("run-1", Stage.GAMES, [created(season("s1"))], fence=Fence("playhq:x", 1))
+    assert set(bench.outbox.read(RecordKind.SEASON, ["s1", "s2"])) == {"s2"}
+
+
+def test_delivered_record_that_was_replaced_meanwhile_still_waits(bench: Bench) -> None:
+    fence = Fence("playhq:x", 1)
+    bench.outbox.put("run-1", Stage.GAMES, [created(season(name="older"))], fence=fence)
+    delivered = bench.outbox.first(10)
+    bench.outbox.put("run-2", Stage.GAMES, [created(season(name="newer"))], fence=fence)
+    bench.outbox.remove(delivered)
+
+    (waiting,) = bench.outbox.first(10)
+    assert (waiting.run_id, waiting.change.action) == ("run-2", Action.CREATED)
+    assert waiting.record == season(name="newer")
