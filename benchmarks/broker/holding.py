@@ -20,6 +20,8 @@ LATE_DEADLINE_S = 30.0
 DRAIN_DEADLINE_S = 300.0
 MB = 1_000_000
 MS_PER_S = 1000
+US_PER_S = 1_000_000
+PARTS = 10
 
 
 def measure_delayed(url: str, count: int) -> list[Row]:
@@ -29,6 +31,31 @@ def measure_delayed(url: str, count: int) -> list[Row]:
     return [
         Row(f"{count:,} delayed: the worker grows", "MB", growth, must="< 2", is_rate=False),
         Row(f"late with {count:,} delayed, p99", "ms", lateness, must="< 100", is_rate=False),
+    ]
+
+
+def measure_many_delayed(url: str, count: int) -> list[Row]:
+    """Ours alone: stock dramatiq would hold them in the worker's memory."""
+    arena = Arena(OURS, url)
+    with arena.worker(threads=THREADS) as worker:
+        fill(arena, 100)
+        wait_until(lambda: arena.unfinished() == 0, BOOT_DEADLINE_S)
+        before = worker.rss_bytes()
+        first_us = _send_delayed(arena, count // PARTS)
+        for _ in range(PARTS - 2):
+            _send_delayed(arena, count // PARTS)
+        last_us = _send_delayed(arena, count // PARTS)
+        time.sleep(SETTLE_S)
+        growth = max(worker.rss_bytes() - before, 0) / MB
+        lateness = _lateness(arena)
+    arena.close()
+    sent = (Figure("ours, the first tenth", first_us), Figure("ours, the last tenth", last_us))
+    return [
+        Row(
+            f"{count:,} delayed: the worker grows", "MB", (Figure(OURS.label, growth),), "< 2", is_rate=False
+        ),
+        Row(f"late with {count:,} delayed, p99", "ms", (lateness,), "< 100", is_rate=False),
+        Row(f"{count:,} delayed sent in bulk, CPU of the sender", "us", sent, "flat", is_rate=False),
     ]
 
 
@@ -57,13 +84,16 @@ def _hold(contestant: Contestant, url: str, count: int) -> tuple[float, Figure]:
     return growth, lateness
 
 
-def _send_delayed(arena: Arena, count: int) -> None:
+def _send_delayed(arena: Arena, count: int) -> float:
+    """CPU microseconds a message that it took the sender."""
+    start_s = time.process_time()
     messages = [message("nothing", number=number) for number in range(count)]
     if isinstance(arena.sender, PriorityRedisBroker):
         arena.sender.enqueue_many((one, HOUR_MS) for one in messages)
     else:
         for one in messages:
             arena.sender.enqueue(one, delay=HOUR_MS)
+    return (time.process_time() - start_s) / count * US_PER_S
 
 
 def _lateness(arena: Arena) -> Figure:

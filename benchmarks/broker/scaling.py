@@ -53,16 +53,17 @@ def _server_us(url: str, waiting: int, *, queues: int) -> float:
             broker.enqueue_many(
                 dramatiq.Message(name, name, (), {}, {}) for name in itertools.islice(targets, count)
             )
-        before = _script_us(broker)
+        before = script_us(broker)
         worker = dramatiq.Worker(broker, worker_threads=THREADS)
         worker.start()
         enough.wait(DEADLINE_S)
-        spent = _script_us(broker) - before
+        spent = script_us(broker) - before
         worker.stop()
         broker.flush_all()
     return spent / MEASURED
 
 
-def _script_us(broker: PriorityRedisBroker) -> float:
+def script_us(broker: PriorityRedisBroker) -> float:
+    """Microseconds that the server has spent in our functions so far."""
     stats: Any = broker.client.info("commandstats")
     return float(stats.get("cmdstat_fcall", {}).get("usec", 0))

@@ -13,7 +13,17 @@ from pathlib import Path
 
 import redis
 
-from benchmarks.broker import draining, fetching, holding, killing, latency, report, scaling, sending
+from benchmarks.broker import (
+    crowding,
+    draining,
+    fetching,
+    holding,
+    killing,
+    latency,
+    report,
+    scaling,
+    sending,
+)
 from benchmarks.broker.profiling import PROFILES, profile
 from benchmarks.broker.report import Row
 from brokers import embedded
@@ -32,14 +42,15 @@ class Size:
     idle_samples: int
     backlog: int
     delayed: int
+    many_delayed: int
     memory: int
     killed: int
     kill_deadline_s: float
     gets: int
 
 
-FULL = Size(2, 5000, 50_000, 20_000, 100, 10_000, 100_000, 200_000, 5000, 90.0, 2000)
-QUICK = Size(1, 1000, 10_000, 4000, 20, 2000, 10_000, 20_000, 500, 20.0, 600)
+FULL = Size(2, 5000, 50_000, 20_000, 100, 10_000, 100_000, 1_000_000, 200_000, 5000, 90.0, 2000)
+QUICK = Size(1, 1000, 10_000, 4000, 20, 2000, 10_000, 50_000, 20_000, 500, 20.0, 600)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -83,9 +94,11 @@ def _measurements(url: str, size: Size) -> dict[str, Callable[[], list[Row]]]:
         "idle": lambda: latency.measure_idle(url, size.idle_samples),
         "urgent": lambda: latency.measure_urgent(url, size.backlog),
         "delayed": lambda: holding.measure_delayed(url, size.delayed),
+        "million": lambda: holding.measure_many_delayed(url, size.many_delayed),
         "kill": lambda: [killing.measure(url, size.killed, size.kill_deadline_s)],
         "http": lambda: [fetching.measure(url, size.gets)],
         "scale": lambda: [scaling.measure(url, size.backlog * 50)],
+        "crowd": lambda: crowding.measure(url),
         "memory": lambda: holding.measure_memory(url, size.memory),
     }
 
