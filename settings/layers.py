@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import stat
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from dynaconf import Dynaconf
 from dynaconf.vendor.ruamel.yaml import YAML
+from dynaconf.vendor.ruamel.yaml.constructor import DuplicateKeyError
 from dynaconf.vendor.ruamel.yaml.error import YAMLError
 
 from settings.problems import Problem
@@ -32,12 +34,10 @@ PLATFORM_VARIABLES: Mapping[str, str] = {
     "CLUBSYNC_HOME": "home",
 }
 
-PARSERS: Mapping[str, Callable[[str], Any]] = {
-    ".toml": tomllib.loads,
-    ".yaml": lambda text: YAML(typ="safe").load(text),
-    ".yml": lambda text: YAML(typ="safe").load(text),
-    ".json": json.loads,
-}
+# Settings are a few kilobytes; what is larger is something else, put there by mistake. The same
+# holds for the values of a small file whose aliases stand for each other.
+MOST_BYTES = 1024**2
+MOST_VALUES = 10_000
 
 # dynaconf acts on texts such as "@read_file /etc/passwd" and "@jinja ...", and on names such as
 # dynaconf_merge. Ours are plain values, some of them set over HTTP, so it must not see these.
@@ -68,18 +68,18 @@ class UnreadableFile(Exception):
 
 def read_file(path: Path, origin: str) -> Layer:
     """Read TOML, YAML or JSON, told apart by the file's ending. Raises UnreadableFile."""
-    parse = PARSERS.get(path.suffix.lower())
+    parse = _parser_of(path.suffix.lower())
     if parse is None:
         raise UnreadableFile(origin, "should end in .toml, .yaml, .yml or .json")
+    text = _read_text(path, origin)
     try:
-        content = parse(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UnreadableFile(origin, f"cannot be read: {error.strerror}") from error
+        content = parse(text)
+        if not isinstance(content, Mapping | None):
+            raise UnreadableFile(origin, "should hold sections with settings")
+        _check_names(content or {})
     except (ValueError, RecursionError, YAMLError) as error:
         reason = " ".join(str(error).split())
         raise UnreadableFile(origin, f"is not valid {path.suffix[1:].upper()}: {reason}") from error
-    if not isinstance(content, Mapping | None):
-        raise UnreadableFile(origin, "should hold sections with settings")
     return Layer(origin, _lowered(content or {}), {})
 
 
@@ -145,6 +145,67 @@ class Layered:
 
     def tree(self) -> Tree:
         return _lowered(_unshielded(self._values.to_dict()["ROOT"]))  # type: ignore[no-any-return]
+
+
+def _read_text(path: Path, origin: str) -> str:
+    try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise UnreadableFile(origin, "should be a file, not a directory, a pipe or a device")
+        if state.st_size > MOST_BYTES:
+            raise UnreadableFile(origin, f"has {state.st_size} bytes: should have at most {MOST_BYTES}")
+        text = path.read_text(encoding="utf-8-sig")  # editors of some systems begin with a mark
+    except OSError as error:
+        raise UnreadableFile(origin, f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UnreadableFile(origin, f"is no text in UTF-8, from byte {error.start} on") from error
+    if not text.strip():
+        # Far more often cut short by mistake than meant.
+        raise UnreadableFile(origin, "is empty: should hold settings, or a comment if that is meant")
+    return text
+
+
+def _parser_of(suffix: str) -> Callable[[str], Any] | None:
+    if suffix in (".yaml", ".yml"):
+        return _parse_yaml
+    if suffix == ".json":
+        return partial(json.loads, object_pairs_hook=_without_twins)
+    return tomllib.loads if suffix == ".toml" else None
+
+
+def _parse_yaml(text: str) -> Any:
+    try:
+        return YAML(typ="safe").load(text)
+    except DuplicateKeyError as error:  # a warning by its kind, which nobody would expect here
+        raise ValueError(f"{error.problem} in line {error.problem_mark.line + 1}") from error
+
+
+def _check_names(content: Mapping[Any, Any]) -> None:
+    """Refuse what lower-casing would make one of two, and more values than anybody sets."""
+    left = MOST_VALUES
+    tables: list[tuple[str, Mapping[Any, Any]]] = [("", content)]
+    while tables:
+        place, table = tables.pop()
+        left -= len(table)
+        if left < 0:
+            raise ValueError(f"should have at most {MOST_VALUES} values")
+        if not is_mapping(place.rstrip(".")):
+            _without_twins([(str(name).lower(), None) for name in table])
+        for name, value in table.items():
+            if isinstance(value, Mapping):
+                tables.append((f"{place}{name}.".lower(), value))
+            elif isinstance(value, list):
+                left -= len(value)
+
+
+def _without_twins(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """A table of the pairs. Raises ValueError when a name comes twice."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice} is there twice")
+    return table
 
 
 def _parsed(key: str, text: str) -> Any:

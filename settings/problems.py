@@ -128,6 +128,8 @@ def _advice(detail: ErrorDetails) -> str:
         return "should be a name of lower-case letters, digits and hyphens that begins with a letter"
     if detail["type"] == "tuple_type":
         return "should be a list"
+    if detail["type"] in ("float_parsing", "int_parsing") and _key(detail).endswith("_s"):
+        return "should be a number of seconds, without a unit"
     message = detail["msg"].replace("Input should", "should").replace("String should", "should")
     return message[0].lower() + message[1:]
 

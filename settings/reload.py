@@ -208,12 +208,12 @@ def _changed_keys(before: Loaded, after: Loaded) -> tuple[str, ...]:
     return tuple(key for key in {**old, **new} if old.get(key) != new.get(key))
 
 
-def _file_state(path: Path | None) -> tuple[int, int]:
-    """When a file was changed and how long it is; zeros while it is missing, as during a replacement."""
+def _file_state(path: Path | None) -> tuple[int, ...]:
+    """What differs after any change of a file, also of a link to it; empty while it is missing."""
     if path is None:
-        return (0, 0)
+        return ()
     try:
         state = path.stat()
     except OSError:
-        return (0, 0)
-    return (state.st_mtime_ns, state.st_size)
+        return ()
+    return (state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino, state.st_dev)

@@ -60,7 +60,7 @@ class Load:
 def system(tmp_path: Path, simulator: Simulator) -> Iterator[Installation]:
     home = tmp_path / "home"
     more = {"CLUBSYNC_SYNC__ATTEMPTS": "9", "CLUBSYNC_CONFIG": str(tmp_path / "clubsync.toml")}
-    (tmp_path / "clubsync.toml").write_text("")
+    (tmp_path / "clubsync.toml").write_text("# Nothing but the defaults.\n")
     installation = Installation(home, clean_environ(home, simulator, **more))
     import_accounts(installation, simulator.accounts()[:8])
     installation.start()

@@ -358,3 +358,30 @@ def test_a_whole_section_may_be_one_variable_in_json_or_toml(text: str) -> None:
     entries = load({"CLUBSYNC_SCHEDULER__ENTRIES": text}).settings.scheduler.entries
     assert entries["hourly"].every_s == 3600
     assert "nightly" in entries
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("twice.json", '{"logging": {"level": "info", "level": "debug"}}', "level is there twice"),
+        ("twice.yaml", "logging:\n  level: info\n  level: debug\n", "is not valid YAML"),
+        ("list.json", "[]", "should hold sections with settings"),
+        ("deep.json", "[" * 100_000, "is not valid JSON"),
+        (
+            "bomb.yaml",
+            "a0: &a0 {}\n"
+            + "".join(
+                f"a{depth}: &a{depth} {{{', '.join(f'k{n}: *a{depth - 1}' for n in range(9))}}}\n"
+                for depth in range(1, 12)
+            ),
+            "at most 10000 values",
+        ),
+    ],
+)
+def test_a_file_that_only_looks_like_settings_is_refused_in_a_sentence(
+    tmp_path: Path, name: str, text: str, told: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(InvalidSettings, match=told):
+        load({"CLUBSYNC_CONFIG": str(path)})

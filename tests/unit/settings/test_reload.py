@@ -11,6 +11,7 @@ from settings.loader import load
 from settings.reload import Reloader
 from settings.schema import Settings
 from settings.versions import History
+from tests.unit.settings.bad_files import BAD_FILES, BadFile, mend
 from tests.unit.settings.fakes import FakeVersions
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -78,21 +79,31 @@ def test_a_changed_file_is_taken_over_as_a_new_version(
     assert versions.find(2).reason == "its file changed"
 
 
-@pytest.mark.parametrize(
-    "text", ['[logging]\nlevel = "loud"\n', "[logging\n", "nonsense = 1\n", "[worker]\ngreenlets = 0\n"]
-)
+@pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
 def test_a_bad_file_is_refused_with_the_reason_and_the_last_good_one_stays(
-    start: Callable[[str], Process], file: Path, versions: FakeVersions, text: str
+    start: Callable[[str], Process], file: Path, versions: FakeVersions, bad: BadFile
 ) -> None:
     worker = start("worker")
-    file.write_text(text)
+    bad.spoil(file)
     worker.reloader.look()
     assert worker.level == "warning"
     assert worker.applied == []
     said = versions.said["worker"]
     assert not said.is_accepted
-    assert str(file) in (said.reason or "")
-    file.write_text('[logging]\nlevel = "error"\n# mended\n')
+    for told in (str(file), *bad.told):
+        assert told in (said.reason or "")
+    assert "hunter2" not in (said.reason or "")
+    mend(file, '[logging]\nlevel = "error"\n# mended\n')
+    worker.reloader.look()
+    assert worker.level == "error"
+    assert versions.said["worker"].is_accepted
+
+
+def test_a_file_of_another_system_is_taken_over(
+    start: Callable[[str], Process], file: Path, versions: FakeVersions
+) -> None:
+    worker = start("worker")
+    file.write_bytes(b'\xef\xbb\xbf[logging]\r\nlevel = "error"\r\n')
     worker.reloader.look()
     assert worker.level == "error"
     assert versions.said["worker"].is_accepted
