@@ -108,11 +108,11 @@ def test_a_running_worker_keeps_the_last_good_settings_and_loses_nothing(
 
     bad.spoil(worker.file)
     worker.send()
-    said = eventually(
-        lambda: (said := worker.said()) and not said.is_accepted and said, deadline_s=TOLD_WITHIN_S
+    reason = eventually(
+        lambda: (said := worker.said()) and not said.is_accepted and said.reason, deadline_s=TOLD_WITHIN_S
     )
     for told in (str(worker.file), *bad.told):
-        assert told in (said.reason or "")
+        assert told in str(reason)
     assert worker.versions.in_force_number() == in_force
     assert worker.process.poll() is None
 

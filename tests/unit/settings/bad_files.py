@@ -45,6 +45,11 @@ def _link_elsewhere(path: Path) -> None:
     swap.replace(path)
 
 
+def _forbid(path: Path) -> None:
+    path.write_text("level = 3")
+    path.chmod(0)
+
+
 BAD_FILES = (
     BadFile("syntax error", _text("[logging\nlevel = 3"), ("is not valid TOML", "line 1")),
     BadFile("half-written", _text('[logging]\nlevel = "war'), ("is not valid TOML", "Unterminated string")),
@@ -107,7 +112,7 @@ BAD_FILES = (
     # Root may read everything, so there it stays readable, and what it says is wrong instead.
     BadFile(
         "permission denied",
-        lambda path: (path.write_text("level = 3"), path.chmod(0)),
+        _forbid,
         ("level = 3",) if os.geteuid() == 0 else ("cannot be read: Permission denied",),
     ),
 )
