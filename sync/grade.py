@@ -59,7 +59,7 @@ def sync_grade(
         work.note(note)
         return {"read": 0, "quarantined": 0, "notes": [note]}
     draft = _draft(context, sealed, grade, fetched)
-    shrink = _judge_shrink(context, draft.stored, fetched.listed, draft.missing)
+    shrink = _judge_shrink(context, draft.stored, draft.listed, draft.missing)
     if shrink.is_held and not is_last_look:
         raise Shrunken
     intake = work.take_in(fetched.unreadable, readable=fetched.readable_count, where=where, doubt=shrink)
@@ -68,7 +68,7 @@ def sync_grade(
     if intake.verdict.is_held:
         work.write_or_hold(draft.plan.changes, intake)
         is_believed = intake.verdict.guard is Guard.SHRINK
-        return {**result, "is_held": True, "listed": fetched.listed if is_believed else None}
+        return {**result, "is_held": True, "listed": draft.listed if is_believed else None}
     refused = work.write(draft.plan.changes)
     if draft.team_plan.changes:
         teams = context.scope.teams
@@ -85,7 +85,6 @@ class _Fetched:
     fixture: Fixture
     ladders: Sequence[Ladder]
     games: Mapping[str, Game]
-    listed: Sequence[str] | None
     unreadable: Sequence[Quarantined]
 
     @property
@@ -101,6 +100,7 @@ class _Draft:
     plan: Plan
     team_plan: Plan
     stored: Mapping[str, Game]
+    listed: Sequence[str] | None
     missing: Sequence[str]
     stored_digest: str | None
 
@@ -116,7 +116,6 @@ def _fetch(context: Context, grade: Grade) -> _Fetched:
         fixture=fixture,
         ladders=ladders.records,
         games=context.scope.games_in_scope({game.id: game for game in fixture.games}),
-        listed=listed_ids(fixture),
         unreadable=[*fixture.quarantined, *ladders.quarantined],
     )
 
@@ -133,12 +132,14 @@ def _draft(context: Context, sealed: SealedGrade, grade: Grade, fetched: _Fetche
     )
     is_still = digest is not None and digest == sealed.digest_stored()
     in_scope = context.scope.games_in_scope(stored).keys()
+    listed = listed_ids(fetched.fixture, stored)
     return _Draft(
         grade=grade,
         plan=plan,
         team_plan=team_plan,
         stored=stored,
-        missing=sorted(in_scope - set(fetched.listed)) if fetched.listed is not None else [],
+        listed=listed,
+        missing=sorted(in_scope - set(listed)) if listed is not None else [],
         stored_digest=digest if is_still else None,
     )
 
@@ -168,7 +169,7 @@ def _result_of(fetched: _Fetched, draft: _Draft, notes: Sequence[str]) -> dict[s
         "read": draft.read + len(fetched.unreadable),
         "quarantined": len(fetched.unreadable),
         "notes": list(notes),
-        "listed": fetched.listed,
+        "listed": draft.listed,
         # For the validation, which so reads only the stored games that this listing lacks.
         "in_scope": len(fetched.games),
         "missing": draft.missing,
@@ -188,14 +189,15 @@ def _judge_shrink(
     )
 
 
-def listed_ids(fixture: Fixture) -> list[str] | None:
+def listed_ids(fixture: Fixture, stored: Collection[str]) -> list[str] | None:
     """The ids of all games of a complete fixture, unreadable and undecided ones too.
 
-    None when absence proves nothing: an unreadable game has no id, so any stored game might
-    be that one, or the provider marks what it deletes.
+    Where a provider marks what it deletes, all stored games but the deleted ones are taken for
+    listed. None when absence proves nothing: an unreadable game has no id, so any stored game
+    might be that one.
     """
     if not fixture.proves_absence:
-        return None
+        return sorted({*stored, *(game.id for game in fixture.games)} - set(fixture.deleted_ids))
     unreadable = [record.record_id for record in fixture.quarantined]
     known = [record_id for record_id in unreadable if record_id is not None]
     if len(known) < len(unreadable):

@@ -51,7 +51,8 @@ class Fixture:
     """The complete fixture of a grade, with the team names it happened to carry.
 
     Games whose teams are not known yet (finals, mostly) are listed, but cannot be stored.
-    Where a provider marks what it deletes, a game that is not listed proves nothing.
+    Where a provider marks what it deletes, `deleted_ids` are gone, and a game that is merely not
+    listed proves nothing.
     """
 
     games: Sequence[Game]
@@ -59,6 +60,7 @@ class Fixture:
     quarantined: Sequence[Quarantined] = ()
     undecided_ids: Sequence[str] = ()
     proves_absence: bool = True
+    deleted_ids: Collection[str] = ()
 
 
 class Source(Protocol):

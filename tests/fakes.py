@@ -75,6 +75,8 @@ class World:
     unreadable: dict[str, list[Quarantined]] = field(default_factory=dict)
     unlisted_season_ids: set[str] = field(default_factory=set)
     hidden_ids: set[str] = field(default_factory=set)
+    # What a provider that marks its deletions says of them; None: this one lists, or does not.
+    deleted_ids: set[str] | None = None
 
     def seasons_of(self, organisation: Organisation) -> list[Season]:
         found = [season for season in self.seasons.values() if season.association_id == organisation.id]
@@ -111,7 +113,13 @@ class FakeSource:
         games = [game for game in self.world.games.values() if game.grade_id == grade.id]
         team_ids = {team_id for game in games for team_id in (game.home_id, game.away_id)}
         names = {i: name for i, name in self.world.fixture_names.items() if i in team_ids}
-        return Fixture(games, names, tuple(self.world.unreadable.get(grade.id, ())))
+        return Fixture(
+            games,
+            names,
+            tuple(self.world.unreadable.get(grade.id, ())),
+            proves_absence=self.world.deleted_ids is None,
+            deleted_ids=self.world.deleted_ids or (),
+        )
 
     def fetch_ladders(self, grade: Grade) -> Listing[Ladder]:
         self._ask(f"ladders of {grade.id}", grade.id)

@@ -82,11 +82,23 @@ def parse_teams(items: Iterable[Any], competition: Competition, season_id: str) 
 def parse_fixture(matches: Iterable[Any], results: Iterable[Any], competition: Competition) -> Fixture:
     """Matches of a competition, with their results where there are any.
 
-    A deleted match is marked as such and stays a game, with the status DELETED; one that is
-    merely missing proves nothing.
+    A deleted match is marked as such, and is no game any more; one that is merely missing
+    proves nothing.
     """
     # A result repeats its match, with more; so it comes first and wins.
-    entries = [*results, *matches]
+    told = [*results, *matches]
+    deleted_ids = {
+        match_id
+        for entry in told
+        if isinstance(entry, dict)
+        and (text(entry, "status") or "").upper() == DELETED
+        and (match_id := optional_identifier(entry, "id")) is not None
+    }
+    entries = [
+        entry
+        for entry in told
+        if not isinstance(entry, dict) or optional_identifier(entry, "id") not in deleted_ids
+    ]
     undecided_ids = {
         match_id
         for entry in entries
@@ -117,6 +129,7 @@ def parse_fixture(matches: Iterable[Any], results: Iterable[Any], competition: C
         quarantined=quarantined,
         undecided_ids=sorted(undecided_ids),
         proves_absence=False,
+        deleted_ids=sorted(deleted_ids),
     )
 
 
@@ -153,8 +166,6 @@ def _game(entry: JsonObject, competition: Competition) -> Game:
 
 
 def _status(entry: JsonObject) -> str:
-    if (text(entry, "status") or "").upper() == DELETED:
-        return DELETED
     result = text(entry, "result")
     return _STATUS_OF_RESULT.get(result.upper(), result) if result is not None else UPCOMING
 

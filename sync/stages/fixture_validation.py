@@ -60,9 +60,11 @@ class _Listings:
         if grade is None:
             return None
         try:
-            return listed_ids(self._context.source.fetch_fixture(grade))
+            fixture = self._context.source.fetch_fixture(grade)
         except NotFound:
             return None
+        stored = () if fixture.proves_absence else self._context.cms.read_games([grade_id])
+        return listed_ids(fixture, stored)
 
 
 def _validate(context: Context, work: StageWork, grade: Grade, listings: _Listings) -> None:

@@ -45,6 +45,39 @@ def test_a_game_is_removed_softly_after_absences_on_enough_days(engine: Engine) 
     assert cause == "missing from the fixture on 3 days"
 
 
+def test_a_game_that_the_provider_marks_as_deleted_is_removed_after_as_many_days(engine: Engine) -> None:
+    engine.world.deleted_ids = {"game-4"}
+    sync_on_days(engine, 2)
+    assert "game-4" in engine.cms.games
+    engine.sync_association()
+    assert set(engine.cms.removed) == {"game-4"}
+
+
+def test_a_validation_of_its_own_removes_what_is_marked_as_deleted(engine: Engine) -> None:
+    engine.world.deleted_ids = {"game-4"}
+    for _ in range(3):
+        engine.sync_association("validation-only")
+        engine.clock.pass_days(1)
+    assert set(engine.cms.removed) == {"game-4"}
+
+
+def test_absence_proves_nothing_where_deletions_are_marked(engine: Engine) -> None:
+    engine.world.deleted_ids = set()
+    sync_on_days(engine, 5)
+    engine.sync_association("validation-only")
+    assert "game-4" in engine.cms.games
+
+
+def test_a_deletion_that_is_taken_back_counts_from_zero(engine: Engine) -> None:
+    engine.world.deleted_ids = {"game-4"}
+    sync_on_days(engine, 2)
+    engine.world.deleted_ids = set()
+    sync_on_days(engine, 1)
+    engine.world.deleted_ids = {"game-4"}
+    sync_on_days(engine, 2)
+    assert "game-4" in engine.cms.games
+
+
 def test_many_syncs_on_one_day_are_one_absence(engine: Engine) -> None:
     for _ in range(5):
         engine.sync_association()

@@ -101,8 +101,18 @@ def test_outcome_is_for_the_team_that_the_code_is_about(
     assert parse_one(result=code, result_applied_to=about).outcomes == outcomes
 
 
-def test_deleted_match_stays_a_game_that_says_so() -> None:
-    assert parse_one(of_result=False, status="Deleted").status == "DELETED"
+def test_deleted_match_is_told_as_gone_whoever_says_so() -> None:
+    for matches, results in (
+        ([match(status="Deleted")], []),
+        ([match()], [result(status="deleted")]),
+        ([match(status="Deleted")], [result()]),
+    ):
+        fixture = parse_fixture(matches, results, DIVISION)
+        assert (fixture.games, fixture.deleted_ids) == ([], ["7000001"])
+
+
+def test_cancelled_match_stays_a_game() -> None:
+    assert parse_one(result="C").status == "CANCELLED"
 
 
 def test_missing_match_proves_nothing() -> None:
