@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, str] = {
     "plugins": "cli.plugins",
     "status": "cli.status",
     "doctor": "cli.doctor",
+    "top": "cli.top",
     "tokens": "cli.tokens",
 }
 
