@@ -12,7 +12,7 @@ import hashlib
 from pathlib import Path
 
 _FOLDER = Path(__file__).with_name("lua")
-_SHARED = ("layout", "settle")
+_SHARED = ("layout", "counts", "waiting", "settle", "fetch", "define")
 _CALLS = ("enqueue", "work", "register", "recover", "return", "purge", "delete", "withdraw", "bury", "look")
 
 

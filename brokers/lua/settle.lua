@@ -1,5 +1,64 @@
 -- How a delivery ends: done, dead, or handed back.
 
+-- The unique key is free again once its message is done, dead or deleted.
+local function free_unique(queue, id, unique)
+    if unique == "-" then
+        return
+    end
+    local held_queue, _, _, _, held_id = parse_holder(redis.call("HGET", ns .. ":unique", unique))
+    if held_queue == queue and held_id == id then
+        redis.call("HDEL", ns .. ":unique", unique)
+    end
+end
+
+-- The lease ends only for the fetch that took it: a late ack must not settle a later delivery.
+-- Answers level, turn and unique key of the message, or nil. `save_ends` makes it so.
+local function end_lease(queue, id, process, fetch)
+    local field = queue .. "/" .. id
+    if leases[field] == nil then
+        leases[field] = redis.call("HGET", ns .. ":leased", field)
+    end
+    local lease, prefix = leases[field], process .. " " .. fetch .. " "
+    if not lease or string.sub(lease, 1, #prefix) ~= prefix then
+        return nil
+    end
+    leases[field] = false
+    ended[#ended + 1] = field
+    count(queue, "leased", -1)
+    return string.match(lease, "^%S+ %S+ (%S+) (%S+) %S+ (%S+)$")
+end
+
+local function save_ends()
+    if #ended > 0 then
+        redis.call("HDEL", ns .. ":leased", unpack(ended))
+    end
+    if #finished > 0 then
+        redis.call("HDEL", ns .. ":values", unpack(finished))
+    end
+    ended, finished = {}, {}
+end
+
+local function bury(queue, id, unique, reason)
+    count(queue, "died")
+    free_unique(queue, id, unique)
+    redis.call("ZADD", key(queue, "dead"), now, id)
+    redis.call("HSET", key(queue, "reasons"), id, reason)
+end
+
+local function read_rules(queue)
+    if has_rules == nil then
+        has_rules = redis.call("EXISTS", ns .. ":rules") == 1
+    end
+    return has_rules and redis.call("HMGET", ns .. ":rules", "paused:" .. queue, "limit:" .. queue) or {}
+end
+
+-- A freed slot matters to others only where a queue's limit kept them from fetching.
+local function wake_if_limited(queue)
+    if read_rules(queue)[2] then
+        wake(queue)
+    end
+end
+
 local function ack(queue, id, process, fetch)
     local _, _, unique = end_lease(queue, id, process, fetch)
     if not unique then
