@@ -51,6 +51,7 @@ def to_sync_request(message: SyncMessage) -> SyncRequest:
         is_dry_run=message.dry_run,
         is_restart=bool(message.restart),
         is_urgent=is_urgent(message),
+        is_patient=is_patient(message),
         requested_at=message.requested_at or sent_at,
         fresh_after=message.fresh_after,
     )
@@ -58,7 +59,16 @@ def to_sync_request(message: SyncMessage) -> SyncRequest:
 
 def is_urgent(message: Message) -> bool:
     """Whether somebody waits for it, so that it may use the reserved share of a quota."""
-    return _current_message().options.get("broker_priority", message.priority.value) in _URGENT
+    return _priority(message) in _URGENT
+
+
+def is_patient(message: SyncMessage) -> bool:
+    """Whether nobody waits for it, so that it may come back when a provider is up again."""
+    return not is_urgent(message) and (message.batch_id is not None or _priority(message) == Priority.LOW)
+
+
+def _priority(message: Message) -> str:
+    return str(_current_message().options.get("broker_priority", message.priority.value))
 
 
 def _current_message() -> dramatiq.Message[Any]:

@@ -9,6 +9,7 @@ SUITES = {
     "broker": "benchmarks.broker.suite",
     "stores": "benchmarks.stores.suite",
     "web": "benchmarks.web.suite",
+    "sync": "benchmarks.sync.suite",
 }
 
 

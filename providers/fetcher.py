@@ -21,11 +21,12 @@ import httpx
 import msgspec
 
 from providers.door import Door, Timing
-from providers.ports import Answer, Lookup, Params, Tape, Validators, question_of
+from providers.ports import ORDINARY, Answer, Conduct, Lookup, Params, Tape, Validators, question_of
 from providers.upstream import Upstream
 from providers.verdicts import Faulty, NotModified, Received, Throttled, judge
 from sync.errors import (
     NotFound,
+    ProviderResting,
     ProviderUnavailable,
     ProxyUnavailable,
     RateLimited,
@@ -38,6 +39,8 @@ T = TypeVar("T")
 
 # How often a request that waits for another one's answer looks for it.
 LOOKS_EVERY_S = (0.02, 0.25)
+# So many requests of a run may be repeated whatever its size; the others are a share of all.
+REPEATS_ALLOWED = 10
 # A pause asked for in error must not silence a provider for days; runs defer and ask again.
 MAX_PAUSE_S = 3600.0
 
@@ -45,7 +48,7 @@ MAX_PAUSE_S = 3600.0
 class Fetcher:
     """One run's way to one upstream; greenlets of the run may share it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what one run goes by
         self,
         door: Door,
         *,
@@ -53,9 +56,11 @@ class Fetcher:
         is_urgent: bool,
         timing: Timing,
         tape: Tape | None = None,
+        conduct: Conduct = ORDINARY,
     ) -> None:
         self._door = door
         self._tape = tape
+        self._conduct = conduct
         self._fresh_after = fresh_after
         self._is_urgent = is_urgent
         self._timing = timing
@@ -136,7 +141,7 @@ class Fetcher:
                 key, None, validators=(None, None), fetched_at=asked_at, asker=question.asker
             )
             raise
-        except (ProviderUnavailable, RateLimited):
+        except (ProviderUnavailable, ProviderResting, RateLimited):
             self._door.answers.abandon(key, asker=question.asker)
             if self._may_serve_stale(lookup.answer):
                 return self._use_stored(lookup.answer, question)
@@ -197,11 +202,21 @@ class Fetcher:
                     answer.body, None if answer.is_confirmed else _decode(answer, question)
                 )
             except _Throttling as throttling:
-                self._pause(throttling.verdict, question.operation, pauses_s)
+                wait_s = self._pause(throttling.verdict, question.operation, pauses_s)
+                if not self._may_repeat():
+                    raise RateLimited(
+                        f"{question.operation}: the provider asks for fewer requests, {self._all_repeated()}",
+                        retry_after_s=wait_s,
+                    ) from None
             except _Failure as failure:
                 failure_count += 1
                 if failure_count >= question.attempts:
                     raise failure.error from failure.__cause__
+                if not self._may_repeat():
+                    # It might have passed: whatever it was, the message may be tried again.
+                    raise ProviderUnavailable(
+                        f"{failure.error}; {self._all_repeated()}"
+                    ) from failure.__cause__
                 self._timing.sleep(self._backoff_s(failure, failure_count, question.operation))
             self._count(retried=1)
 
@@ -209,10 +224,7 @@ class Fetcher:
         """One request; the stored body comes back, confirmed, when it still holds."""
         operation, breaker = question.operation, self._door.breaker
         if (wait_s := breaker.wait_s()) > 0:
-            host = self._door.upstream.host
-            raise ProviderUnavailable(
-                f"{operation}: {host} kept failing and is left alone for {wait_s:.0f} s more"
-            )
+            raise self._resting(operation, wait_s)
         if self._requests.sent >= self._door.settings.max_requests:
             raise UnexpectedResponse(
                 f"{operation}: {self._requests.sent} requests were sent already, which is all that "
@@ -242,6 +254,27 @@ class Fetcher:
             validators=(response.headers.get("ETag"), response.headers.get("Last-Modified")),
         )
 
+    def _may_repeat(self) -> bool:
+        """Whether one more request of this run may be a repeat; a helper leaves that to the run."""
+        if self._conduct.is_helping:
+            return False
+        share = self._door.settings.retry_max_share
+        return self._requests.retried < max(REPEATS_ALLOWED, share * self._requests.sent)
+
+    def _all_repeated(self) -> str:
+        counts = self._requests
+        return f"and {counts.retried} of {counts.sent} requests were repeats already"
+
+    def _resting(self, operation: str, wait_s: float) -> ProviderResting | ProviderUnavailable:
+        """An open breaker: a verdict at once for whoever waits, a later attempt for a night's run."""
+        text = (
+            f"{operation}: {self._door.upstream.host} kept failing and is left alone for {wait_s:.0f} s more"
+        )
+        if not self._conduct.is_patient:
+            return ProviderUnavailable(text)
+        # Not all of a night should come back at the same moment.
+        return ProviderResting(text, retry_after_s=wait_s * (1 + self._timing.random_share() / 2))
+
     def _judge(self, response: httpx.Response, operation: str) -> Received | NotModified:
         breaker = self._door.breaker
         try:
@@ -261,8 +294,8 @@ class Fetcher:
             raise _Throttling(verdict)
         return verdict
 
-    def _pause(self, verdict: Throttled, operation: str, pauses_s: list[float]) -> None:
-        """Pause everybody who uses this key; the turnstile makes us wait with them.
+    def _pause(self, verdict: Throttled, operation: str, pauses_s: list[float]) -> float:
+        """Pause everybody who uses this key, for so long; the turnstile makes us wait with them.
 
         Raises RateLimited when that is more than one request may wait.
         """
@@ -283,6 +316,7 @@ class Fetcher:
                 f"{operation}: the provider {what} ({verdict.status}), trying again in {wait_s:.0f} s",
                 retry_after_s=wait_s,
             )
+        return wait_s
 
     def _backoff_s(self, failure: _Failure, failure_count: int, operation: str) -> float:
         """Full jitter, or what the provider asked for; raises when that is too long."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 
 from providers.door import Door, Timing
 from providers.fetcher import Fetcher
-from providers.ports import Answers, Breakers, Ledgers, Tape
+from providers.ports import ORDINARY, Answers, Breakers, Conduct, Fetches, Ledgers, Opens, Tape
 from providers.transport import open_client
 from providers.turnstile import Turnstile
 from providers.upstream import Upstream
@@ -32,7 +33,7 @@ class Outbound:
         self._doors: dict[tuple[Upstream, HttpSettings], Door] = {}
         self._lock = Lock()
 
-    def open(
+    def open(  # noqa: PLR0913 - the shape of `Opens`
         self,
         upstream: Upstream,
         settings: HttpSettings,
@@ -40,6 +41,7 @@ class Outbound:
         fresh_after: datetime,
         is_urgent: bool,
         tape: Tape | None = None,
+        conduct: Conduct = ORDINARY,
     ) -> Fetcher:
         """A fetcher for one run; answers stored since `fresh_after` are used unasked."""
         return Fetcher(
@@ -48,6 +50,7 @@ class Outbound:
             is_urgent=is_urgent,
             timing=self._timing,
             tape=tape,
+            conduct=conduct,
         )
 
     def close(self) -> None:
@@ -79,3 +82,30 @@ class Outbound:
                 )
                 self._doors[upstream, settings] = door
             return door
+
+
+@dataclass(frozen=True, slots=True)
+class ConductedOutbound:
+    """Opens fetchers that all behave alike. Satisfies `providers.ports.Opens`."""
+
+    outbound: Opens
+    conduct: Conduct
+
+    def open(  # noqa: PLR0913 - the shape of `Opens`
+        self,
+        upstream: Upstream,
+        settings: HttpSettings,
+        *,
+        fresh_after: datetime,
+        is_urgent: bool,
+        tape: Tape | None = None,
+        conduct: Conduct = ORDINARY,  # noqa: ARG002 - its own takes the place
+    ) -> Fetches:
+        return self.outbound.open(
+            upstream,
+            settings,
+            fresh_after=fresh_after,
+            is_urgent=is_urgent,
+            tape=tape,
+            conduct=self.conduct,
+        )

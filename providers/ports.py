@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode
@@ -40,6 +41,10 @@ class Ledger(Protocol):
 
     def admit(self, place: str, *, is_urgent: bool) -> Admission:
         """Ask for a turn and a place; a place is a unique name of this request."""
+        ...
+
+    def left_late(self, admission: Any) -> None:
+        """Count an admitted request from now on: it left this process only now."""
         ...
 
     def release(self, place: str) -> None:
@@ -160,10 +165,21 @@ class Tape(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conduct:
+    """How a run behaves when the provider fails: see `sync.ports.Sources`."""
+
+    is_patient: bool = False
+    is_helping: bool = False
+
+
+ORDINARY = Conduct()
+
+
 class Opens(Protocol):
     """Opens the way to an upstream for one run."""
 
-    def open(
+    def open(  # noqa: PLR0913 - one call says how a run behaves
         self,
         upstream: Upstream,
         settings: HttpSettings,
@@ -171,6 +187,7 @@ class Opens(Protocol):
         fresh_after: datetime,
         is_urgent: bool,
         tape: Tape | None = None,
+        conduct: Conduct = ORDINARY,
     ) -> Fetches:
         """Answers stored since `fresh_after` (aware UTC) are used unasked."""
         ...

@@ -88,7 +88,7 @@ class RecordedOutbound:
         self._outbound = outbound
         self._recording = recording
 
-    def open(
+    def open(  # noqa: PLR0913 - the shape of `Opens`
         self,
         upstream: Upstream,
         settings: HttpSettings,
@@ -96,6 +96,7 @@ class RecordedOutbound:
         fresh_after: datetime,
         is_urgent: bool,
         tape: ports.Tape | None = None,  # noqa: ARG002 - its own tape takes the place
+        conduct: ports.Conduct = ports.ORDINARY,
     ) -> Fetches:
         return self._outbound.open(
             upstream,
@@ -103,6 +104,7 @@ class RecordedOutbound:
             fresh_after=fresh_after,
             is_urgent=is_urgent,
             tape=self._recording.tape(upstream.provider),
+            conduct=conduct,
         )
 
 
@@ -119,7 +121,7 @@ class ReplayedOutbound:
                     body = entry.body.encode() if entry.body is not None else None
                     self._bodies.setdefault(entry.provider, {})[entry.question] = body
 
-    def open(
+    def open(  # noqa: PLR0913 - the shape of `Opens`
         self,
         upstream: Upstream,
         settings: HttpSettings,  # noqa: ARG002 - the shape of `Opens`
@@ -127,6 +129,7 @@ class ReplayedOutbound:
         fresh_after: datetime,  # noqa: ARG002
         is_urgent: bool,  # noqa: ARG002
         tape: ports.Tape | None = None,  # noqa: ARG002
+        conduct: ports.Conduct = ports.ORDINARY,  # noqa: ARG002
     ) -> ReplayedFetcher:
         return ReplayedFetcher(self._bodies.get(upstream.provider, {}))
 

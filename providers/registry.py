@@ -8,7 +8,8 @@ from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
-from providers.ports import Opens
+from providers.outbound import ConductedOutbound
+from providers.ports import Conduct, Opens
 from providers.recording import RecordedOutbound, Recording, recording_path
 from settings.schema import Settings
 from sync.errors import InvalidRequest
@@ -62,7 +63,16 @@ class InstalledSources:
         self._outbound = outbound
         self._settings = settings
 
-    def open(self, provider: str, *, run_id: str, fresh_after: datetime, is_urgent: bool) -> Source:
+    def open(  # noqa: PLR0913 - the shape of `sync.ports.Sources`
+        self,
+        provider: str,
+        *,
+        run_id: str,
+        fresh_after: datetime,
+        is_urgent: bool,
+        is_patient: bool = False,
+        is_helping: bool = False,
+    ) -> Source:
         """Raises InvalidRequest for a provider that is not installed or not configured."""
         opener = self._plugins.openers.get(provider)
         if opener is None:
@@ -74,7 +84,8 @@ class InstalledSources:
                 else f"provider {provider} is not installed; installed are: {known}"
             )
         settings = self._settings
-        outbound = self._outbound
+        conduct = Conduct(is_patient=is_patient, is_helping=is_helping)
+        outbound: Opens = ConductedOutbound(self._outbound, conduct)
         if settings.http.records_runs:
             outbound = RecordedOutbound(outbound, Recording(recording_path(settings.home, run_id)))
         return opener(settings, outbound, fresh_after=fresh_after, is_urgent=is_urgent)

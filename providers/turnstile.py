@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from providers.ports import Ledger
 from sync.errors import RateLimited
 
+# A process that is busy sends a request this much after it was admitted, and says so.
+LATE_AFTER_S = 0.02
 # A longer queue is better spent on other work; below the 30 s that a run's lease lives.
 QUEUES_FOR_S = 20.0
 
@@ -54,8 +56,11 @@ class Turnstile:
         try:
             while True:
                 self._freed.clear()
+                asked_s = time.monotonic()
                 admission = self._ledger.admit(place, is_urgent=is_urgent)
                 if admission.is_admitted:
+                    if time.monotonic() - asked_s > LATE_AFTER_S:
+                        self._ledger.left_late(admission)
                     return
                 waits_until_s = time.monotonic() - started_s + admission.wait_s
                 if admission.reason == "pause" and waits_until_s > self._max_pause_s:

@@ -114,6 +114,7 @@ class HttpSettings(Section):
     retry_cap_s: float = Field(default=5.0, gt=0)
     max_throttle_wait_s: float = Field(default=20.0, ge=0)
     max_requests: int = Field(default=5000, ge=1)
+    retry_max_share: float = Field(default=0.1, ge=0, le=1)
     stale_if_error_s: float = Field(default=0.0, ge=0)
     records_runs: bool = False
 

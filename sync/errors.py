@@ -4,11 +4,12 @@ The branch decides what happens to the message; the leaf tells the operator why.
 
     SyncError
       TransientError         retry with backoff; uses up an attempt
-        ProviderUnavailable    connect, timeout, 5xx, an open breaker
+        ProviderUnavailable    connect, timeout, 5xx, an open breaker while somebody waits
           ProxyUnavailable       the proxy in between did not let us through
         CmsUnavailable         the CMS did not answer
         StoreUnavailable       SQL or Redis did not answer
       DeferredError          send again after retry_after_s; nothing failed
+        ProviderResting        its breaker is open, and nobody waits for this run
         RateLimited            429, or a 403 whose body is not JSON
           CmsThrottles           the CMS's 429
         AccountBusy            another worker holds the account's lease
@@ -58,6 +59,10 @@ class DeferredError(SyncError):
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class ProviderResting(DeferredError):
+    """The provider kept failing and is left alone for a while; a run of a night comes back later."""
 
 
 class RateLimited(DeferredError):

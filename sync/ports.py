@@ -87,9 +87,20 @@ class Source(Protocol):
 class Sources(Protocol):
     """Opens a source for a run."""
 
-    def open(self, provider: str, *, run_id: str, fresh_after: datetime, is_urgent: bool) -> Source:
+    def open(  # noqa: PLR0913 - one call says how a run behaves
+        self,
+        provider: str,
+        *,
+        run_id: str,
+        fresh_after: datetime,
+        is_urgent: bool,
+        is_patient: bool = False,
+        is_helping: bool = False,
+    ) -> Source:
         """Answers stored before `fresh_after` (aware UTC) are asked for again.
 
+        A patient run is deferred while the provider is down, instead of failing. A helping one
+        repeats no request: what fails goes back to the run that shared it out.
         Raises InvalidRequest for a provider that is not installed or configured.
         """
         ...

@@ -90,6 +90,8 @@ class SyncRequest:
     is_dry_run: bool = False
     is_restart: bool = False
     is_urgent: bool = False
+    # Nobody waits for it: it comes back when a provider that is down is up again.
+    is_patient: bool = False
     fresh_after: datetime | None = None
 
 
@@ -293,6 +295,8 @@ class SyncRun:
                 run_id=run.id,
                 fresh_after=fresh_after,
                 is_urgent=request.is_urgent,
+                is_patient=isinstance(request, SyncRequest) and request.is_patient,
+                is_helping=isinstance(request, GradeTask),
             ),
             cms=PlannedCms(self.cms) if run.dry_run else self.cms,
             lease=lease,

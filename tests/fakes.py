@@ -146,7 +146,16 @@ class FakeSources:
     before: Callable[[str], None] = nothing_fails
     opened: list[FakeSource] = field(default_factory=list)
 
-    def open(self, provider: str, *, run_id: str, fresh_after: datetime, is_urgent: bool) -> FakeSource:
+    def open(
+        self,
+        provider: str,
+        *,
+        run_id: str,
+        fresh_after: datetime,
+        is_urgent: bool,
+        is_patient: bool = False,
+        is_helping: bool = False,
+    ) -> FakeSource:
         assert provider == PROVIDER
         source = FakeSource(self.world, self.before)
         self.opened.append(source)

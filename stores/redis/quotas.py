@@ -16,13 +16,15 @@ from redis import Redis
 
 from stores.redis.errors import answering
 
-# A request reaches the provider a little after it was admitted, and never equally late.
+# A request reaches the provider a little after it was admitted, and never equally late; what
+# left our process late is noted as such.
 WINDOW_MARGIN = 1.06
 # Above this nobody counts requests, and the log would only cost.
 MOST_LOGGED_REQUESTS_PER_S = 1000
-# How far ahead of even spacing requests may go, to catch up after a pause of ours.
-ORDINARY_TOLERANCE_S = 0.1
-URGENT_TOLERANCE_S = 0.5
+# How far ahead of even spacing requests may go, to catch up: a run's first requests come one
+# after the other, and would leave much of its first seconds unused.
+ORDINARY_TOLERANCE_S = 0.5
+URGENT_TOLERANCE_S = 0.8
 # A place outlives common timeouts; one whose holder was killed is lost for this long.
 PLACE_LIVES_S = 15.0
 # Ordinary work leaves one place in so many to urgent work.
@@ -33,7 +35,8 @@ PLACE_POLL_S = 0.02
 
 # KEYS: marks, places, log of admissions (newest first).
 # ARGV: place, interval, tolerance, places to be had, life of a place, poll, requests a window,
-#       window, is urgent; times in µs.  -> {admitted, wait in µs, reason}
+#       window, is urgent; times in µs.
+# -> {1, when in µs, ''} or {0, wait in µs, reason}
 _ADMIT = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
@@ -67,7 +70,16 @@ if most > 0 then
   redis.call('LTRIM', KEYS[3], 0, most - 1)
   redis.call('PEXPIRE', KEYS[3], 7200000)
 end
-return {1, 0, ''}
+return {1, now, ''}
+"""
+
+# A request that left its process late counts from when it left.
+# KEYS: log of admissions. ARGV: when it was admitted.
+_LATE = """
+if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 1 then
+  local clock = redis.call('TIME')
+  redis.call('LPUSH', KEYS[1], string.format('%.0f', clock[1] * 1000000 + clock[2]))
+end
 """
 
 _PAUSE = """
@@ -88,6 +100,7 @@ class Admission:
     is_admitted: bool
     wait_s: float
     reason: str = ""
+    admitted_at_us: int = 0
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -164,6 +177,7 @@ class RedisLedger:
         self._places_key = f"{key}:places"
         self._log_key = f"{key}:log"
         self._admit = redis.register_script(_ADMIT)
+        self._late = redis.register_script(_LATE)
         self._pause = redis.register_script(_PAUSE)
         self._interval_us = _us(1 / requests_per_s)
         # A window of whole requests; about a second, and longer for less than one a second.
@@ -178,7 +192,7 @@ class RedisLedger:
     def admit(self, place: str, *, is_urgent: bool) -> Admission:
         """Take a turn and a place, or say how long until it is worth asking again."""
         with answering():
-            is_admitted, wait_us, reason = self._admit(
+            is_admitted, at_or_wait_us, reason = self._admit(
                 keys=[self._key, self._places_key, self._log_key],
                 args=[
                     place,
@@ -192,7 +206,15 @@ class RedisLedger:
                     int(is_urgent),
                 ],
             )
-        return Admission(is_admitted=bool(is_admitted), wait_s=wait_us / 1e6, reason=reason.decode())
+        if is_admitted:
+            return Admission(is_admitted=True, wait_s=0.0, admitted_at_us=at_or_wait_us)
+        return Admission(is_admitted=False, wait_s=at_or_wait_us / 1e6, reason=reason.decode())
+
+    def left_late(self, admission: Admission) -> None:
+        """Count the request from now on instead of from its admission."""
+        if self._requests_a_window:
+            with answering():
+                self._late(keys=[self._log_key], args=[admission.admitted_at_us])
 
     def release(self, place: str) -> None:
         with answering():

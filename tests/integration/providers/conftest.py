@@ -12,6 +12,7 @@ import redis
 from providers.door import Timing
 from providers.fetcher import Fetcher
 from providers.outbound import Outbound
+from providers.ports import ORDINARY, Conduct
 from providers.upstream import Upstream
 from settings.schema import HttpSettings
 from stores.redis.answers import RedisAnswers
@@ -75,6 +76,7 @@ def open_fetcher(outbound: Outbound, server: ProviderServer) -> OpenFetcher:
         fresh_after: datetime | None = None,
         settings: HttpSettings = QUICK,
         is_urgent: bool = False,
+        conduct: Conduct = ORDINARY,
         **changes: Any,
     ) -> Fetcher:
         return outbound.open(
@@ -82,6 +84,7 @@ def open_fetcher(outbound: Outbound, server: ProviderServer) -> OpenFetcher:
             settings,
             fresh_after=fresh_after or ever_after(),
             is_urgent=is_urgent,
+            conduct=conduct,
         )
 
     return open_

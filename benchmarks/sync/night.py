@@ -1,0 +1,103 @@
+"""A night: many accounts of some associations, whose answers they share."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+from benchmarks.sync.plant import Cost, Layout, Plant, TooSlow, measured, running
+from benchmarks.sync.report import Row
+from stores.redis.batches import Batch, Batches
+from stores.sql.accounts import NewAccount
+from sync.model import OrganisationKind
+from sync.report import RunState
+
+QUOTA_PER_S = 100
+CLUBS_AN_ASSOCIATION = 4
+POLL_S = 0.2
+# Requests of a sync by itself, before anything is shared: of a season, and of a grade.
+GRADES_AND_TEAMS = 2
+FIXTURE_AND_LADDER = 2
+
+
+def measure(accounts: int, *, deadline_s: float) -> list[Row]:
+    """Two nights of so many accounts, four fifths of them clubs: the second one is measured."""
+    associations = accounts // (CLUBS_AN_ASSOCIATION + 1)
+    costs: list[Cost] = []
+    layout = Layout(size="fleet", associations=associations, requests_per_s=QUOTA_PER_S)
+    with running(layout) as plant:
+        chosen = _choose(plant)
+        _add(plant, chosen)
+        naive = sum(_naive_requests(plant, entry) for entry in chosen)
+        with measured(plant, costs):
+            _spend_a_night(plant, len(chosen), deadline_s)
+        with measured(plant, costs):
+            failed = _spend_a_night(plant, len(chosen), deadline_s)
+    first, night = costs
+    return [
+        _pace(f"first night of {accounts} accounts", first),
+        _pace(f"night of {accounts} accounts", night, limit=1.10),
+        Row(f"night of {accounts} accounts: runs that did not succeed", "", failed, 0),
+        Row(f"night of {accounts} accounts: most requests in any second", "", night.max_in_1s, QUOTA_PER_S),
+        Row(
+            f"night of {accounts} accounts: requests of the naive sum",
+            "%",
+            100 * night.requests / naive,
+            45,
+            f"{night.requests} of {naive}",
+        ),
+        Row(f"night of {accounts} accounts: CPU a request", "ms", 1000 * night.cpu_s / night.requests),
+    ]
+
+
+def _pace(what: str, cost: Cost, *, limit: float | None = None) -> Row:
+    bound_s = cost.requests / QUOTA_PER_S
+    note = f"{cost.wall_s:.1f} s, bound {bound_s:.1f} s, CPU {cost.cpu_s:.0f} s"
+    return Row(f"{what}: wall to requests / quota", "x", cost.wall_s / bound_s, limit, note)
+
+
+def _choose(plant: Plant) -> list[dict[str, Any]]:
+    """Every association, and some clubs of each."""
+    chosen = plant.organisations("association")
+    clubs: dict[str, list[dict[str, Any]]] = {}
+    for club in plant.organisations("club"):
+        clubs.setdefault(club["associations"][0], []).append(club)
+    return chosen + [club for own in clubs.values() for club in own[:CLUBS_AN_ASSOCIATION]]
+
+
+def _add(plant: Plant, chosen: list[dict[str, Any]]) -> None:
+    plant.backend.stores.accounts.add_many(
+        [
+            NewAccount(
+                kind=OrganisationKind(entry["type"]),
+                name=entry["name"],
+                provider=entry["provider"],
+                organisation_id=entry["organisation"],
+            )
+            for entry in chosen
+        ]
+    )
+
+
+def _naive_requests(plant: Plant, entry: dict[str, Any]) -> int:
+    """What the account would ask for if it shared nothing: domain.md's count of a sync by itself."""
+    truth = plant.truth(entry["type"], entry["organisation"])
+    associations = max(1, len(entry["associations"]))
+    return associations + GRADES_AND_TEAMS * len(truth["seasons"]) + FIXTURE_AND_LADDER * len(truth["grades"])
+
+
+def _spend_a_night(plant: Plant, accounts: int, deadline_s: float) -> int:
+    """One batch of all accounts, sent at once by the scheduler; answers how many runs did not succeed."""
+    backend = plant.backend
+    batch = Batch(id=uuid.uuid4().hex, starts_at=backend.clock.now(), requested_by="benchmark")
+    Batches(backend.redis, backend.settings.redis.namespace).ask(batch)
+    ends_at_s = time.monotonic() + deadline_s
+    while True:
+        counts = backend.stores.runs.count_by_state(batch.id)
+        finished = sum(count for state, count in counts.items() if state.is_final)
+        if finished >= accounts:
+            return finished - counts.get(RunState.SUCCEEDED, 0)
+        if time.monotonic() > ends_at_s:
+            raise TooSlow(f"a night: {finished} of {accounts} after {deadline_s:g} s")
+        time.sleep(POLL_S)
