@@ -36,6 +36,8 @@ COMMANDS: Mapping[str, str] = {
     "audit": "cli.audit",
     "plugins": "cli.plugins",
     "status": "cli.status",
+    "alerts": "cli.alerts",
+    "notices": "cli.notices",
     "doctor": "cli.doctor",
     "top": "cli.top",
     "tokens": "cli.tokens",

@@ -12,6 +12,7 @@ chat.postMessage, chat.update, conversations.history, conversations.replies, con
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -25,6 +26,8 @@ from notifications.notice import Notice
 from settings.schema import NotificationsSettings, SlackSettings
 from sync.errors import CredentialsRejected, DeferredError, PermanentError, TransientError
 from sync.incident import Severity
+
+log = logging.getLogger(__name__)
 
 # Values of `error` in an answer with ok=false; any other one stays wrong however often it is sent.
 REJECTED = frozenset(
@@ -99,7 +102,21 @@ class SlackApi:
         )
 
     def find(self, notice: Notice, *, since: datetime, thread: str | None) -> str | None:
-        """The message that carries the notice's key."""
+        """The message that carries the notice's key; None too where the bot may not look."""
+        try:
+            return self._look_for(notice, since, thread)
+        except PermanentError as error:
+            # Told twice is better than not at all; a token that is wrong fails the post as well.
+            log.warning("slack_not_searched", extra={"key": notice.key, "reason": str(error)})
+            return None
+
+    def reach(self) -> str:
+        """Test the token: https://docs.slack.dev/reference/methods/auth.test, read 2026-11-23."""
+        what = "the Slack token"
+        answer = self._call("auth.test", {}, what=what)
+        return f"{what} is that of {answer.get('user', 'a bot')} in {answer.get('team', 'its workspace')}"
+
+    def _look_for(self, notice: Notice, since: datetime, thread: str | None) -> str | None:
         name = thread.partition(":")[0] if thread else self._channel_of(notice)
         channel = self._id_of(name)
         if channel is None:
@@ -113,12 +130,6 @@ class SlackApi:
             if payload.get("key") == notice.key and (thread is None or message.get("ts") != query["ts"]):
                 return f"{channel}:{message.get('ts', '')}"
         return None
-
-    def reach(self) -> str:
-        """Test the token: https://docs.slack.dev/reference/methods/auth.test, read 2026-11-23."""
-        what = "the Slack token"
-        answer = self._call("auth.test", {}, what=what)
-        return f"{what} is that of {answer.get('user', 'a bot')} in {answer.get('team', 'its workspace')}"
 
     def _channel_of(self, notice: Notice) -> str:
         is_good = notice.severity is Severity.INFO

@@ -21,6 +21,7 @@ from web import docs, health, metrics, problems
 from web.access import Gate
 from web.api import (
     accounts,
+    alerts,
     audit,
     batches,
     canary,
@@ -68,6 +69,7 @@ API_PARTS = (
     schedules,
     canary,
     config,
+    alerts,
     audit,
     plugins,
 )

@@ -1,4 +1,4 @@
-"""Runs, accounts and changes as the JSON documents that other programs read.
+"""Runs, accounts, changes and incidents as the JSON documents that other programs read.
 
 Times are ISO 8601 in UTC with Z. The shapes are stable; further keys may follow.
 """
@@ -14,6 +14,7 @@ from stores.sql.records import field_documents, to_document
 from sync.approval import Decision
 from sync.by_hand_run import Act
 from sync.changes import Change
+from sync.incident import Incident
 from sync.model import Account, Record
 from sync.replay import Replayed
 from sync.report import Run
@@ -120,3 +121,31 @@ def planned_document(change: Change) -> dict[str, Any]:
 
 def _record_document(record: Record | None) -> dict[str, Any] | None:
     return None if record is None else to_document(record)
+
+
+def incident_document(incident: Incident) -> dict[str, Any]:
+    """An incident that was opened, with the alerts that are open now."""
+    return {
+        "id": incident.id,
+        "subject": incident.key,
+        "severity": incident.severity.value,
+        "state": "open" if incident.is_open else "resolved",
+        "party": incident.party and incident.party.value,
+        "what": incident.title,
+        "count": incident.count,
+        "flaps": incident.flaps,
+        "opened_at": msgspec.to_builtins(incident.opened_at),
+        "seen_at": msgspec.to_builtins(incident.seen_at),
+        "resolved_at": msgspec.to_builtins(incident.resolved_at),
+        "alerts": [
+            {
+                "kind": alert.kind,
+                "severity": alert.severity.value,
+                "what": alert.what,
+                "step": alert.step,
+                "since": msgspec.to_builtins(alert.since),
+            }
+            for alert in incident.alerts
+            if alert.is_open
+        ],
+    }

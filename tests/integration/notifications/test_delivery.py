@@ -212,6 +212,16 @@ def test_a_message_that_slack_has_is_found_and_not_posted_again(desk: Desk, slac
     assert entry.reference.endswith(message["ts"])
 
 
+def test_where_the_bot_may_not_look_it_is_told_twice_rather_than_not(desk: Desk, slack_api: Slack) -> None:
+    desk.channels["slack"] = slack_api.channel
+    slack_api.fail("dropped", count=1, path="/slack/api/chat.postMessage")
+    slack_api.fail("reject", path="/slack/api/conversations.*")
+    desk.finish()
+    assert isinstance(desk.deliver(channel="slack"), DeferredError)
+    assert desk.deliver(channel="slack") is None
+    assert len(slack_api.messages()) == 2
+
+
 def test_a_message_that_slack_does_not_have_is_posted_after_the_crash(desk: Desk, slack_api: Slack) -> None:
     desk.channels["slack"] = slack_api.channel
     desk.finish(1)

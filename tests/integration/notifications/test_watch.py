@@ -186,7 +186,7 @@ def test_each_side_is_an_incident_of_its_own(post: Post, cause: Cause, key: str,
 def test_a_breaker_and_failing_runs_of_a_provider_are_one_incident(
     post: Post, redis_client: redis.Redis, namespace: str
 ) -> None:
-    later_us = (int(redis_client.time()[0]) + 50) * 1_000_000  # type: ignore[index]
+    later_us = (int(redis_client.time()[0]) + 50) * 1_000_000
     redis_client.hset(f"{{{namespace}}}:breaker:playhq.test", "open_until", str(later_us))
     for number in range(1, 5):
         post.fail(number, Cause.PROVIDER_DOWN)
@@ -205,7 +205,7 @@ def test_no_leader_is_told_and_over_when_one_leads(post: Post) -> None:
 
 
 def test_without_a_worker_the_watch_tells_it_itself(post: Post) -> None:
-    operations = post.watch.look.operations
+    operations = post.watch.look.operations  # type: ignore[attr-defined]  # a Look, here
     operations.alive = 0
     for _ in range(2):
         post.desk.wait(minutes=1)

@@ -71,6 +71,8 @@ WEAKEST: dict[tuple[str, str], Role | None] = {
     ("GET", f"{API}/config/canary"): Role.READ,
     ("POST", f"{API}/config/canary/promote"): Role.ADMIN,
     ("POST", f"{API}/config/canary/withdraw"): Role.ADMIN,
+    ("GET", f"{API}/alerts"): Role.READ,
+    ("GET", f"{API}/alerts/{{incident_id}}"): Role.READ,
     ("GET", f"{API}/audit"): Role.OPERATE,
     ("GET", f"{API}/plugins"): Role.READ,
 }

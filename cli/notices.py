@@ -1,0 +1,76 @@
+"""`clubsync notices`: what was told to whom, what waits, and how a notice would read."""
+
+from __future__ import annotations
+
+import click
+
+from cli.backend import Backend
+from cli.output import ago, as_json, print_json, print_table
+from notifications.notice import Notice, event_of, notice_of
+from notifications.samples import sample
+from notifications.templates import worded
+from settings.rules import EVENTS
+from stores.sql.notices import NoticeState
+
+
+@click.group()
+def notices() -> None:
+    """What was told, what waits, and how a notice reads."""
+
+
+@notices.command("list")
+@click.option("--channel", help="Of this channel.")
+@click.option("--state", type=click.Choice([state.value for state in NoticeState]))
+@click.option("--limit", default=50, show_default=True)
+@as_json
+def list_notices(channel: str | None, state: str | None, limit: int, is_json: bool) -> None:
+    """List notices, the latest first, with what became of them."""
+    wanted = NoticeState(state) if state else None
+    found = Backend().stores.notices.list(limit=limit, channel=channel, state=wanted).items
+    if is_json:
+        print_json(
+            [
+                {
+                    "key": entry.key,
+                    "channel": entry.channel,
+                    "event": entry.event,
+                    "severity": entry.severity.value,
+                    "run_id": entry.run_id,
+                    "subject": entry.subject,
+                    "state": entry.state.value,
+                    "created_at": entry.created_at.isoformat().replace("+00:00", "Z"),
+                    "reference": entry.reference,
+                    "reason": entry.reason,
+                }
+                for entry in found
+            ]
+        )
+        return
+    print_table(
+        ["made", "channel", "event", "state", "subject", "reference or reason"],
+        ([ago(e.created_at), e.channel, e.event, e.state, e.subject, e.reference or e.reason] for e in found),
+    )
+
+
+@notices.command()
+@click.argument("event", type=click.Choice(EVENTS), required=False)
+@click.option("--run", "run_id", help="Of this finished run, instead of an invented one.")
+@click.option("--channel", default="slack", show_default=True)
+def preview(event: str | None, run_id: str | None, channel: str) -> None:
+    """Show how EVENT reads in a channel, in the words of the templates; nothing is sent."""
+    backend = Backend()
+    notice: Notice
+    if run_id is not None:
+        run = backend.stores.runs.find(run_id)
+        if not run.state.is_final:
+            raise click.UsageError(f"run {run_id} has not ended; it is {run.state.value}")
+        name = backend.stores.accounts.find_name(run.account_id) if run.account_id is not None else None
+        notice = notice_of(run, name=name)
+        if event not in (None, event_of(run)):
+            raise click.UsageError(f"run {run_id} ended as {event_of(run)}, not as {event}")
+    elif event is None:
+        raise click.UsageError(f"name an event, one of {', '.join(EVENTS)}, or a --run")
+    else:
+        notice = sample(event, backend.clock.now())
+    told = worded(notice, channel, backend.settings.notifications.templates)
+    click.echo(f"to {channel}: {told.subject}\n\n{told.text}")

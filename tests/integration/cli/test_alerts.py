@@ -1,0 +1,120 @@
+"""`clubsync alerts` and `clubsync notices` at a terminal and for programs."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cli.alerts import alerts
+from cli.notices import notices
+from settings.rules import EVENTS
+from stores.sql import migrate
+from stores.sql.accounts import NewAccount
+from stores.sql.engine import open_engine
+from stores.sql.stores import SqlStores, open_stores
+from sync.causes import Party
+from sync.clock import SystemClock
+from sync.incident import Alert, Incident, Severity
+from sync.model import OrganisationKind
+from sync.report import RunState
+from tests.unit.notifications.builders import finished
+
+NOW = SystemClock().now()
+
+
+def incident(number: int, **fields: object) -> Incident:
+    alert = Alert(
+        kind="paused",
+        severity=Severity.WARNING,
+        what="It is paused.",
+        step="Resume it.",
+        since=NOW,
+        is_open=True,
+    )
+    return Incident(
+        id=f"i{number}",
+        key=f"queue:q{number}",
+        severity=Severity.ERROR,
+        title="It is paused.",
+        party=Party.STORE,
+        alerts=(alert,),
+        first_seen_at=NOW - timedelta(minutes=number),
+        seen_at=NOW,
+        **{"opened_at": NOW - timedelta(minutes=number), **fields},  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture
+def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqlStores:
+    url = f"sqlite:///{tmp_path}/cli.db"
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("CLUBSYNC_HOME", str(tmp_path))
+    engine = open_engine(url, busy_timeout_s=10)
+    migrate.upgrade(engine)
+    return open_stores(engine, SystemClock())
+
+
+def test_open_incidents_are_listed_and_make_it_fail(stores: SqlStores) -> None:
+    assert CliRunner().invoke(alerts, ["--json"]).exit_code == 0
+    stores.incidents.save(incident(1))
+    stores.incidents.save(incident(2, resolved_at=NOW))
+    stores.incidents.save(incident(3, opened_at=None))
+    result = CliRunner().invoke(alerts, ["--json"])
+    assert result.exit_code == 1
+    assert [(one["id"], one["subject"], one["party"]) for one in json.loads(result.stdout)] == [
+        ("i1", "queue:q1", "store")
+    ]
+    every = json.loads(CliRunner().invoke(alerts, ["--all", "--json"]).stdout)
+    assert [(one["id"], one["state"]) for one in every] == [("i1", "open"), ("i2", "resolved")]
+    shown = CliRunner().invoke(alerts, ["show", "i1"])
+    assert "• It is paused.\n  Next: Resume it." in shown.stdout
+    assert "queue:q1" in CliRunner().invoke(alerts).stdout
+
+
+def test_accounts_beyond_their_target_are_listed(stores: SqlStores, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = NewAccount(kind=OrganisationKind.CLUB, name="Northside CC", provider="playhq", organisation_id="o1")
+    account = stores.accounts.add(new)
+    stores.runs.save(finished(account_id=account.id))
+    monkeypatch.setenv("CLUBSYNC_FRESHNESS__MINE__TARGET_S", "0.001")
+    told = json.loads(CliRunner().invoke(alerts, ["stale", "--json"]).stdout)
+    assert told["total"] == 1
+    assert told["accounts"][0]["fresh_at"] == "2026-11-23T03:00:09Z"
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_event_can_be_previewed(stores: SqlStores, event: str) -> None:
+    result = CliRunner().invoke(notices, ["preview", event, "--channel", "mail"])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("to mail: ")
+
+
+def test_a_real_run_is_previewed_in_the_templates_words(
+    stores: SqlStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores.runs.save(finished(state=RunState.PARTIAL, message="one record is odd"))
+    monkeypatch.setenv("CLUBSYNC_NOTIFICATIONS__TEMPLATES__MINE__TEXT", "$run_id: $outcome, $message")
+    result = CliRunner().invoke(notices, ["preview", "--run", "r1"])
+    assert result.stdout.endswith("r1: partial, one record is odd\n")
+    wrong = CliRunner().invoke(notices, ["preview", "sync_failed", "--run", "r1"])
+    assert wrong.exit_code == 2
+    assert "ended as sync_partial" in wrong.output
+
+
+def test_notices_are_listed_with_what_became_of_them(stores: SqlStores) -> None:
+    stores.notices.add(
+        key="k1",
+        channel="slack",
+        event="sync_failed",
+        severity=Severity.ERROR,
+        subject="Sync of club 3 failed",
+        text="",
+        fields={},
+        left_to="the incident of proxy",
+    )
+    (told,) = json.loads(CliRunner().invoke(notices, ["list", "--json", "--state", "left"]).stdout)
+    assert (told["key"], told["reason"]) == ("k1", "the incident of proxy")
+    assert "Sync of club 3 failed" in CliRunner().invoke(notices, ["list"]).stdout
