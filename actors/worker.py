@@ -6,6 +6,7 @@ after gevent has patched the standard library.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from actors.catalogue import SYNC_ACTORS, declare_all
 from actors.deliveries import Deliveries
 from actors.following import Following
 from actors.runs_in_force import RunsInForce
+from actors.start_up import StartUp
 from actors.sync_grade import requests_for
 from actors.watching import Watching
 from brokers.chain import WorkerParts, open_worker
@@ -59,13 +61,14 @@ from stores.redis.seals import RedisSeals
 from stores.redis.turns import Turns
 from stores.redis.versions import RedisVersions, open_reloader, when_redis_answers
 from stores.sql.engine import open_engine
+from stores.sql.migrate import check_schema
 from stores.sql.outbox import SqlOutbox
 from stores.sql.stores import SqlStores, open_stores
 from sync.clock import SystemClock
 from sync.concurrency import InThreads
 from sync.context import FanOut
 from sync.delivery import Delivery
-from sync.errors import ConfigurationError
+from sync.errors import ConfigurationError, NotFound
 from sync.ports import Cms
 from sync.report import Run
 from sync.run import SyncRun
@@ -76,6 +79,9 @@ log = logging.getLogger(__name__)
 def start() -> None:
     """Build a worker from the settings and declare its actors on the global broker."""
     ground = _lay_ground()
+    heartbeat = _heartbeat(ground)
+    heartbeat.start()
+    ground.start_up.wait_for("sql", lambda: check_schema(ground.stores.engine))
     drain, runs = DrainOnSigterm(), RunsInForce()
     retries = ErrorAwareRetries(_retry_rules(ground.settings), on_dead=runs.close)
     broker = _open_broker(
@@ -90,6 +96,7 @@ def start() -> None:
     )
     context = CmsContext(settings=ground.settings.cms, stores=ground.stores, clock=ground.clock)
     cms = open_cms(context)
+    ground.start_up.wait_for("cms", lambda: _ask_cms(cms))
     notifications = _open_notifications(ground, publisher, cms)
     attempts = Attempts(
         RedisVersions(ground.client, ground.namespace).count_attempt,
@@ -115,7 +122,7 @@ def start() -> None:
         attempts=attempts,
     )
     _follow_settings(ground.reloader, runs, retries, notifications)
-    broker.add_middleware(Attendance(_heartbeat(ground)))
+    broker.add_middleware(Attendance(heartbeat, ground.start_up))
     broker.add_middleware(Following(ground.reloader))
     broker.add_middleware(_watching(ground, broker, publisher, notifications))
     if context.settings.kind != EMBEDDED:
@@ -132,7 +139,21 @@ def start() -> None:
         deliver=deliver,
         note_round_trip=_note_round_trip,
     )
+    ground.served.update(broker)
     dramatiq.set_broker(broker)
+
+
+@dataclass(slots=True)
+class Served:
+    """The queues of a worker, and those of them that nothing here could carry out."""
+
+    queues: tuple[str, ...] = ()
+    queues_without_actor: tuple[str, ...] = ()
+
+    def update(self, broker: dramatiq.Broker) -> None:
+        carried_out = {actor.queue_name for actor in broker.actors.values()}
+        self.queues = tuple(sorted(broker.queues))
+        self.queues_without_actor = tuple(sorted(set(broker.queues) - carried_out))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +167,8 @@ class Ground:
     clock: SystemClock
     process: Service
     reloader: Reloader
+    start_up: StartUp
+    served: Served
 
     @property
     def outbox(self) -> SqlOutbox:
@@ -182,6 +205,8 @@ def _lay_ground() -> Ground:
         clock=clock,
         process=process,
         reloader=reloader,
+        start_up=StartUp(),
+        served=Served(),
     )
 
 
@@ -310,9 +335,20 @@ def _follow_settings(
 def _heartbeat(ground: Ground) -> Heartbeat:
     return Heartbeat(
         Registry(ground.client, ground.namespace, ground.clock),
-        lambda: replace(ground.process, config_version=ground.reloader.in_force.number),
+        lambda: replace(
+            ground.process,
+            config_version=ground.reloader.in_force.number,
+            state=ground.start_up.state,
+            queues=ground.served.queues,
+            queues_without_actor=ground.served.queues_without_actor,
+        ),
         every_s=BEAT_EVERY_S,
     )
+
+
+def _ask_cms(cms: Cms) -> None:
+    with contextlib.suppress(NotFound):
+        cms.find_account(0)
 
 
 def _note_round_trip(requested_at: datetime | None) -> None:

@@ -16,6 +16,9 @@ from brokers.process import Process
 BEAT_S = 2.0
 # A loop that has not turned for so long is taken for hung: its messages go to other workers.
 HUNG_AFTER_S = 120.0
+# A Redis that hangs must not keep a worker from ending.
+LAST_BEAT_S = 2.0
+LOOK_S = 0.01
 
 
 class Heartbeat:
@@ -29,6 +32,7 @@ class Heartbeat:
         self.hung_after_s = hung_after_s
         self._alive_at = time.monotonic()
         self._bell, self._ring = os.pipe()
+        self._has_ended = False
         self.is_quiet = False
         self.lost_leases = 0
         self.trouble = ""
@@ -44,7 +48,11 @@ class Heartbeat:
         self._alive_at = time.monotonic()
 
     def close(self) -> None:
+        """End the beats; a beat in flight ends first, or it would register a process that has left."""
         os.write(self._ring, b".")
+        end_s = time.monotonic() + LAST_BEAT_S
+        while not self._has_ended and time.monotonic() < end_s:
+            time.sleep(LOOK_S)
 
     def _run(self) -> None:
         select = _original("select", "select")
@@ -52,6 +60,7 @@ class Heartbeat:
             if time.monotonic() - self._alive_at < self.hung_after_s:
                 self._beat_once()
         self._process.end_beats()
+        self._has_ended = True
         os.close(self._bell)
         os.close(self._ring)
 

@@ -12,7 +12,7 @@ from brokers.operations import Operations
 from brokers.queues import DEFAULT_PATIENCE_S, PATIENCE_S, Queue
 from cli.backend import Backend
 from cli.output import as_json, print_json, print_table
-from stores.redis.registry import Registry
+from stores.redis.registry import Registry, unserved, without_actor
 from stores.sql.engine import ping
 from sync.errors import ConfigurationError, StoreUnavailable
 
@@ -57,6 +57,7 @@ def look_around(backend: Backend) -> list[Finding]:
         ]
     findings.append(Finding("redis", is_good=True, value="answers"))
     findings += _roles(backend)
+    findings += _served(backend)
     findings += _queues(backend)
     return findings
 
@@ -75,8 +76,26 @@ def _roles(backend: Backend) -> list[Finding]:
     found = []
     for role, consequence in wanted.items():
         count = sum(service.role == role for service in services)
+        waiting = [one for one in services if one.role == role and one.state.startswith("waiting")]
+        if waiting:
+            hint = f"{waiting[0].id} is {waiting[0].state}; it goes on by itself once that answers"
+            found.append(Finding(role, is_good=False, value=f"{count} alive", hint=hint))
+            continue
         hint = "" if count else f"{consequence}: start it with clubsync {role}, or all with clubsync up"
         found.append(Finding(role, is_good=count > 0, value=f"{count} alive", hint=hint))
+    return found
+
+
+def _served(backend: Backend) -> list[Finding]:
+    services = Registry(backend.redis, backend.settings.redis.namespace, backend.clock).list()
+    hint = "start a worker that does, or clubsync queues purge"
+    found = [
+        Finding(f"queue {name}", is_good=False, value="no worker serves it", hint=hint)
+        for name in unserved(services, Operations(backend.broker).queue_names())
+    ]
+    for worker, names in without_actor(services).items():
+        value = f"serves {', '.join(names)} without an actor"
+        found.append(Finding(worker, is_good=False, value=value, hint="start it with this release's code"))
     return found
 
 

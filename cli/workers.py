@@ -31,8 +31,21 @@ def workers(context: click.Context, is_json: bool) -> None:
         )
         return
     print_table(
-        ["process", "role", "host", "pid", "version", "started", "last beat"],
-        ([s.id, s.role, s.host, s.pid, s.version, ago(s.started_at), ago(s.seen_at)] for s in services),
+        ["process", "role", "state", "host", "pid", "version", "settings", "started", "last beat"],
+        (
+            [
+                s.id,
+                s.role,
+                s.state,
+                s.host,
+                s.pid,
+                s.version,
+                s.config_version,
+                ago(s.started_at),
+                ago(s.seen_at),
+            ]
+            for s in services
+        ),
     )
     if states:
         print_table(
@@ -48,6 +61,7 @@ def workers(context: click.Context, is_json: bool) -> None:
 def quiet(process: str, is_off: bool) -> None:
     """Let worker ID finish what it holds and take nothing new."""
     backend = Backend()
+    process = _as_the_broker_names_it(backend, process)
     if not Operations(backend.broker).quiet(process, is_quiet=not is_off):
         raise NotFound(f"no worker has the id {process}; clubsync workers lists them")
     backend.audit("worker_woken" if is_off else "worker_quieted", f"worker:{process}", {})
@@ -59,10 +73,18 @@ def quiet(process: str, is_off: bool) -> None:
 def stop(process: str) -> None:
     """Let worker ID finish what it holds and exit."""
     backend = Backend()
+    process = _as_the_broker_names_it(backend, process)
     if not Operations(backend.broker).stop(process):
         raise NotFound(f"no worker has the id {process}; clubsync workers lists them")
     backend.audit("worker_stopped", f"worker:{process}", {})
     click.echo(f"{process} finishes and exits")
+
+
+def _as_the_broker_names_it(backend: Backend, process: str) -> str:
+    """The broker's id of a worker that is given by either of its ids."""
+    place = f"{process.removeprefix('worker:')}:"
+    states = Operations(backend.broker).workers()
+    return next((one.process for one in states if one.process.startswith(place)), process)
 
 
 def _word(worker: WorkerState) -> str:
@@ -79,6 +101,8 @@ def _service(service: Service) -> dict[str, Any]:
         "config_version": service.config_version,
         "state": service.state,
         "load": dict(service.load),
+        "queues": list(service.queues),
+        "queues_without_actor": list(service.queues_without_actor),
         "started_at": _text(service.started_at),
         "seen_at": _text(service.seen_at),
     }

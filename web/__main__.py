@@ -173,6 +173,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
                 ask=partial(checks.check_role, registry, "scheduler", consequence="no batch is sent"),
             ),
             Check(name="queues", ask=partial(checks.check_queues, operations)),
+            Check(name="served", ask=partial(checks.check_served, registry, operations)),
             Check(name="config", ask=partial(checks.check_config, versions, clock)),
             *(
                 Check(name=f"provider:{name}", ask=partial(checks.check_provider, gates, host))

@@ -14,7 +14,7 @@ from brokers.queues import Queue
 from brokers.server_doubts import find_doubts
 from stores.redis.errors import answering
 from stores.redis.gates import Gates
-from stores.redis.registry import Registry
+from stores.redis.registry import Registry, unserved, without_actor
 from stores.redis.versions import RedisVersions
 from stores.sql.engine import ping
 from stores.sql.migrate import pending
@@ -78,8 +78,16 @@ def check_outbox(outbox: SqlOutbox) -> Finding:
 
 
 def check_role(registry: Registry, role: str, *, consequence: str) -> Finding:
-    """At least one process of the role lives."""
-    count = sum(service.role == role for service in registry.list())
+    """At least one process of the role lives, and none waits for something."""
+    living = [service for service in registry.list() if service.role == role]
+    count = len(living)
+    if waiting := [service for service in living if service.state.startswith("waiting")]:
+        return Finding(
+            status=Status.WARN,
+            value=count,
+            unit="processes",
+            hint=f"{waiting[0].id} is {waiting[0].state}, and goes on by itself once that answers.",
+        )
     if count == 0:
         return Finding(
             status=Status.WARN,
@@ -103,6 +111,18 @@ def check_queues(operations: Operations) -> Finding:
             hint=f"Nothing starts of {names}; `clubsync queues resume NAME` if that is a mistake.",
         )
     return Finding(value=sum(state.depth for state in states), unit="messages waiting")
+
+
+def check_served(registry: Registry, operations: Operations) -> Finding:
+    """Every queue has a worker, and every worker an actor for each of its queues."""
+    services = registry.list()
+    for worker, names in without_actor(services).items():
+        hint = f"{worker} serves {', '.join(names)} but has no actor for it: its messages would die there."
+        return Finding(status=Status.WARN, value=len(names), unit="queues without actor", hint=hint)
+    if lonely := unserved(services, operations.queue_names()):
+        hint = f"No worker serves {', '.join(lonely)}; start one that does, or purge what waits."
+        return Finding(status=Status.WARN, value=len(lonely), unit="queues without worker", hint=hint)
+    return Finding(value=sum(bool(service.queues) for service in services), unit="workers")
 
 
 def check_config(versions: RedisVersions, clock: Clock) -> Finding:

@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
@@ -35,7 +35,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A process; `load` holds what its role counts, as `{"busy": 3, "slots": 32}`."""
+    """A process; `load` holds what its role counts, as `{"busy": 3, "slots": 32}`.
+
+    `state` is "running", or what it waits for; `queues` are those that a worker serves.
+    """
 
     id: str
     role: str
@@ -46,6 +49,8 @@ class Service:
     config_version: int | None = None
     state: str = "running"
     load: Mapping[str, float] = field(default_factory=dict)
+    queues: tuple[str, ...] = ()
+    queues_without_actor: tuple[str, ...] = ()
     seen_at: datetime | None = None
 
 
@@ -60,6 +65,17 @@ def describe_process(role: str, clock: Clock) -> Service:
         version=version("clubsync"),
         started_at=clock.now(),
     )
+
+
+def unserved(services: Iterable[Service], queues: Iterable[str]) -> list[str]:
+    """The queues that no running worker serves, although workers run."""
+    served = [set(service.queues) for service in services if service.queues]
+    return sorted(set(queues) - set().union(*served)) if served else []
+
+
+def without_actor(services: Iterable[Service]) -> dict[str, tuple[str, ...]]:
+    """Workers, and the queues that they serve but could carry out nothing of."""
+    return {one.id: one.queues_without_actor for one in services if one.queues_without_actor}
 
 
 class Registry:

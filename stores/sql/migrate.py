@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Engine, inspect, text
 
 from stores.sql.engine import reading, writing
+from sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -29,6 +30,12 @@ def is_current(engine: Engine) -> bool:
         if not inspect(connection).has_table("alembic_version"):
             return False
         return bool(connection.scalar(text("SELECT version_num FROM alembic_version")) == newest)
+
+
+def check_schema(engine: Engine) -> None:
+    """Raises ConfigurationError while migrations are missing, StoreUnavailable without an answer."""
+    if not is_current(engine):
+        raise ConfigurationError("the database lacks migrations: run clubsync migrate")
 
 
 def upgrade(engine: Engine) -> None:

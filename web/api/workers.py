@@ -34,8 +34,10 @@ class ServiceBody(BaseModel):
     version: str
     started_at: datetime
     config_version: int | None
-    state: str
+    state: str = Field(examples=["running", "waiting for sql"])
     load: dict[str, float]
+    queues: tuple[str, ...] = Field(description="that a worker serves")
+    queues_without_actor: tuple[str, ...] = Field(description="of them, those it could carry out nothing of")
     seen_at: datetime | None
 
 
