@@ -11,9 +11,10 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from itertools import islice
 from typing import Any
+from urllib.parse import quote
 
 from dramatiq import Message
 from dramatiq.errors import DecodeError
@@ -22,7 +23,7 @@ from brokers import codec, envelope
 from brokers.envelope import Header
 from brokers.queues import Priority
 from brokers.redis import PriorityRedisBroker
-from brokers.scripts import COUNT, DELETE, ENQUEUE, WITHDRAW
+from brokers.scripts import COUNT, DELETE, ENQUEUE, FIND, WITHDRAW
 
 PAGE = 200
 # What is counted of a queue; lua/layout.lua.
@@ -104,6 +105,14 @@ class DeadLetter:
     def text(self) -> str:
         """What a search looks through."""
         return " ".join((self.message_id, self.body.decode(errors="replace"), json.dumps(dict(self.reason))))
+
+
+class MessageState(StrEnum):
+    """Where a message is: `here` if it waits, is delayed or runs."""
+
+    HERE = "here"
+    DEAD = "dead"
+    GONE = "gone"
 
 
 class Withdrawn(IntEnum):
@@ -380,6 +389,44 @@ class Operations:
             found = self._broker.ask(WITHDRAW, (queue, *message_ids[start : start + PAGE]))
             answers += [Withdrawn(answer) for answer in found]
         return answers
+
+    def expire_dead(self, queue: str, before_s: float) -> int:
+        """Delete dead letters that died before a moment, in seconds since 1970; how many."""
+        expired = 0
+        while True:
+            found = self._client.zrangebyscore(
+                f"{self._key}:q:{queue}:dead", "-inf", f"({before_s * 1000:.0f}", start=0, num=PAGE
+            )
+            if not found:
+                return expired
+            expired += self.delete_messages(queue, [_text(message_id) for message_id in found])
+
+    def states_of(self, queue: str, message_ids: Sequence[str]) -> list[MessageState]:
+        with self._client.pipeline(transaction=False) as pipe:
+            for message_id in message_ids:
+                pipe.hexists(f"{self._key}:values", f"{queue}/{message_id}")
+                pipe.zscore(f"{self._key}:q:{queue}:dead", message_id)
+            found = pipe.execute()
+        return [
+            MessageState.DEAD if died_ms is not None else MessageState.HERE if is_here else MessageState.GONE
+            for is_here, died_ms in zip(found[::2], found[1::2], strict=True)
+        ]
+
+    def is_held(self, unique_key: str) -> bool:
+        """Whether a message waits, is delayed or runs under the key."""
+        return bool(self._broker.ask(FIND, (quote(unique_key, safe=":"),)))
+
+    def adopt_unknown(self) -> int:
+        """Let messages be recovered that a process holds which nobody knows; how many.
+
+        Once it is listed, it is found silent like any other that died.
+        """
+        leases = [_text(lease).split(" ")[0] for lease in self._client.hvals(f"{self._key}:leased")]
+        known = {_text(name) for name in self._client.smembers(f"{self._key}:processes")}
+        unknown = set(leases) - known
+        if unknown:
+            self._client.sadd(f"{self._key}:processes", *unknown)
+        return sum(process in unknown for process in leases)
 
     # -- messages in flight and workers
 

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -22,9 +23,15 @@ from notifications.watch import open_watch
 from providers.hosts import provider_hosts
 from scheduler.actions import SCHEDULER, Actions
 from scheduler.batches import Batches
+from scheduler.forecast import QuotaForecast
+from scheduler.housework import Housework
 from scheduler.leader import Leader
+from scheduler.orphans import OrphanSweep
+from scheduler.outlook import read_outlook
+from scheduler.queue_care import DeadLetterExpiry, LedgerCheck
 from scheduler.requests import Requests
-from scheduler.selection import Freshness, target_of
+from scheduler.retention import Retention
+from scheduler.schedule import table
 from scheduler.service import Chore, Service
 from scheduler.ticker import Ticker
 from settings import logs
@@ -37,6 +44,7 @@ from stores.redis.batches import Batches as BatchStore
 from stores.redis.clock import RedisClock
 from stores.redis.gates import Gates
 from stores.redis.leadership import Leadership
+from stores.redis.leases import RedisLeases
 from stores.redis.looks import Looks
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_process
 from stores.redis.schedule import Schedule
@@ -46,8 +54,9 @@ from stores.sql.accounts import AccountFilter
 from stores.sql.audit import AuditLog
 from stores.sql.engine import open_engine
 from stores.sql.stores import SqlStores, open_stores
-from sync.errors import ConfigurationError, SyncError
+from sync.errors import ConfigurationError, NotFound, SyncError
 from sync.ports import Clock
+from sync.report import Mode, Run
 
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
@@ -115,20 +124,53 @@ def _serve(settings: Settings, redis_url: str) -> None:
         lease_s=settings.scheduler.lease_s,
         monotonic=_monotonic,
     )
+
+    def in_force() -> Settings:
+        return reloader.in_force.loaded.settings
+
+    outlook = partial(read_outlook, stores, in_force, clock)
+    operations = Operations(broker)
     batches = Batches(
         accounts=lambda: stores.accounts.each(AccountFilter()),
-        freshness=lambda _accounts: _freshness(stores, reloader.in_force.loaded.settings),
+        outlook=outlook,
         publisher=publisher,
-        withdraw=Operations(broker).withdraw,
+        withdraw=operations.withdraw,
         store=batch_store,
         runs=stores.runs,
         clock=clock,
     )
     note = partial(stores.audit.record, actor=SCHEDULER, source=SCHEDULER)
+    housework: dict[str, Housework] = {
+        "delete_old_rows": Retention(lambda: in_force().retention, stores.old_rows, settings.home, clock),
+        "expire_dead_letters": DeadLetterExpiry(lambda: in_force().retention, operations, clock),
+        "check_ledgers": LedgerCheck(operations),
+        "sweep_orphans": OrphanSweep(
+            stores.runs,
+            operations,
+            RedisLeases(client, namespace, lease_s=settings.sync.lease_s),
+            clock,
+            on_settled=partial(_clear_flag, stores),
+        ),
+    }
+    actions = Actions(
+        batches=batches,
+        publisher=publisher,
+        note=note,
+        clock=clock,
+        housework=housework,
+        quota_share=lambda: in_force().cadence.quota_share,
+    )
+    housework["forecast_quota"] = QuotaForecast(
+        lambda: table(in_force().scheduler).values(),
+        actions.planned,
+        lambda: list(stores.accounts.each(AccountFilter())),
+        outlook,
+        clock,
+    )
     ticker = Ticker(
         schedule,
         leader,
-        Actions(batches, publisher, note, clock),
+        actions,
         clock,
         on_paused=lambda entry_id, reason: note(
             action="schedule_paused", subject=f"schedule:{entry_id}", detail={"reason": reason}
@@ -194,10 +236,11 @@ def _serve(settings: Settings, redis_url: str) -> None:
         engine.dispose()
 
 
-def _freshness(stores: SqlStores, settings: Settings) -> Freshness:
-    bringing_games = [name for name, preset in settings.presets.items() if preset.games]
-    targets = list(settings.freshness.values())
-    return Freshness(stores.freshness.synced_at(bringing_games), lambda account: target_of(account, targets))
+def _clear_flag(stores: SqlStores, run: Run) -> None:
+    """An account must not be shown as updating for ever."""
+    if run.mode is Mode.UPDATE and run.account_id is not None:
+        with suppress(NotFound):
+            stores.accounts.set_flags(run.account_id, is_updating=False)
 
 
 def _monotonic() -> float:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 
 from brokers.messages import CheckHealth, Request
 from scheduler.batches import Batches
+from scheduler.housework import Housework
 from scheduler.schedule import Entry, Tick
 from scheduler.ticker import NotYet, Sent
-from settings.schema import ScheduleEntry
 from stores.redis.batches import Batch, Cancellation
 from stores.redis.schedule import TickOutcome
 from sync.ports import Clock
+
+log = logging.getLogger(__name__)
 
 SCHEDULER = "scheduler"
 
@@ -30,22 +35,26 @@ class Note(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Actions:
-    """Satisfies `scheduler.ticker.Send`."""
+    """Satisfies `scheduler.ticker.Send`. `housework` is what is done here, by the action's name."""
 
-    def __init__(self, batches: Batches, publisher: Publisher, note: Note, clock: Clock) -> None:
-        self._batches = batches
-        self._publisher = publisher
-        self._note = note
-        self._clock = clock
+    batches: Batches
+    publisher: Publisher
+    note: Note
+    housework: Mapping[str, Housework]
+    quota_share: Callable[[], float]
+    clock: Clock
 
     def __call__(self, entry: Entry, tick: Tick, *, raise_if_not_leading: Callable[[], None]) -> Sent:
+        if (housework := self.housework.get(entry.settings.action)) is not None:
+            return self._do(housework, tick, raise_if_not_leading)
         if entry.settings.action == "check_health":
             self._check_health(tick)
             return Sent()
         last = None
         if entry.settings.overlap != "allow":
-            last = self._batches.running(entry.id, besides=tick.id)
+            last = self.batches.running(entry.id, besides=tick.id)
         if last is not None:
             self._raise_unless_due(tick)
             match entry.settings.overlap:
@@ -55,48 +64,66 @@ class Actions:
                     last = self._cancel(last, tick)
                 case _:
                     return Sent(message="skipped: the last batch still runs", outcome=TickOutcome.SKIPPED)
-        batch = self._batches.start(_batch(entry, tick), raise_if_not_leading=raise_if_not_leading)
+        batch = self.batches.start(self.planned(entry, tick), raise_if_not_leading=raise_if_not_leading)
         said = f"{batch.total} accounts"
         return Sent(batch_id=batch.id, message=f"{said}; the last batch: {last.message}" if last else said)
 
+    def planned(self, entry: Entry, tick: Tick) -> Batch:
+        """The batch that the tick starts."""
+        settings, wanted = entry.settings, entry.settings.filter
+        budget_s = None
+        if wanted.is_near_match:
+            following = entry.next_tick(tick.at)
+            until_then = following.at - tick.at if following is not None else timedelta(days=1)
+            budget_s = until_then.total_seconds() * self.quota_share()
+        return Batch(
+            id=tick.id,
+            starts_at=tick.due_at,
+            requested_by=SCHEDULER,
+            entry_id=entry.id,
+            preset=settings.preset,
+            priority=settings.priority,
+            types=wanted.types,
+            tags=wanted.tags,
+            plans=wanted.plans,
+            provider=wanted.provider,
+            older_than_s=wanted.older_than_s,
+            is_due=wanted.is_due,
+            is_near_match=wanted.is_near_match,
+            budget_s=budget_s,
+            spread_s=settings.spread_s,
+        )
+
+    def _do(self, housework: Housework, tick: Tick, raise_if_not_leading: Callable[[], None]) -> Sent:
+        self._raise_unless_due(tick)
+        found = housework(raise_if_not_leading)
+        if found.changes or found.is_alarm:
+            detail = {"message": found.message, **found.changes}
+            self.note(action="housekeeping", subject=f"schedule:{tick.entry_id}", detail=detail)
+        outcome = TickOutcome.ALARMED if found.is_alarm else TickOutcome.DONE
+        if found.is_alarm:
+            log.warning("housekeeping_alarmed", extra={"entry": tick.entry_id, "reason": found.message})
+        return Sent(message=found.message, outcome=outcome)
+
     def _cancel(self, last: Batch, tick: Tick) -> Batch:
         cancellation = Cancellation(batch_id=last.id, by=SCHEDULER, at=tick.due_at)
-        cancelled = self._batches.cancel(cancellation)
+        cancelled = self.batches.cancel(cancellation)
         if cancelled is None:
             raise NotYet("the last batch is still being sent")
         detail = {"reason": cancelled.message, "entry": tick.entry_id}
-        self._note(action="batch_cancelled", subject=f"batch:{last.id}", detail=detail)
+        self.note(action="batch_cancelled", subject=f"batch:{last.id}", detail=detail)
         return cancelled
 
     def _raise_unless_due(self, tick: Tick) -> None:
         # Ticks come a little ahead of their time, and the last batch may end until then.
-        if self._clock.now() < tick.due_at:
+        if self.clock.now() < tick.due_at:
             raise NotYet("it is not due yet")
 
     def _check_health(self, tick: Tick) -> None:
         message = CheckHealth(requested_at=tick.due_at)
-        self._publisher.send(
+        self.publisher.send(
             Request(message, message.priority),
-            delay_s=max((tick.due_at - self._clock.now()).total_seconds(), 0.0),
+            delay_s=max((tick.due_at - self.clock.now()).total_seconds(), 0.0),
             message_id=str(uuid.UUID(tick.id)),
             requested_by=SCHEDULER,
         )
-
-
-def _batch(entry: Entry, tick: Tick) -> Batch:
-    settings: ScheduleEntry = entry.settings
-    return Batch(
-        id=tick.id,
-        starts_at=tick.due_at,
-        requested_by=SCHEDULER,
-        entry_id=entry.id,
-        preset=settings.preset,
-        priority=settings.priority,
-        types=settings.filter.types,
-        tags=settings.filter.tags,
-        plans=settings.filter.plans,
-        provider=settings.filter.provider,
-        older_than_s=settings.filter.older_than_s,
-        is_due=settings.filter.is_due,
-        spread_s=settings.spread_s,
-    )

@@ -19,7 +19,8 @@ import msgspec
 from brokers.messages import AccountSync, Request, SyncAssociation, SyncClub
 from brokers.operations import Withdrawn
 from brokers.queues import Priority
-from scheduler.selection import Freshness, choose
+from scheduler.outlook import Outlook
+from scheduler.selection import choose
 from stores.redis.batches import Batch, BatchState, Cancellation, Chosen, progress
 from sync.model import Account
 from sync.ports import Clock
@@ -38,10 +39,6 @@ class Accounts(Protocol):
     def __call__(self) -> Iterable[Account]:
         """Every account."""
         ...
-
-
-class ReadFreshness(Protocol):
-    def __call__(self, accounts: Sequence[Account]) -> Freshness: ...
 
 
 class Runs(Protocol):
@@ -98,7 +95,7 @@ class Batches:
     """`withdraw` takes messages back from a queue by their ids."""
 
     accounts: Accounts
-    freshness: ReadFreshness
+    outlook: Callable[[], Outlook]
     publisher: Publisher
     withdraw: Withdraw
     store: Store
@@ -163,8 +160,7 @@ class Batches:
         # Any message of the chunk in which sending stopped may be sent, and its run done.
         begun = self.runs.account_ids(batch.id) if line is not None else ()
         if line is None:
-            accounts = list(self.accounts())
-            line = choose(batch, accounts, self.freshness(accounts))
+            line = choose(batch, list(self.accounts()), self.outlook())
             self.store.save_line(batch.id, line)
         batch = msgspec.structs.replace(batch, state=BatchState.SENDING, total=len(line))
         self.store.save(batch)

@@ -32,6 +32,9 @@ def broken(settings: Settings) -> Iterator[Broken]:
     yield from _routes(settings)
     yield from _alerts(settings)
     yield from _http(settings)
+    if settings.retention.changes_days > settings.retention.runs_days:
+        advice = f"should be at most retention.runs_days ({settings.retention.runs_days:g})"
+        yield "retention.changes_days", "retention.runs_days", advice
     for name, entry in settings.scheduler.entries.items():
         yield from _entry(f"scheduler.entries.{name}", entry, settings)
 

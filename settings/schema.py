@@ -318,6 +318,7 @@ class AccountFilter(Section):
     provider: str | None = None
     older_than_s: float | None = Field(default=None, gt=0)
     is_due: bool = False
+    is_near_match: bool = False
 
 
 class Calendar(Section):
@@ -353,7 +354,15 @@ class ScheduleEntry(Section):
     catch_up_s: float = Field(default=3600.0, ge=0)
     coalesce: bool = True
     overlap: Literal["skip", "queue", "cancel", "allow"] = "skip"
-    action: Literal["batch", "check_health"] = "batch"
+    action: Literal[
+        "batch",
+        "check_health",
+        "delete_old_rows",
+        "expire_dead_letters",
+        "check_ledgers",
+        "sweep_orphans",
+        "forecast_quota",
+    ] = "batch"
     preset: EntryName = "full"
     priority: Literal["urgent", "high", "normal", "low"] = "low"
     filter: AccountFilter = AccountFilter()
@@ -371,6 +380,33 @@ class ScheduleEntry(Section):
             named = f"{', '.join(self.calendar.days)} at {', '.join(self.calendar.times)}"
             text = "; ".join([*([named] if self.calendar.days else []), *self.calendar.at])
         return f"{text}, not {', '.join(self.except_days)}" if self.except_days else text
+
+
+class CadenceSettings(Section):
+    """How old an account may become near a match, in season and out of it (`filter.is_due`).
+
+    In season is who has a game within `season_days`, before or after.
+    """
+
+    match_target_s: float = Field(default=3600.0, gt=0)
+    season_target_s: float = Field(default=72000.0, gt=0)
+    off_season_target_s: float = Field(default=561600.0, gt=0)
+    match_before_s: float = Field(default=7200.0, ge=0)
+    match_after_s: float = Field(default=21600.0, ge=0)
+    season_days: int = Field(default=14, ge=1, le=120)
+    quota_share: float = Field(default=0.5, gt=0, le=1)
+
+
+class RetentionSettings(Section):
+    """How many days what has happened is kept."""
+
+    runs_days: float = Field(default=180.0, ge=1)
+    changes_days: float = Field(default=90.0, ge=1)
+    notices_days: float = Field(default=90.0, ge=1)
+    incidents_days: float = Field(default=180.0, ge=1)
+    audit_days: float = Field(default=730.0, ge=30)
+    dead_letters_days: float = Field(default=30.0, ge=1)
+    recordings_days: float = Field(default=14.0, ge=1)
 
 
 class SchedulerSettings(Section):
@@ -419,6 +455,8 @@ class Settings(Section):
     notifications: NotificationsSettings = NotificationsSettings()
     alerts: AlertsSettings = AlertsSettings()
     freshness: dict[EntryName, FreshnessTarget] = {}
+    cadence: CadenceSettings = CadenceSettings()
+    retention: RetentionSettings = RetentionSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
     logging: LoggingSettings = LoggingSettings()
     canary: CanarySettings = CanarySettings()

@@ -32,7 +32,9 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """Many accounts, synced under one preset over a window of `spread_s` from `starts_at` on.
 
     Empty `types`, `tags` and `plans` take all accounts; `older_than_s` those that were not
-    synced for so long, `is_due` those past their freshness target. `total` accounts were
+    synced for so long, `is_due` those past their freshness target, `is_near_match` those with
+    a match about now; `budget_s` bounds what it may take of each provider's quota, in seconds
+    of it. `total` accounts were
     chosen; of `sent` messages `coalesced` met a sync that waited or ran already and have no
     run of their own. Of a cancelled one `withdrawn` messages were taken back. `id` is a UUID
     in hex.
@@ -50,6 +52,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     provider: str | None = None
     older_than_s: float | None = None
     is_due: bool = False
+    is_near_match: bool = False
+    budget_s: float | None = None
     spread_s: float = 0.0
     dry_run: bool = False
     state: BatchState = BatchState.ASKED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from redis import Redis
 from redis.commands.core import Script
@@ -51,6 +52,7 @@ class RedisLeases:
     """Satisfies `sync.ports.Leases`; a lease that is not renewed is free after `lease_s`."""
 
     def __init__(self, redis: Redis, namespace: str, *, lease_s: float) -> None:
+        self._redis = redis
         self._namespace = namespace
         self._lease_ms = round(lease_s * 1000)
         self._take = redis.register_script(_TAKE)
@@ -80,6 +82,12 @@ class RedisLeases:
             # Unreleased, it ends by itself; the outcome of the work matters more.
             with suppress(StoreUnavailable), answering():
                 self._release(keys=keys[:1], args=[token])
+
+    def owner(self, key: str) -> str | None:
+        """Who holds the lease of `key` now."""
+        with answering():
+            owner: Any = self._redis.hget(self._keys(key)[0], "owner")
+        return owner.decode() if owner is not None else None
 
     def join(self, fence: Fence) -> Lease:
         """Work under a lease that another process holds; renewing it here keeps it, too.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,8 @@ from sync.causes import Cause
 from sync.errors import NotFound
 from sync.report import Hold, Mode, RequestCounts, Run, RunState, Stage, StageReport
 
+_PAGE = 500
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
@@ -30,6 +32,7 @@ class RunFilter:
     batch_id: str | None = None
     of_run_id: str | None = None
     requested_since: datetime | None = None
+    requested_before: datetime | None = None
 
 
 class Runs:
@@ -97,6 +100,25 @@ class Runs:
                 cancelled += connection.execute(statement).rowcount
         return cancelled
 
+    def open(self, state: RunState, before: datetime) -> Iterator[Sequence[Run]]:
+        """Runs in a state that were asked for before a moment, in pages, the newest first."""
+        cursor: str | None = None
+        while True:
+            page = self.list(RunFilter(state=state, requested_before=before), limit=_PAGE, cursor=cursor)
+            if page.items:
+                yield page.items
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    def settle_as_failed(self, run_id: str, *, at: datetime, message: str) -> bool:
+        """Settle a run unless it has ended meanwhile; whether it was."""
+        still_open = [state.value for state in RunState if not state.is_final]
+        values = {"state": RunState.FAILED.value, "finished_at": at, "message": message}
+        statement = update(runs).where(runs.c.id == run_id, runs.c.state.in_(still_open)).values(values)
+        with writing(self._engine) as connection:
+            return connection.execute(statement).rowcount > 0
+
     def count_by_state(self, batch_id: str) -> Mapping[RunState, int]:
         """How a batch stands."""
         query = (
@@ -121,6 +143,8 @@ def _narrowed(query: Select[Any], wanted: RunFilter) -> Select[Any]:
     for column, value in equal.items():
         if value is not None:
             query = query.where(column == value)
+    if wanted.requested_before is not None:
+        query = query.where(runs.c.requested_at < wanted.requested_before)
     if wanted.requested_since is not None:
         query = query.where(runs.c.requested_at >= wanted.requested_since)
     return query

@@ -12,14 +12,17 @@ from stores.sql.audit import AuditLog
 from stores.sql.batches import Batches
 from stores.sql.changes import Changes
 from stores.sql.cms_refs import CmsRefs
+from stores.sql.costs import Costs
 from stores.sql.decisions import Decisions
 from stores.sql.export import Exports
 from stores.sql.freshness import Freshness
 from stores.sql.incidents import Incidents
+from stores.sql.matches import Matches
 from stores.sql.mirror import Mirror
 from stores.sql.notices import Notices
 from stores.sql.organisations import Organisations
 from stores.sql.outcomes import Outcomes
+from stores.sql.retention import OldRows
 from stores.sql.runs import Runs
 from stores.sql.sizes import Sizes
 from sync.ports import Clock
@@ -33,6 +36,9 @@ class SqlStores:
     mirror: Mirror
     absences: Absences
     runs: Runs
+    old_rows: OldRows
+    costs: Costs
+    matches: Matches
     changes: Changes
     decisions: Decisions
     sizes: Sizes
@@ -55,6 +61,9 @@ def open_stores(engine: Engine, clock: Clock) -> SqlStores:
         mirror=Mirror(engine, clock),
         absences=Absences(engine),
         runs=Runs(engine),
+        old_rows=OldRows(engine),
+        costs=Costs(engine),
+        matches=Matches(engine),
         changes=Changes(engine, clock),
         decisions=Decisions(engine),
         sizes=Sizes(engine),

@@ -11,7 +11,6 @@ import tempfile
 import threading
 import time
 import uuid
-from datetime import timedelta
 
 from brokers.clients import open_client
 from brokers.operations import Operations
@@ -20,8 +19,8 @@ from brokers.redis import PriorityRedisBroker
 from scheduler.actions import Actions
 from scheduler.batches import Batches
 from scheduler.leader import Leader
+from scheduler.outlook import Outlook
 from scheduler.schedule import Entry
-from scheduler.selection import Freshness
 from scheduler.ticker import Ticker
 from settings.schema import ScheduleEntry
 from stores.redis.batches import Batches as BatchStore
@@ -52,14 +51,21 @@ def main(url: str, namespace: str, every_s: float, count: int) -> None:
     )
     batches = Batches(
         accounts=lambda: (),
-        freshness=lambda _: Freshness({}, lambda _: timedelta()),
+        outlook=Outlook,
         publisher=publisher,
         withdraw=Operations(broker).withdraw,
         store=BatchStore(client, namespace),
         runs=runs,
         clock=clock,
     )
-    actions = Actions(batches, publisher, lambda **_: None, clock)
+    actions = Actions(
+        batches=batches,
+        publisher=publisher,
+        note=lambda **_: None,
+        housework={},
+        quota_share=lambda: 0.5,
+        clock=clock,
+    )
     ticker = Ticker(Schedule(client, namespace), leader, actions, clock, _nobody_hears)
     threading.Thread(target=leader.run, args=[threading.Event()], daemon=True).start()
     _say("ready")

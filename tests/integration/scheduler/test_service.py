@@ -19,8 +19,8 @@ from brokers.redis import PriorityRedisBroker
 from scheduler.actions import Actions
 from scheduler.batches import Batches
 from scheduler.leader import Leader
+from scheduler.outlook import Outlook
 from scheduler.requests import Requests
-from scheduler.selection import Freshness
 from scheduler.service import Chore, Service
 from scheduler.ticker import Ticker
 from settings.schema import ScheduleEntry, SchedulerSettings
@@ -77,7 +77,7 @@ def service(
     leader = Leader(Leadership(redis_client, namespace), "me", lease_s=3.0, monotonic=time.monotonic)
     batches = Batches(
         accounts=lambda: stores.accounts.each(AccountFilter()),
-        freshness=lambda _: Freshness(stores.freshness.synced_at(["full"]), lambda _: timedelta(days=1)),
+        outlook=Outlook,
         publisher=publisher,
         withdraw=Operations(broker).withdraw,
         store=store,
@@ -85,7 +85,18 @@ def service(
         clock=CLOCK,
     )
     ticker = Ticker(
-        schedule, leader, Actions(batches, publisher, lambda **_: None, CLOCK), CLOCK, lambda *_: None
+        schedule,
+        leader,
+        Actions(
+            batches=batches,
+            publisher=publisher,
+            note=lambda **_: None,
+            housework={},
+            quota_share=lambda: 0.5,
+            clock=CLOCK,
+        ),
+        CLOCK,
+        lambda *_: None,
     )
     requests = Requests(leader, ticker, batches, schedule, store)
     running = Service(

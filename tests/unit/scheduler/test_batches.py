@@ -12,7 +12,7 @@ from brokers.operations import Withdrawn
 from brokers.queues import Priority
 from scheduler.batches import CHUNK, Batches, run_id
 from scheduler.leader import NotLeading
-from scheduler.selection import Freshness
+from scheduler.outlook import Outlook
 from stores.redis.batches import Batch, BatchState, Cancellation, Chosen, progress
 from sync.model import Account, Organisation, OrganisationKind
 from sync.report import RunState
@@ -90,8 +90,8 @@ class FakeOutside:
                 self.runs[account_id] = RunState.CANCELLED
         return 0
 
-    def freshness(self, accounts: Sequence[Account]) -> Freshness:
-        return Freshness(self.synced_at, lambda account: timedelta(days=1))
+    def outlook(self) -> Outlook:
+        return Outlook(synced_at=self.synced_at)
 
     def save_line(self, batch_id: str, line: Sequence[Chosen]) -> None:
         self.lines[batch_id] = line
@@ -132,7 +132,7 @@ def clock() -> FakeClock:
 def batches(outside: FakeOutside, clock: FakeClock, accounts: list[Account]) -> Batches:
     return Batches(
         accounts=lambda: accounts,
-        freshness=outside.freshness,
+        outlook=outside.outlook,
         publisher=outside,
         withdraw=outside.withdraw,
         store=outside,
