@@ -57,6 +57,7 @@ from stores.redis.progress import Progress
 from stores.redis.quotas import RedisLedgers
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, Service, describe_process
 from stores.redis.run_totals import RunTotals
+from stores.redis.schedule import Schedule
 from stores.redis.seals import RedisSeals
 from stores.redis.turns import Turns
 from stores.redis.versions import RedisVersions, open_reloader, when_redis_answers
@@ -257,6 +258,7 @@ def _watching(
         claim=Looks(ground.client, ground.namespace).claim,
         breaker_open_s=Gates(ground.client, ground.namespace).breaker_open_s,
         find_leader=Leadership(ground.client, ground.namespace).find,
+        troubled_entries=Schedule(ground.client, ground.namespace).troubled,
         hosts_of=lambda now: provider_hosts(now.providers),
         tell=notifications,
         publish=publisher.notify,

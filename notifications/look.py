@@ -93,7 +93,9 @@ class Notices(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """`breaker_open_s` asks for a host; `hosts_of` says which host is which provider's."""
+    """`breaker_open_s` asks for a host, `troubled_entries` what is wrong with entries of the
+    schedule; `hosts_of` says which host is which provider's.
+    """
 
     operations: Operations
     outcomes: Outcomes
@@ -101,6 +103,7 @@ class Look:
     notices: Notices
     breaker_open_s: Callable[[str], float]
     find_leader: Callable[[], object | None]
+    troubled_entries: Callable[[], Mapping[str, str]]
     hosts_of: Callable[[Settings], Mapping[str, str]]
     clock: Clock
 
@@ -121,6 +124,11 @@ class Look:
             open_breakers={name: wait_s for name, wait_s in breakers.items() if wait_s > 0},
             taking_workers=sum(_takes(worker) for worker in workers),
             has_leader=self.find_leader() is not None,
+            troubled_entries={
+                name: trouble
+                for name, trouble in self.troubled_entries().items()
+                if name in settings.scheduler.entries
+            },
             stale_count=stale_count,
             stalest=[_described(account, now) for account in stalest],
             refusing=self.notices.refused_since(since),

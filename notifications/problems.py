@@ -7,7 +7,7 @@ with its incident. The thresholds are those of the settings.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from notifications.blame import Failing
 from notifications.subjects import channel_key, queue_key
@@ -69,6 +69,7 @@ class Facts:
     open_breakers: Mapping[str, float] | None = None
     taking_workers: int = 1
     has_leader: bool = True
+    troubled_entries: Mapping[str, str] = field(default_factory=dict)
     stale_count: int = 0
     stalest: Sequence[str] = ()
     refusing: Mapping[str, str] | None = None
@@ -94,7 +95,7 @@ def find_problems(facts: Facts, rules: AlertsSettings) -> Sequence[Problem]:
     found = [*_processes(facts), *_runs(facts, rules), *_breakers(facts), *_stuck(facts, rules)]
     for queue in facts.queues:
         found += _queue(queue, rules, has_worker=facts.taking_workers > 0)
-    return [*found, *_freshness(facts), *_channels(facts)]
+    return [*found, *_entries(facts), *_freshness(facts), *_channels(facts)]
 
 
 def _processes(facts: Facts) -> Iterator[Problem]:
@@ -114,6 +115,18 @@ def _processes(facts: Facts) -> Iterator[Problem]:
             severity=Severity.ERROR,
             what="No scheduler leads: no batch is sent, no lease of a dead worker is recovered.",
             step="Start one with `clubsync scheduler`; its log says why it ended.",
+        )
+
+
+def _entries(facts: Facts) -> Iterator[Problem]:
+    for name, trouble in facts.troubled_entries.items():
+        yield Problem(
+            key=f"schedule:{name}",
+            kind="entry_troubled",
+            severity=Severity.WARNING,
+            what=f"The schedule's entry {name} {trouble}.",
+            step=f"See `clubsync schedule list`; once it is mended, `clubsync schedule resume {name}`.",
+            is_sure=True,
         )
 
 

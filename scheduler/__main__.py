@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -21,7 +22,7 @@ from brokers.publisher import Publisher
 from notifications.live import LiveNotifications, Ports
 from notifications.watch import open_watch
 from providers.hosts import provider_hosts
-from scheduler.actions import SCHEDULER, Actions
+from scheduler.actions import Actions, Note
 from scheduler.batches import Batches
 from scheduler.forecast import QuotaForecast
 from scheduler.housework import Housework
@@ -39,7 +40,7 @@ from settings.canary import Ending, Judge, Trial, described
 from settings.live import ProcessRole
 from settings.loader import load
 from settings.reload import Reloader
-from settings.schema import Settings
+from settings.schema import RetentionSettings, Settings
 from stores.redis.batches import Batches as BatchStore
 from stores.redis.clock import RedisClock
 from stores.redis.gates import Gates
@@ -47,7 +48,7 @@ from stores.redis.leadership import Leadership
 from stores.redis.leases import RedisLeases
 from stores.redis.looks import Looks
 from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_process
-from stores.redis.schedule import Schedule
+from stores.redis.schedule import SCHEDULER, Schedule
 from stores.redis.turns import Turns
 from stores.redis.versions import RedisVersions, open_reloader, when_redis_answers
 from stores.sql.accounts import AccountFilter
@@ -128,11 +129,10 @@ def _serve(settings: Settings, redis_url: str) -> None:
     def in_force() -> Settings:
         return reloader.in_force.loaded.settings
 
-    outlook = partial(read_outlook, stores, in_force, clock)
     operations = Operations(broker)
     batches = Batches(
         accounts=lambda: stores.accounts.each(AccountFilter()),
-        outlook=outlook,
+        outlook=partial(read_outlook, stores, in_force, clock),
         publisher=publisher,
         withdraw=operations.withdraw,
         store=batch_store,
@@ -140,32 +140,9 @@ def _serve(settings: Settings, redis_url: str) -> None:
         clock=clock,
     )
     note = partial(stores.audit.record, actor=SCHEDULER, source=SCHEDULER)
-    housework: dict[str, Housework] = {
-        "delete_old_rows": Retention(lambda: in_force().retention, stores.old_rows, settings.home, clock),
-        "expire_dead_letters": DeadLetterExpiry(lambda: in_force().retention, operations, clock),
-        "check_ledgers": LedgerCheck(operations),
-        "sweep_orphans": OrphanSweep(
-            stores.runs,
-            operations,
-            RedisLeases(client, namespace, lease_s=settings.sync.lease_s),
-            clock,
-            on_settled=partial(_clear_flag, stores),
-        ),
-    }
-    actions = Actions(
-        batches=batches,
-        publisher=publisher,
-        note=note,
-        clock=clock,
-        housework=housework,
-        quota_share=lambda: in_force().cadence.quota_share,
-    )
-    housework["forecast_quota"] = QuotaForecast(
-        lambda: table(in_force().scheduler).values(),
-        actions.planned,
-        lambda: list(stores.accounts.each(AccountFilter())),
-        outlook,
-        clock,
+    leases = RedisLeases(client, namespace, lease_s=settings.sync.lease_s)
+    actions = _actions(
+        in_force, batches, publisher, note, _housework(in_force, stores, operations, leases, clock)
     )
     ticker = Ticker(
         schedule,
@@ -181,13 +158,14 @@ def _serve(settings: Settings, redis_url: str) -> None:
         Ports(stores=stores, turns=Turns(client, namespace), publish=publisher.notify, clock=clock),
     )
     watch = open_watch(
-        settings=lambda: reloader.in_force.loaded.settings,
+        settings=in_force,
         stores=stores,
-        operations=Operations(broker),
+        operations=operations,
         batches=batch_store,
         claim=Looks(client, namespace).claim,
         breaker_open_s=Gates(client, namespace).breaker_open_s,
         find_leader=lambda: leader.term,
+        troubled_entries=schedule.troubled,
         hosts_of=lambda now: provider_hosts(now.providers),
         tell=notifications,
         publish=publisher.notify,
@@ -234,6 +212,51 @@ def _serve(settings: Settings, redis_url: str) -> None:
         broker.close()
         client.close()
         engine.dispose()
+
+
+def _actions(
+    settings: Callable[[], Settings],
+    batches: Batches,
+    publisher: Publisher,
+    note: Note,
+    housework: dict[str, Housework],
+) -> Actions:
+    """The forecast asks the actions which batch a tick would start, and is one of them."""
+    actions = Actions(
+        batches=batches,
+        publisher=publisher,
+        note=note,
+        housework=housework,
+        quota_share=lambda: settings().cadence.quota_share,
+        clock=batches.clock,
+    )
+    housework["forecast_quota"] = QuotaForecast(
+        lambda: table(settings().scheduler).values(),
+        actions.planned,
+        batches.accounts,
+        batches.outlook,
+        batches.clock,
+    )
+    return actions
+
+
+def _housework(
+    settings: Callable[[], Settings],
+    stores: SqlStores,
+    operations: Operations,
+    leases: RedisLeases,
+    clock: Clock,
+) -> dict[str, Housework]:
+    def retention() -> RetentionSettings:
+        return settings().retention
+
+    on_settled = partial(_clear_flag, stores)
+    return {
+        "delete_old_rows": Retention(retention, stores.old_rows, settings().home, clock),
+        "expire_dead_letters": DeadLetterExpiry(retention, operations, clock),
+        "check_ledgers": LedgerCheck(operations),
+        "sweep_orphans": OrphanSweep(stores.runs, operations, leases, clock, on_settled),
+    }
 
 
 def _clear_flag(stores: SqlStores, run: Run) -> None:

@@ -15,12 +15,10 @@ from scheduler.housework import Housework
 from scheduler.schedule import Entry, Tick
 from scheduler.ticker import NotYet, Sent
 from stores.redis.batches import Batch, Cancellation
-from stores.redis.schedule import TickOutcome
+from stores.redis.schedule import SCHEDULER, TickOutcome
 from sync.ports import Clock
 
 log = logging.getLogger(__name__)
-
-SCHEDULER = "scheduler"
 
 
 class Publisher(Protocol):

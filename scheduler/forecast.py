@@ -24,7 +24,7 @@ class QuotaForecast:
         self,
         entries: Callable[[], Iterable[Entry]],
         planned: Callable[[Entry, Tick], Batch],
-        accounts: Callable[[], Sequence[Account]],
+        accounts: Callable[[], Iterable[Account]],
         outlook: Callable[[], Outlook],
         clock: Clock,
     ) -> None:
@@ -35,7 +35,7 @@ class QuotaForecast:
         self._clock = clock
 
     def __call__(self, raise_if_not_leading: Callable[[], None]) -> Found:
-        now, outlook, accounts = self._clock.now(), self._outlook(), self._accounts()
+        now, outlook, accounts = self._clock.now(), self._outlook(), list(self._accounts())
         said, is_alarm = [], False
         for entry, tick in self._coming(now):
             raise_if_not_leading()

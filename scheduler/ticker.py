@@ -15,7 +15,16 @@ from typing import Protocol
 
 from scheduler.leader import Leader, NotLeading
 from scheduler.schedule import Entry, Tick, due
-from stores.redis.schedule import Claim, EntryState, Pause, RunNow, Schedule, TickOutcome, TickResult
+from stores.redis.schedule import (
+    SCHEDULER,
+    Claim,
+    EntryState,
+    Pause,
+    RunNow,
+    Schedule,
+    TickOutcome,
+    TickResult,
+)
 from sync.errors import DeferredError, TransientError
 from sync.ports import Clock
 
@@ -214,7 +223,7 @@ class Ticker:
         if self._settle(tick, position, result) >= MAX_FAILURES:
             reason = f"{MAX_FAILURES} ticks in a row failed; the last: {message}"
             log.error("entry_paused_itself", extra={"entry": tick.entry_id, "reason": reason})
-            self._schedule.pause(tick.entry_id, Pause(by="scheduler", at=now, reason=reason))
+            self._schedule.pause(tick.entry_id, Pause(by=SCHEDULER, at=now, reason=reason))
             self._on_paused(tick.entry_id, reason)
 
     def _settle_missed(self, tick: Tick, position: _Position, message: str) -> None:

@@ -75,6 +75,10 @@ return 1
 """
 
 
+# Who pauses an entry that fails again and again.
+SCHEDULER = "scheduler"
+
+
 class Claim(enum.StrEnum):
     """What became of the wish to send a tick."""
 
@@ -177,6 +181,14 @@ class Schedule:
             for entry in cursors.keys() | paused.keys()
         }
 
+    def troubled(self) -> Mapping[str, str]:
+        """What needs a person: entries that paused themselves, or whose last tick failed or alarmed."""
+        return {
+            entry_id: trouble
+            for entry_id, state in self.states().items()
+            if (trouble := _trouble(state)) is not None
+        }
+
     def pause(self, entry_id: str, pause: Pause) -> None:
         """Pass over the entry's ticks until it is resumed."""
         with answering():
@@ -242,6 +254,14 @@ class Schedule:
         with answering():
             failures: Any = self._settle(keys=keys, args=arguments)
         return int(failures)
+
+
+def _trouble(state: EntryState) -> str | None:
+    if state.pause is not None:
+        return f"paused itself: {state.pause.reason}" if state.pause.by == SCHEDULER else None
+    if state.last is None or state.last.outcome not in (TickOutcome.ALARMED, TickOutcome.FAILED):
+        return None
+    return f"{state.last.outcome}: {state.last.message}"
 
 
 def _milliseconds(at: datetime) -> int:

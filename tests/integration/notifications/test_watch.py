@@ -113,6 +113,7 @@ def post(
         claim=claim,
         breaker_open_s=Gates(redis_client, namespace).breaker_open_s,
         find_leader=lambda: True if made.has_leader else None,
+        troubled_entries=dict,
         hosts_of=lambda _settings: {"playhq": "playhq.test"},
         tell=live,
         publish=publish,

@@ -14,6 +14,7 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
+from brokers.delivery import rejected
 from brokers.messages import Request, SyncClub
 from brokers.operations import Operations
 from brokers.publisher import Publisher
@@ -28,7 +29,7 @@ from stores.sql.accounts import NewAccount
 from stores.sql.runs import RunFilter
 from stores.sql.stores import SqlStores, open_stores
 from sync.clock import SystemClock
-from sync.model import OrganisationKind
+from sync.model import OrganisationKind, Record
 from sync.ports import Fence
 from sync.report import Mode, RequestCounts, Run, RunState, Stage
 from tests.records import created, game, grade, season, team
@@ -108,7 +109,7 @@ class TestQueues:
             publisher.send(Request(SyncClub(account_id=account_id), Priority.LOW))
         process = broker.new_process(threads=1)
         for lent in process.turn(2, ["syncs"], []).lent:
-            process.turn(0, ["syncs"], [broker.rejected(lent)])
+            process.turn(0, ["syncs"], [rejected(lent)])
         expiry = DeadLetterExpiry(RetentionSettings, Operations(broker), FakeClock(NOW))
         assert expiry(lead).changes == {}
         later = FakeClock(NOW + timedelta(days=31))
@@ -187,7 +188,7 @@ class TestOrphans:
 
 
 def test_who_plays_when_is_read_from_the_stored_games(stores: SqlStores) -> None:
-    records = [
+    records: list[Record] = [
         season(),
         grade(),
         team("home"),

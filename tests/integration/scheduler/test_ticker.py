@@ -160,6 +160,7 @@ def test_an_entry_that_fails_again_and_again_pauses_itself_and_says_why(
     assert state.pause.by == "scheduler"
     assert "preset: 'fast' is not known" in state.pause.reason
     assert recorder.pauses == [state.pause.reason]
+    assert schedule.troubled() == {"checks": f"paused itself: {state.pause.reason}"}
     assert schedule.resume("checks")
     clock.advance(EVERY_S)
     ticker.sweep(entry())
