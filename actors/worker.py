@@ -31,6 +31,7 @@ from brokers.middleware.error_aware_retries import ErrorAwareRetries, RetryRules
 from brokers.operations import Operations
 from brokers.publisher import Publisher
 from brokers.redis import PriorityRedisBroker
+from brokers.tracing import trace
 from cms.registry import EMBEDDED, CmsContext, behind_outbox, listener_of, open_cms
 from notifications.cms_callback import CmsCallback
 from notifications.live import LiveNotifications, Ports
@@ -221,12 +222,14 @@ def _fresh_ms(settings: Settings) -> dict[str, int]:
 
 
 def _open_broker(ground: Ground, parts: WorkerParts) -> PriorityRedisBroker:
-    return open_worker(
+    broker = open_worker(
         ground.redis_url,
         parts,
         namespace=ground.namespace,
         max_connections=ground.settings.redis.max_connections,
     )
+    trace(broker, "worker", is_on=ground.settings.tracing.is_on)
+    return broker
 
 
 def _open_notifications(ground: Ground, publisher: Publisher, cms: Cms) -> LiveNotifications:

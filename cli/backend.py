@@ -78,8 +78,11 @@ class Backend:
     def broker(self) -> PriorityRedisBroker:
         """A broker that sends and looks; it carries out nothing."""
         from brokers.chain import open_sender  # dramatiq is needed by few commands
+        from brokers.tracing import trace
 
-        return open_sender(self.redis_url, namespace=self.settings.redis.namespace)
+        broker = open_sender(self.redis_url, namespace=self.settings.redis.namespace)
+        trace(broker, "cli", is_on=self.settings.tracing.is_on)
+        return broker
 
     @cached_property
     def publisher(self) -> Publisher:

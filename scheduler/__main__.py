@@ -19,6 +19,7 @@ from brokers.clients import open_client
 from brokers.inbox import Inbox
 from brokers.operations import Operations
 from brokers.publisher import Publisher
+from brokers.tracing import trace
 from notifications.live import LiveNotifications, Ports
 from notifications.watch import open_watch
 from providers.hosts import provider_hosts
@@ -111,6 +112,7 @@ def _serve(settings: Settings, redis_url: str) -> None:
     engine = open_engine(settings.database_url, busy_timeout_s=settings.database.busy_timeout_s)
     stores = open_stores(engine, clock)
     broker = open_sender(redis_url, namespace=namespace, audit_log=stores.audit)
+    trace(broker, "scheduler", is_on=settings.tracing.is_on)
     publisher = Publisher(
         broker,
         runs=stores.runs,

@@ -420,6 +420,12 @@ class LoggingSettings(Section):
     format: Literal["text", "json"] = "text"
 
 
+class TracingSettings(Section):
+    """OpenTelemetry; where to is said by its own variables, OTEL_EXPORTER_OTLP_ENDPOINT and others."""
+
+    is_on: bool = False
+
+
 class CanarySettings(Section):
     """When a version on trial is taken back; see `settings.canary`."""
 
@@ -459,6 +465,7 @@ class Settings(Section):
     retention: RetentionSettings = RetentionSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
     logging: LoggingSettings = LoggingSettings()
+    tracing: TracingSettings = TracingSettings()
     canary: CanarySettings = CanarySettings()
 
     @property

@@ -19,6 +19,7 @@ from brokers.mass_retry import MassRetries
 from brokers.metrics import read_metrics
 from brokers.operations import Operations
 from brokers.publisher import Publisher
+from brokers.tracing import trace
 from brokers.whereabouts import find_message
 from cms.lookups import finder_of
 from cms.registry import CmsContext, open_cms
@@ -108,6 +109,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
     outbox = SqlOutbox(engine, clock, max_records=settings.cms.outbox_max_records)
     gathered = Gathered(engine, clock)
     broker = open_sender(redis_url, namespace=namespace, audit_log=gathered.audit)
+    trace(broker, "web", is_on=settings.tracing.is_on)
     registry = Registry(client, namespace, clock)
 
     def ask_cms() -> None:
