@@ -38,7 +38,12 @@ def test_a_beat_in_flight_ends_before_the_process_leaves() -> None:
     heartbeat = Heartbeat(cast("Process", process), beat_s=0.01)
     heartbeat.start()
     assert process.is_on_its_way.wait(10)
-    leaving = threading.Thread(target=lambda: (heartbeat.close(), process.events.append("left")))
+
+    def leave() -> None:
+        heartbeat.close()
+        process.events.append("left")
+
+    leaving = threading.Thread(target=leave)
     leaving.start()
     process.may_arrive.set()
     leaving.join(10)
