@@ -78,6 +78,8 @@ class Context:
     scope: Scope
     fresh_after: datetime
     is_urgent: bool
+    # Nobody waits for this run.
+    is_patient: bool = False
     # None when this run keeps all its work to itself.
     fan_out: FanOut | None = None
     # Which grades need no work; None when all are worked through.

@@ -288,6 +288,7 @@ class SyncRun:
         self, request: SyncRequest | GradeTask, run: Run, organisation: Organisation, lease: Lease
     ) -> Context:
         fresh_after = request.fresh_after or run.requested_at
+        is_patient = isinstance(request, SyncRequest) and request.is_patient
         return Context(
             run_id=run.id,
             source=self.sources.open(
@@ -295,7 +296,7 @@ class SyncRun:
                 run_id=run.id,
                 fresh_after=fresh_after,
                 is_urgent=request.is_urgent,
-                is_patient=isinstance(request, SyncRequest) and request.is_patient,
+                is_patient=is_patient,
                 is_helping=isinstance(request, GradeTask),
             ),
             cms=PlannedCms(self.cms) if run.dry_run else self.cms,
@@ -312,6 +313,7 @@ class SyncRun:
             scope=Scope(organisation),
             fresh_after=fresh_after,
             is_urgent=request.is_urgent,
+            is_patient=is_patient,
             fan_out=None if run.dry_run else self.fan_out,
             seals=None if run.dry_run else self.seals,
         )

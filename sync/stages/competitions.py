@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from zlib import crc32
 
 from sync.context import Context
-from sync.errors import InvalidRequest, NotFound, UnexpectedResponse
+from sync.errors import InvalidRequest, NotFound, ProviderUnavailable, UnexpectedResponse
 from sync.guard import judge_seasons
 from sync.model import Organisation, OrganisationKind, Season
 from sync.plan import Plan, applied, plan_upserts
@@ -23,7 +24,7 @@ def perform(context: Context, work: StageWork) -> None:
     or a hidden organisation, and only once a person has approved it the truth.
     """
     scope = context.scope
-    scope.associations = associations_known(scope.organisation) or _learn_associations(context)
+    scope.associations = _find_associations(context)
     answers = _fetch_seasons(context, work) if scope.associations else [_nothing_to_learn(context, work)]
     listed = {season.id: season for answer in answers for season in answer.seasons}
     if not listed and (doubted := [answer.intake for answer in answers if answer.intake.verdict.is_held]):
@@ -46,17 +47,42 @@ def perform(context: Context, work: StageWork) -> None:
     )
 
 
+def _find_associations(context: Context) -> tuple[Organisation, ...]:
+    """Itself of an association; a club's are those of its own seasons, besides those known before.
+
+    A club that enters a new association is followed there: at once by a run that was asked for,
+    within a week by nightly ones, each club on a night of its own.
+    """
+    scope = context.scope
+    known = associations_known(scope.organisation)
+    if not scope.is_club:
+        return known
+    if not known:
+        return _learn_associations(context)
+    if (
+        context.is_patient
+        and context.window.today.toordinal() % 7 != crc32(scope.organisation.id.encode()) % 7
+    ):
+        return known
+    try:
+        return _learn_associations(context)
+    except (NotFound, UnexpectedResponse, ProviderUnavailable):
+        # A club's own listing is incomplete by nature; what is known does without.
+        return known
+
+
 def _learn_associations(context: Context) -> tuple[Organisation, ...]:
-    """A club's associations are those of its own seasons."""
     club = context.scope.organisation
     try:
         seasons = context.source.fetch_seasons(club).records
     except NotFound as error:
         raise NotFound(f"club {club.id} does not exist at the provider") from error
-    association_ids = tuple(sorted({season.association_id for season in seasons}))
-    if club.id in association_ids:
+    found = {season.association_id for season in seasons}
+    if club.id in found:
         raise InvalidRequest(f"{club.id} is an association, not a club")
-    context.scope.organisation = replace(club, association_ids=association_ids)
+    context.scope.organisation = replace(
+        club, association_ids=tuple(sorted(found.union(club.association_ids)))
+    )
     return associations_known(context.scope.organisation)
 
 

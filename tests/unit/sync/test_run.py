@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sync.changes import Action
 from sync.errors import InvalidRequest
 from sync.report import Mode, Outcome, RunState, Stage
-from tests.unit.sync.engine import ASSOCIATION, ASSOCIATION_ACCOUNT, CLUB_ACCOUNT, HAWKS, TODAY, Engine
+from tests.unit.sync.engine import (
+    ASSOCIATION,
+    ASSOCIATION_ACCOUNT,
+    CLUB_ACCOUNT,
+    HAWKS,
+    TODAY,
+    Engine,
+    grade,
+    season,
+    team,
+)
 
 
 @pytest.fixture
@@ -125,3 +137,30 @@ def test_club_associations_are_learned_and_remembered(engine: Engine) -> None:
     engine.sync_club()
     organisation = next(o for (_, key), o in engine.cms.organisations.items() if key == HAWKS)
     assert organisation.association_ids == (ASSOCIATION,)
+
+
+@pytest.mark.parametrize("is_patient", [False, True])
+def test_a_club_is_followed_to_a_new_association(engine: Engine, *, is_patient: bool) -> None:
+    def sync() -> None:
+        request = engine.request(Mode.CLUB_DIRECT, organisation_id=HAWKS)
+        engine.perform(replace(request, is_patient=is_patient))
+
+    sync()
+    entered = season(7, association_id="association-7")
+    engine.world.seasons[entered.id] = entered
+    engine.world.grades["grade-7"] = grade(7, entered.id)
+    engine.world.teams["team-7"] = team(7, grade_id="grade-7", season_id=entered.id)
+    nights = 7 if is_patient else 1
+    for _ in range(nights):
+        engine.clock.pass_days(1)
+        sync()
+    assert {"team-1", "team-7"} <= engine.cms.teams.keys()
+    learned = engine.sources.asked.count(f"seasons of {HAWKS}")
+    assert learned == 2, "once at first, and once more within the week"
+
+
+def test_a_club_whose_own_listing_fails_is_read_through_what_is_known(engine: Engine) -> None:
+    engine.perform(engine.request(Mode.CLUB_DIRECT, organisation_id=HAWKS))
+    engine.world.hidden_ids.add(HAWKS)
+    run = engine.perform(engine.request(Mode.CLUB_DIRECT, organisation_id=HAWKS))
+    assert run.outcome is Outcome.SUCCEEDED
