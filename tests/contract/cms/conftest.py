@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from cms.registry import CmsContext, open_cms
+from cms.registry import CmsContext, OpenCms, open_cms
 from cms.strapi.adapter import StrapiCms
 from settings.schema import CmsSettings, StrapiSettings
 from simulator.strapi.face import Strapi
@@ -29,6 +31,9 @@ NOW = datetime(2031, 10, 20, 9, 30, tzinfo=UTC)
 CLUB = Organisation(
     id="club-1", kind=OrganisationKind.CLUB, provider="playhq", association_ids=("association-1",)
 )
+
+
+STRANGERS = Path(__file__).parents[2] / "packages" / "tennis" / "src"
 
 
 class FixedClock:
@@ -62,6 +67,7 @@ STRAPIS = {
         "embedded_on_sqlite",
         pytest.param("embedded_on_postgres", marks=pytest.mark.postgres),
         "fake",
+        "strangers",
         *STRAPIS,
         *REAL_STRAPIS,
     ]
@@ -71,6 +77,8 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     name: str = request.param
     if name == "fake":
         yield _fake()
+    elif name == "strangers":
+        yield _strangers(request)
     elif "strapi" in name:
         tables: Tables
         if name in STRAPIS:
@@ -91,7 +99,21 @@ def cms(bench: Bench) -> Cms:
     return bench.cms
 
 
+def _strangers(request: pytest.FixtureRequest) -> Bench:
+    """The CMS of a package that is not ours, by its entry point's function."""
+    monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+    monkeypatch.syspath_prepend(str(STRANGERS))
+    monkeypatch.setenv("CLUBHOUSE_FILE", str(request.getfixturevalue("tmp_path") / "clubhouse.json"))
+    open_clubhouse: OpenCms = import_module("tennis.clubhouse").open_cms
+    return _local(request.getfixturevalue("sqlite_engine"), open_clubhouse)
+
+
 def _embedded(engine: Engine) -> Bench:
+    return _local(engine, open_cms)
+
+
+def _local(engine: Engine, open_cms: OpenCms) -> Bench:
+    """A CMS whose accounts are in our own stores."""
     clock = FixedClock()
     stores = open_stores(engine, clock)
     club = NewAccount(
