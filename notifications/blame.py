@@ -134,10 +134,10 @@ def _party(cause: Cause, key: str, accounts: int, good: Sequence[Tally], tallies
 def _sentence(worst: Tally, runs: int, accounts: int, good: Sequence[Tally], party: Party) -> str:
     went_well = sum(tally.run_count for tally in good)
     beside = f"{went_well:,} went well" if went_well else "none went well"
-    example = f": {worst.example}" if worst.example else ""
+    example = f": {worst.example.removesuffix('.')}" if worst.example else ""
     provider = f" of {worst.provider}" if worst.provider else ""
     cause = str(worst.cause).replace("_", " ")
     return (
         f"{runs:,} runs of {accounts:,} accounts{provider} did not succeed ({cause}), {beside}. "
-        f"It is on the side of {WHOSE[party]}{example}"
+        f"It is on the side of {WHOSE[party]}{example}."
     )

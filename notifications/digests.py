@@ -84,7 +84,7 @@ class Night:
     @property
     def unfinished(self) -> int:
         ended = sum(tally.run_count for tally in self.tallies if tally.state.is_final)
-        return max(self.batch.total - self.batch.coalesced - ended, 0)
+        return max(self.batch.sent - self.batch.coalesced - ended, 0)
 
 
 class Digests:
@@ -157,7 +157,7 @@ def subject_of(night: Night) -> str:
     name = f"Batch {night.batch.entry_id or night.batch.id}"
     counts = [
         f"{night.count(state):,} {state.value}"
-        for state in (RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED)
+        for state in (RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED, RunState.CANCELLED)
         if night.count(state) or state is RunState.SUCCEEDED
     ]
     if night.unfinished:
@@ -193,10 +193,7 @@ def fields_of(night: Night) -> Mapping[str, Any]:
         "total": night.batch.total,
         "coalesced": night.batch.coalesced,
         "unfinished": night.unfinished,
-        "states": {
-            state.value: night.count(state)
-            for state in (RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED)
-        },
+        "states": {state.value: night.count(state) for state in RunState if state.is_final},
         "causes": {
             str(tally.cause or "records"): tally.run_count for tally in night.tallies if _is_bad(tally)
         },

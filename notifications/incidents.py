@@ -45,7 +45,8 @@ def follow(known: Incident, problems: Sequence[Problem], now: datetime, rules: A
         known,
         alerts=tuple(alerts),
         severity=severity if known.opened_at else open_severity(open_now),
-        title=worst.what if worst else known.title,
+        # The worst moment names it, also when it fades away.
+        title=worst.what if worst and worst.count >= known.count else known.title,
         party=(worst.party if worst and worst.party else known.party),
         count=max(known.count, *(one.count for one in problems)) if problems else known.count,
         seen_at=now if problems else known.seen_at,

@@ -115,13 +115,13 @@ class Look:
         stale_count, stalest = self.freshness.stale(
             settings.freshness, presets=bringing_games, limit=MOST_STALE
         )
-        breakers = {name: self.breaker_open_s(host) for name, host in self.hosts_of(settings).items()}
+        hosts = self.hosts_of(settings)
         workers = self.operations.workers()
         return Facts(
             queues=[self._queue(state, rules) for state in self.operations.queues()],
             failing=failing(self.outcomes.since(since)),
             running=list(self._running(now)),
-            open_breakers={name: wait_s for name, wait_s in breakers.items() if wait_s > 0},
+            open_breakers=[name for name, host in hosts.items() if self.breaker_open_s(host) > 0],
             taking_workers=sum(_takes(worker) for worker in workers),
             has_leader=self.find_leader() is not None,
             troubled_entries={

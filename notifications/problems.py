@@ -6,7 +6,7 @@ with its incident. The thresholds are those of the settings.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from notifications.blame import Failing
@@ -59,14 +59,14 @@ class RunningFacts:
 class Facts:
     """What one look saw.
 
-    `open_breakers` are seconds until the next try, by provider; `refusing` are the channels
+    `open_breakers` are providers that are left alone for now; `refusing` are the channels
     that refused notices, with the reason, and `waiting_notices` how many wait for each.
     """
 
     queues: Sequence[QueueFacts] = ()
     failing: Sequence[Failing] = ()
     running: Sequence[RunningFacts] = ()
-    open_breakers: Mapping[str, float] | None = None
+    open_breakers: Collection[str] = ()
     taking_workers: int = 1
     has_leader: bool = True
     troubled_entries: Mapping[str, str] = field(default_factory=dict)
@@ -148,12 +148,12 @@ def _runs(facts: Facts, rules: AlertsSettings) -> Iterator[Problem]:
 
 
 def _breakers(facts: Facts) -> Iterator[Problem]:
-    for provider, wait_s in (facts.open_breakers or {}).items():
+    for provider in facts.open_breakers:
         yield Problem(
             key=f"provider:{provider}",
             kind="breaker_open",
             severity=Severity.WARNING,
-            what=f"{provider} kept failing and is left alone; it is tried again in {wait_s:.0f} s.",
+            what=f"{provider} kept failing and is left alone for a minute at a time.",
             step="See whether the provider says that it is down. It is asked again by itself.",
             party=Party.PROVIDER,
             is_sure=True,

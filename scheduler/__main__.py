@@ -95,9 +95,7 @@ def main() -> int:
 
 def _serve(settings: Settings, redis_url: str) -> None:
     namespace = settings.redis.namespace
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stopping.set())
+    stopping = _stopped_by_signals()
     client = open_client(redis_url, max_connections=settings.redis.max_connections)
     # The time that all processes share: this machine's clock may be set at any moment.
     clock = RedisClock(client, _monotonic)
@@ -266,6 +264,13 @@ def _clear_flag(stores: SqlStores, run: Run) -> None:
     if run.mode is Mode.UPDATE and run.account_id is not None:
         with suppress(NotFound):
             stores.accounts.set_flags(run.account_id, is_updating=False)
+
+
+def _stopped_by_signals() -> threading.Event:
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stopping.set())
+    return stopping
 
 
 def _monotonic() -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from html import escape
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,6 +14,7 @@ from simulator.server import Answer, Request
 
 WEBHOOK = "/slack/webhook/"
 API = "/slack/api/"
+_ID = re.compile(r"C[0-9A-F]{9}")
 # A page of Slack's lists is at most so long, whatever is asked for.
 MOST_LISTED = 200
 
@@ -127,7 +129,9 @@ class Chat:
 
 
 def conversation_id(name: str) -> str:
-    """The id that Slack would give a channel of this name."""
+    """The id that Slack would give a channel of this name; an id is its own."""
+    if _ID.fullmatch(name):
+        return name
     return f"C{hashlib.sha256(name.encode()).hexdigest()[:9].upper()}"
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from notifications.notice import event_of, notice_of
+from notifications.notice import SEVERITIES, event_of, notice_of
 from settings.rules import EVENTS
 from sync.incident import Severity
 from sync.report import Mode, Outcome, RunState, Stage, StageReport
@@ -10,7 +10,7 @@ from tests.unit.notifications.builders import finished
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-@pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED])
+@pytest.mark.parametrize("state", [state for state in RunState if state in SEVERITIES])
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_every_end_of_a_run_has_a_route(mode: Mode, state: RunState, dry_run: bool) -> None:  # noqa: FBT001  a parameter of the test
     assert event_of(finished(mode=mode, state=state, dry_run=dry_run)) in EVENTS
