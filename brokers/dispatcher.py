@@ -41,7 +41,7 @@ DOZES_A_FETCH = 3
 # More would not fit into one call of Lua's `unpack`.
 MOST_SETTLED = 1000
 # Jobs shorter than this are over before the next call; see `_want`.
-SHORT_JOB_S = 0.002
+SHORT_JOB_S = 0.003
 LARGE_PART = 0.25  # of the slots
 
 
