@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -65,6 +67,8 @@ def main(arguments: Sequence[str]) -> int:
         help="keep table and plot here; of --only, just those rows change",
     )
     options = parser.parse_args(arguments)
+    # Told to end, as by `timeout`: leave as after an error, so that no worker outlives the run.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="clubsync-bench-") as home:
         server = embedded.start(Path(home))
         try:
