@@ -310,6 +310,8 @@ notices = Table(
     Index(None, "run_id"),
     Index(None, "incident_id", "channel", "id"),
     Index(None, "channel", "state", "settled_at"),
+    # What waits or was refused, over all channels.
+    Index(None, "state", "settled_at"),
     Index(None, "created_at"),
     sqlite_autoincrement=True,
 )
