@@ -96,11 +96,6 @@ class Incidents:
             found = [_incident(row) for row in connection.execute(query)]
         return cut_page(found, limit, lambda one: (one.opened_at, one.id))
 
-    def forget(self, *, before: datetime) -> int:
-        """Delete those that ended earlier; how many."""
-        with writing(self._engine) as connection:
-            return connection.execute(delete(incidents).where(incidents.c.resolved_at < before)).rowcount
-
 
 def _incident(row: Any) -> Incident:
     fields = row._asdict()

@@ -17,7 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Engine, delete, func, or_, select, update
+from sqlalchemy import Engine, func, or_, select, update
 
 from stores.sql.engine import reading, writing
 from stores.sql.paging import Page, cut_page, read_cursor
@@ -235,12 +235,6 @@ class Notices:
         with reading(self._engine) as connection:
             rows = connection.execute(query).all()
         return cut_page([_entry(row) for row in rows], limit, lambda entry: (entry.id,))
-
-    def forget(self, *, before: datetime) -> int:
-        """Delete settled notices that are older; how many."""
-        query = delete(notices).where(notices.c.created_at < before, notices.c.state.not_in(_OPEN))
-        with writing(self._engine) as connection:
-            return connection.execute(query).rowcount
 
     def _count_by_channel(self, wanted: Any) -> Mapping[str, int]:
         # Counted here: grouping would lead SQLite to the index by channel, and over every notice.
