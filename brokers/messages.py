@@ -15,7 +15,7 @@ import msgspec
 
 from brokers.queues import Priority, Queue
 from sync.errors import InvalidRequest
-from sync.report import Mode
+from sync.report import Mode, Run
 
 AccountId = Annotated[int, msgspec.Meta(ge=1)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -190,6 +190,20 @@ MESSAGES: Mapping[str, type[Message]] = {
         CheckHealth,
     )
 }
+
+
+_SYNC_OF_MODE: Mapping[Mode, type[SyncMessage]] = {
+    kind.mode: kind for kind in MESSAGES.values() if issubclass(kind, SyncMessage)
+}
+
+
+def message_of(run: Run) -> tuple[str, str]:
+    """The queue of a run's message, and the key under which it is one job."""
+    fields: dict[str, Any] = {"account_id": run.account_id}
+    if run.account_id is None:
+        fields = {"organisation_id": run.organisation_id, "provider": run.provider}
+    kind = _SYNC_OF_MODE[run.mode]
+    return kind.queue_name.value, str(kind(dry_run=run.dry_run, **fields).unique_key)
 
 
 class Request(msgspec.Struct, frozen=True):

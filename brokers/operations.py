@@ -139,7 +139,7 @@ class InFlight:
 class WorkerState:
     """A worker process; its lease ends in `lease_left_s` unless it beats.
 
-    `record`: host, pid, threads, started_at_s.
+    `record`: host, pid, threads, queues (None: all), started_at_s.
     """
 
     process: str
@@ -147,6 +147,12 @@ class WorkerState:
     is_quiet: bool
     is_stopping: bool
     record: Mapping[str, Any] = field(default_factory=dict)
+
+    def serves(self, queue: str) -> bool:
+        """Whether it takes messages of the queue, now."""
+        queues = self.record.get("queues")
+        is_taking = not self.is_quiet and self.lease_left_s > 0
+        return is_taking and (queues is None or queue in queues)
 
 
 class Operations:

@@ -18,7 +18,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from threading import current_thread, local
@@ -232,11 +232,11 @@ class PriorityRedisBroker(Broker):
         for worker, dispatcher in self._dispatchers.items():
             if worker.consumers.get(queue_name) is current_thread():
                 return WorkerConsumer(dispatcher, queue_name, timeout)
-        process = self.new_process(threads=0)
+        process = self.new_process(threads=0, queues=[queue_name])
         return QueueConsumer(self, process, queue_name, prefetch, timeout)
 
-    def new_process(self, *, threads: int) -> Process:
-        """A worker process of this broker, not yet known to Redis."""
+    def new_process(self, *, threads: int, queues: Collection[str] | None = None) -> Process:
+        """A worker process of this broker, not yet known to Redis; `queues` None: it serves all."""
         return Process(
             self.dial,
             self.key,
@@ -246,6 +246,7 @@ class PriorityRedisBroker(Broker):
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
                 "threads": threads,
+                "queues": None if queues is None else sorted(queues),
                 "started_at_s": time.time(),
             },
         )
@@ -298,7 +299,10 @@ class PriorityRedisBroker(Broker):
 
     def _attach(self, worker: Worker) -> None:
         dispatcher = Dispatcher(
-            self, worker, self.new_process(threads=worker.worker_threads), hung_after_s=self.hung_after_s
+            self,
+            worker,
+            self.new_process(threads=worker.worker_threads, queues=worker.consumer_whitelist),
+            hung_after_s=self.hung_after_s,
         )
         worker.work_queue = dispatcher.slots  # type: ignore[assignment]
         self._dispatchers[worker] = dispatcher

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from importlib.metadata import entry_points
 from typing import TextIO
 
 import click
 
 from cli.backend import Backend
-from cli.output import STATE_COLOURS, ago, as_json, print_json, print_table
+from cli.output import STATE_COLOURS, ago, as_json, print_json, print_table, span
 from stores.sql.account_files import Providers, import_accounts, read_account
 from stores.sql.accounts import AccountFilter
 from stores.sql.documents import account_document, change_document, run_document
 from stores.sql.runs import RunFilter
+from stores.timeline import timeline_of_account
 from sync.errors import InvalidRequest
 from sync.model import Account, OrganisationKind
 
@@ -21,7 +23,7 @@ TIMELINE_LENGTH = 20
 
 @click.group()
 def accounts() -> None:
-    """List, add, import and show accounts."""
+    """List, add, import and show accounts, and say why one is not synced."""
 
 
 @accounts.command(name="list")
@@ -114,31 +116,45 @@ def import_file(file: TextIO, is_json: bool) -> None:
 @click.argument("account_id", metavar="ID", type=int)
 @as_json
 def show(account_id: int, is_json: bool) -> None:
-    """Show account ID and its timeline: runs and what they changed."""
-    stores = Backend().stores
+    """Show account ID and its timeline: runs, changes, settings, notices, what people did."""
+    backend = Backend()
+    stores = backend.stores
     account = stores.accounts.find(account_id)
     runs = stores.runs.list(RunFilter(account_id=account_id), limit=TIMELINE_LENGTH).items
     changes = stores.changes.of_account(account_id, limit=TIMELINE_LENGTH).items
+    events = timeline_of_account(stores, account_id, backend.known_versions(), limit=TIMELINE_LENGTH)
     if is_json:
         print_json(
             {
                 **account_document(account),
                 "runs": [run_document(run) for run in runs],
                 "changes": [change_document(entry) for entry in changes],
+                "timeline": [asdict(event) for event in events],
             }
         )
         return
     for name, value in account_document(account).items():
         click.echo(f"{name:<18} {', '.join(value) if isinstance(value, list) else value}")
     click.echo()
-    happened = [(run.requested_at, f"run {run.id} {run.mode} {run.state}") for run in runs]
-    for entry in changes:
-        change = entry.change
-        fields = ", ".join(field.name for field in change.fields)
-        what = f"  {change.kind} {change.record_id} {change.action}{f' ({fields})' if fields else ''}"
-        happened.append((entry.at, what if entry.is_applied else f"{what}, planned only"))
-    for at, line in sorted(happened, reverse=True):
-        click.echo(f"{ago(at):<12} {line}")
+    for event in events:
+        state = click.style(f"{event.state} ", fg=STATE_COLOURS.get(event.state)) if event.state else ""
+        run = f"  [{event.run_id}]" if event.run_id else ""
+        click.echo(f"{ago(event.at):<12} {event.kind:<9} {state}{event.text}{run}")
+
+
+@accounts.command()
+@click.argument("account_id", metavar="ID", type=int)
+@as_json
+def why(account_id: int, is_json: bool) -> None:
+    """Say why account ID is not being synced: the gate that holds it, and when it should open."""
+    backend = Backend()
+    answer = backend.why.of_account(backend.stores.accounts.find(account_id))
+    if is_json:
+        print_json(asdict(answer))
+        return
+    eta = "" if answer.eta_s is None else f" In about {span(answer.eta_s)}."
+    run = f"  [run {answer.run_id}]" if answer.run_id else ""
+    click.echo(f"{answer.gate}: {answer.text}{eta}{run}")
 
 
 def _row(backend: Backend, account: Account) -> list[object]:

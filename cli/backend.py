@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +16,20 @@ from stores.sql.stores import SqlStores, open_stores
 from sync.approval_run import ApprovalRun
 from sync.by_hand_run import ByHandRun
 from sync.clock import SystemClock
-from sync.errors import ConfigurationError
+from sync.errors import ConfigurationError, StoreUnavailable
 from sync.ports import Cms, Leases
 from sync.undo_run import UndoRun
+
+VERSIONS_KNOWN = 20
 
 if TYPE_CHECKING:
     from redis import Redis
 
     from brokers.publisher import Publisher
     from brokers.redis import PriorityRedisBroker
+    from settings.versions import Version
     from stores.sql.outbox import SqlOutbox
+    from stores.why import Why
 
 
 class Backend:
@@ -128,6 +132,41 @@ class Backend:
             sizes=self.stores.sizes,
             confirmations=self.settings.sync.removal_confirmations,
         )
+
+    @cached_property
+    def why(self) -> Why:
+        """What tells why a sync does not run."""
+        from functools import partial
+
+        from brokers.messages import message_of
+        from brokers.operations import Operations
+        from brokers.whereabouts import find_message
+        from providers.hosts import provider_hosts
+        from stores.redis.gates import Gates
+        from stores.redis.schedule import Schedule
+        from stores.why import Why
+
+        namespace = self.settings.redis.namespace
+        return Why(
+            stores=self.stores,
+            gates=Gates(self.redis, namespace),
+            schedule=Schedule(self.redis, namespace),
+            queues=Operations(self.broker),
+            find_message=partial(find_message, self.broker),
+            message_of=message_of,
+            provider_hosts=provider_hosts(self.settings.providers),
+            settings=lambda: self.settings,
+            clock=self.clock,
+        )
+
+    def known_versions(self) -> Sequence[Version]:
+        """The last versions of the settings; none when no Redis remembers any here."""
+        from stores.redis.versions import RedisVersions
+
+        try:
+            return RedisVersions(self.redis, self.settings.redis.namespace).history(VERSIONS_KNOWN)
+        except (ConfigurationError, StoreUnavailable):
+            return []
 
     @cached_property
     def _leases(self) -> Leases:

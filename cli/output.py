@@ -102,11 +102,15 @@ def ago(moment: datetime | None) -> str:
     """How long ago, in the largest unit that fits."""
     if moment is None:
         return "never"
-    seconds = max(0.0, (datetime.now(UTC) - moment).total_seconds())
+    return f"{span(max(0.0, (datetime.now(UTC) - moment).total_seconds()))} ago"
+
+
+def span(duration_s: float) -> str:
+    """A duration in the largest unit that fits."""
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago"
+        if duration_s >= size:
+            return f"{duration_s / size:.0f} {unit}"
+    return f"{duration_s:.0f} s"
 
 
 def _cell(value: Any) -> str:

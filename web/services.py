@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 
 from brokers.dead_index import DeadIndex
 from brokers.mass_retry import MassRetries
+from brokers.messages import message_of
 from brokers.metrics import Series, Totals
 from brokers.operations import Operations
 from brokers.whereabouts import Whereabouts
@@ -30,6 +31,7 @@ from stores.redis.schedule import Schedule
 from stores.redis.versions import RedisVersions
 from stores.sql.stores import SqlStores
 from stores.sql.tokens import Tokens
+from stores.why import Why
 from sync.approval_run import ApprovalRun
 from sync.by_hand_run import ByHandRun
 from sync.model import Account
@@ -97,6 +99,20 @@ class Services:
             decisions=self.stores.decisions,
             sizes=self.stores.sizes,
             confirmations=self.settings().sync.removal_confirmations,
+        )
+
+    @property
+    def why(self) -> Why:
+        return Why(
+            stores=self.stores,
+            gates=self.gates,
+            schedule=self.schedule,
+            queues=self.operations,
+            find_message=self.find_message,
+            message_of=message_of,
+            provider_hosts=self.provider_hosts,
+            settings=self.settings,
+            clock=self.clock,
         )
 
     @property

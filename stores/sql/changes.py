@@ -41,6 +41,32 @@ class ChangeEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeFilter:
+    """Which changes; what is None does not matter."""
+
+    kind: RecordKind | None = None
+    record_id: str | None = None
+    action: Action | None = None
+    stage: Stage | None = None
+    is_applied: bool | None = None
+
+    def narrow(self, query: Select[Any]) -> Select[Any]:
+        wanted = {
+            changes.c.kind: self.kind,
+            changes.c.record_id: self.record_id,
+            changes.c.action: self.action,
+            changes.c.stage: self.stage,
+        }
+        for column, value in wanted.items():
+            if value is not None:
+                query = query.where(column == str(value))
+        return query if self.is_applied is None else query.where(changes.c.is_applied.is_(self.is_applied))
+
+
+ALL_CHANGES = ChangeFilter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
     """When changes were written; a dry run's are not applied."""
 
@@ -59,9 +85,11 @@ class Changes:
         with writing(self._engine) as connection:
             insert_changes(connection, run_id, stage, written, marks)
 
-    def of_run(self, run_id: str, *, limit: int, cursor: str | None = None) -> Page[ChangeEntry]:
+    def of_run(
+        self, run_id: str, wanted: ChangeFilter = ALL_CHANGES, *, limit: int, cursor: str | None = None
+    ) -> Page[ChangeEntry]:
         """In the order they were written. Raises InvalidRequest for a foreign cursor."""
-        query = select(changes).where(changes.c.run_id == run_id).order_by(changes.c.id)
+        query = wanted.narrow(select(changes).where(changes.c.run_id == run_id)).order_by(changes.c.id)
         if cursor is not None:
             query = query.where(changes.c.id > _position(cursor))
         return self._page(query, limit)
@@ -104,9 +132,12 @@ class Changes:
                     low = middle + 1
         return low
 
-    def of_account(self, account_id: int, *, limit: int, cursor: str | None = None) -> Page[ChangeEntry]:
+    def of_account(
+        self, account_id: int, wanted: ChangeFilter = ALL_CHANGES, *, limit: int, cursor: str | None = None
+    ) -> Page[ChangeEntry]:
         """What the account's runs wrote, newest first."""
-        return self._newest(select(changes).where(changes.c.account_id == account_id), limit, cursor)
+        query = wanted.narrow(select(changes).where(changes.c.account_id == account_id))
+        return self._newest(query, limit, cursor)
 
     def of_record(
         self, kind: RecordKind, record_id: str, *, limit: int, cursor: str | None = None

@@ -13,6 +13,7 @@ from stores.sql.account_files import import_accounts as add_all
 from stores.sql.accounts import AccountFilter
 from stores.sql.documents import account_document, change_document, run_document
 from stores.sql.runs import RunFilter
+from stores.timeline import timeline_of_account
 from sync.errors import InvalidRequest
 from sync.model import OrganisationKind
 from web.access import Operator, Reader
@@ -21,11 +22,15 @@ from web.api.audited import note
 from web.api.bodies import documented_body, read_json
 from web.api.orders import LARGEST_ACCOUNT_ID
 from web.api.paging import ListQuery
-from web.api.shapes import ChangeBody, Paged, RunBody
+from web.api.runs import ChangeQuery
+from web.api.shapes import AnswerBody, ChangeBody, EventBody, Paged, RunBody, TimelineBody
 from web.problems import Problem, documented
 from web.services import Has, Services
 
 router = APIRouter(prefix="/accounts", tags=["accounts"])
+
+# Settings change seldom; older versions than these are on their own page.
+VERSIONS_LOOKED_AT = 20
 
 AccountId = Annotated[int, Path(ge=1, le=LARGEST_ACCOUNT_ID, examples=[42])]
 NEW_EXAMPLES = {
@@ -178,12 +183,38 @@ def list_account_runs(
     "/{account_id}/changes", summary="What its runs wrote", responses=documented(HTTPStatus.NOT_FOUND)
 )
 def list_account_changes(
-    account_id: AccountId, _caller: Reader, services: Has, query: Annotated[ListQuery, Query()]
+    account_id: AccountId, _caller: Reader, services: Has, query: Annotated[ChangeQuery, Query()]
 ) -> Paged[ChangeBody]:
-    """Newest first."""
+    """Newest first; with `kind` and `record_id` one record's history."""
     services.stores.accounts.find(account_id)
-    page = services.stores.changes.of_account(account_id, limit=query.limit, cursor=query.cursor)
+    page = services.stores.changes.of_account(
+        account_id, query.wanted(), limit=query.limit, cursor=query.cursor
+    )
     return Paged[ChangeBody].of(page.map(change_document))
+
+
+@router.get(
+    "/{account_id}/why", summary="Why isn't this running?", responses=documented(HTTPStatus.NOT_FOUND)
+)
+def explain_account(account_id: AccountId, _caller: Reader, services: Has) -> AnswerBody:
+    """The one gate that holds the account's sync up, with when it should open."""
+    account = services.stores.accounts.find(account_id)
+    return AnswerBody.model_validate(services.why.of_account(account))
+
+
+@router.get(
+    "/{account_id}/timeline",
+    summary="What happened around an account",
+    responses=documented(HTTPStatus.NOT_FOUND),
+)
+def show_account_timeline(
+    account_id: AccountId, _caller: Reader, services: Has, query: Annotated[ListQuery, Query()]
+) -> TimelineBody:
+    """Runs, changes, versions of the settings, notices and acts of people, newest first."""
+    services.stores.accounts.find(account_id)
+    versions = services.versions.history(VERSIONS_LOOKED_AT)
+    events = timeline_of_account(services.stores, account_id, versions, limit=query.limit)
+    return TimelineBody(items=[EventBody.model_validate(event) for event in events])
 
 
 def _providers(services: Services) -> Providers:

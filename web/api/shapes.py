@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from stores.sql.paging import Page
+from stores.timeline import EventKind
 from sync.causes import Cause
 from sync.changes import Action
 from sync.model import RecordKind
@@ -138,6 +139,38 @@ class ChangeBody(PlannedBody):
     stage: Stage
     applied: bool
     at: datetime
+
+
+class AnswerBody(BaseModel):
+    """Why a sync does not run: the gate that holds it, in words."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    gate: str = Field(
+        description="paused, no worker, queue, limit, next, spread, delayed, leased, quota, breaker, "
+        "worker lost, interrupted, gone, held, schedule paused, no scheduler, scheduled, nothing asked, "
+        "or none while it runs",
+        examples=["paused"],
+    )
+    text: str = Field(examples=["The queue syncs is paused by anna at 00:12 UTC; resume it."])
+    eta_s: float | None = Field(description="null when a person has to open it, or nobody can tell")
+    run_id: str | None = Field(description="the run that it is about")
+
+
+class EventBody(BaseModel):
+    """One line of a timeline."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    at: datetime
+    kind: EventKind
+    text: str = Field(examples=["club sync, full: 12 records written"])
+    run_id: str | None
+    state: str | None = Field(description="of a run that has ended")
+
+
+class TimelineBody(BaseModel):
+    items: list[EventBody]
 
 
 class Done(BaseModel):

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
 from brokers.fingerprints import fingerprint
 from brokers.operations import QueueState
 from stores.sql.runs import RunFilter
-from sync.errors import NotFound
 from sync.report import Run, RunState
-from web.api.orders import MESSAGE_OF
-from web.dashboard.gates import Situation
 from web.dashboard.verdict import SLOW_AFTER_S, Running, Slow, Trouble
 from web.services import Services
 
@@ -88,53 +84,12 @@ def paused_by(services: Services, queues: Sequence[QueueState]) -> Mapping[str, 
     return found
 
 
-def situation_of(services: Services, run: Run) -> Situation:
-    """Everything that may hold an active run up."""
-    queue_name = MESSAGE_OF[run.mode].queue_name.value
-    queue = services.operations.queue(queue_name)
-    organisation_key = _organisation_key(services, run)
-    provider = run.provider or services.settings().providers.default
-    return Situation(
-        run=run,
-        queue=queue_name,
-        whereabouts=services.find_message(_unique_key(run)),
-        is_paused=queue.is_paused,
-        paused_by=paused_by(services, [queue]).get(queue_name),
-        taking_worker_count=sum(not worker.is_quiet for worker in services.operations.workers()),
-        lease=services.gates.lease(organisation_key) if organisation_key else None,
-        breaker_open_s=services.gates.breaker_open_s(services.provider_hosts.get(provider, "")),
-        done_per_minute=queue.done_per_minute,
-    )
-
-
 def _usual(services: Services, run: Run) -> timedelta | None:
     if run.account_id is None:
         return None
     page = services.stores.runs.list(RunFilter(account_id=run.account_id), limit=HISTORY_RUNS)
     durations = [past.duration_s for past in page.items if past.duration_s is not None]
     return timedelta(seconds=max(durations)) if durations else None
-
-
-def _unique_key(run: Run) -> str:
-    """The key under which the run's message is one job."""
-    if run.account_id is not None:
-        fields: dict[str, Any] = {"account_id": run.account_id}
-    else:
-        fields = {"organisation_id": run.organisation_id, "provider": run.provider}
-    return str(MESSAGE_OF[run.mode](dry_run=run.dry_run, **fields).unique_key)
-
-
-def _organisation_key(services: Services, run: Run) -> str | None:
-    if run.organisation_id is not None:
-        provider = run.provider or services.settings().providers.default
-        return f"{provider}:{run.organisation_id}"
-    if run.account_id is None:
-        return None
-    try:
-        organisation = services.stores.accounts.find(run.account_id).organisation
-    except NotFound:
-        return None
-    return f"{organisation.provider}:{organisation.id}"
 
 
 def roles_alive(services: Services) -> Counter[str]:

@@ -18,8 +18,6 @@ from web.access import Reader
 from web.api.accounts import AccountId, AccountQuery
 from web.api.paging import ListQuery
 from web.api.runs import RunQuery
-from web.dashboard.facts import situation_of
-from web.dashboard.gates import Answer, explain
 from web.dashboard.pages import render
 from web.services import Has, Services
 
@@ -62,7 +60,7 @@ def show_account(request: Request, caller: Reader, services: Has, account_id: Ac
         "account.html",
         account=account,
         runs=runs,
-        answer=_why_not_running(services, runs),
+        answer=services.why.of_account(account),
         timeline=timeline,
         presets=sorted(services.settings().presets),
         modes=[Mode.CLUB if is_club else Mode.ASSOCIATION, Mode.UPDATE, Mode.ONBOARDING],
@@ -91,7 +89,7 @@ def show_run(
         progress=services.progress.read(run_id),
         changes=services.stores.changes.of_run(run_id, limit=query.limit, cursor=query.cursor),
         notices=services.stores.notices.of_run(run_id),
-        answer=None if run.state.is_final else explain(situation_of(services, run)),
+        answer=None if run.state.is_final else services.why.of_run(run),
     )
 
 
@@ -99,15 +97,6 @@ def _outcomes(services: Services, account: Account) -> list[Run]:
     """The account's last runs, oldest first: a strip of what became of them."""
     page = services.stores.runs.list(RunFilter(account_id=account.id), limit=OUTCOMES_SHOWN)
     return list(page.items)[::-1]
-
-
-def _why_not_running(services: Services, runs: Sequence[Run]) -> Answer:
-    active = [run for run in runs if not run.state.is_final]
-    if active:
-        return explain(situation_of(services, active[0]))
-    if not runs:
-        return Answer(gate="never asked", text="No sync was ever asked for; ask for one below.")
-    return Answer(gate="nothing asked", text="No sync is asked for now; the last one has ended.")
 
 
 def _events(services: Services, account: Account, runs: Sequence[Run]) -> Iterator[Event]:
