@@ -200,10 +200,11 @@ def _tick(entry_id: str, entry: ScheduleEntry, state: EntryState) -> Tick:
 
 
 def _takes(entry: ScheduleEntry, account: Account) -> bool:
-    """By what does not change from night to night; age and plans may still leave it out."""
+    """By what does not change from night to night; entries for what is due just now promise nothing."""
     wanted = entry.filter
     return (
-        (not wanted.types or account.organisation.kind.value in wanted.types)
+        not (wanted.plans or wanted.is_due)
+        and (not wanted.types or account.organisation.kind.value in wanted.types)
         and (not wanted.tags or bool(set(wanted.tags) & set(account.tags)))
         and wanted.provider in (None, account.organisation.provider)
     )

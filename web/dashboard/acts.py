@@ -16,12 +16,14 @@ from brokers.queues import Priority, Queue
 from settings.canary import Outcome, described
 from stores.redis.schedule import Pause, RunNow
 from stores.sql.tokens import Role
+from sync.by_hand_run import Act as RunAct
 from sync.errors import InvalidRequest, NotFound
 from web.access import Caller, Reader, role_needed
 from web.api.batches import BatchOrder, ask_for_batch, ask_to_cancel
 from web.api.canary import end_trial
 from web.api.config import restore
 from web.api.dead import DeadMatch, find_dead, match_of, retry_letter
+from web.api.deciding import approve_plan, reject_plan, replay_recorded, undo_run
 from web.api.mass_retries import subject_of
 from web.api.orders import SyncOrder, kind_mistake, request_for
 from web.api.schedules import require_entry
@@ -33,6 +35,7 @@ from web.services import Has, Services
 router = APIRouter(include_in_schema=False)
 
 SOURCE = "dashboard"
+KEPT_SHOWN = 3
 Fields = Mapping[str, str]
 
 
@@ -48,7 +51,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """`question` is asked first; `noted_as` is None where the broker writes the audit line itself."""
+    """`question` is asked first; `noted_as` is None where what it does writes the audit line itself."""
 
     role: Role
     noted_as: str | None
@@ -207,7 +210,63 @@ def _on_canary(outcome: Outcome) -> Callable[[Services, Caller, Fields], Done]:
     return do
 
 
+def _approve_run(services: Services, caller: Caller, fields: Fields) -> Done:
+    run_id = fields["run_id"]
+    act = approve_plan(services, caller, SOURCE, run_id, fields["plan_hash"])
+    if act.run is None or act.is_repeat:
+        return Done("It was approved before: nothing was written now.", f"/runs/{run_id}", None, {})
+    said = f"{len(act.choice.all_changes)} changes are written{_told(act)}"
+    return Done(said, f"/runs/{act.run.id}", None, {})
+
+
+def _reject_run(services: Services, caller: Caller, fields: Fields) -> Done:
+    run_id = fields["run_id"]
+    decision = reject_plan(services, caller, SOURCE, run_id, fields["plan_hash"])
+    said = f"The plan is {decision['verdict']} by {decision['decided_by']}."
+    return Done(said, f"/runs/{run_id}", None, {})
+
+
+def _undo_run(services: Services, caller: Caller, fields: Fields) -> Done:
+    run_id = fields["run_id"]
+    act = undo_run(services, caller, SOURCE, run_id)
+    if act.run is None:
+        return Done(f"Nothing is left to take back{_told(act)}", f"/runs/{run_id}", None, {})
+    said = f"{len(act.choice.all_changes)} changes are taken back{_told(act)}"
+    return Done(said, f"/runs/{act.run.id}", None, {})
+
+
+def _told(act: RunAct) -> str:
+    """What stays as it is, with the first reasons."""
+    kept = act.choice.kept
+    if not kept:
+        return "."
+    shown = "; ".join(f"{one.kind} {one.record_id}: {one.reason}" for one in kept[:KEPT_SHOWN])
+    return f"; {len(kept)} records stay as they are ({shown}{'; …' if len(kept) > KEPT_SHOWN else ''})."
+
+
+def _replay_run(services: Services, caller: Caller, fields: Fields) -> Done:
+    run_id = fields["run_id"]
+    replayed = replay_recorded(services, caller, SOURCE, run_id)
+    if replayed["is_same"]:
+        said = "Replayed: the plan came out the same."
+    else:
+        then, now = len(replayed["only_recorded"]), len(replayed["only_replayed"])
+        said = f"Replayed: the plan came out differently; {then} changes only then, {now} only now."
+    return Done(said, f"/runs/{run_id}", None, {})
+
+
 ACTS: Mapping[str, Act] = {
+    "approve_run": Act(Role.OPERATE, None, "Write exactly this plan?", _approve_run),
+    "reject_run": Act(Role.OPERATE, None, "Reject this plan for good?", _reject_run),
+    "undo_run": Act(
+        Role.OPERATE,
+        None,
+        "Take back what this run changed? Records that were edited since stay as they are.",
+        _undo_run,
+    ),
+    "replay_run": Act(
+        Role.OPERATE, None, "Go through this run again offline? Nothing is written.", _replay_run
+    ),
     "sync": Act(Role.SEND, None, "Sync this account now?", _sync),
     "batch": Act(Role.SEND, "batch_asked", "Sync all accounts that match?", _batch),
     "cancel_batch": Act(

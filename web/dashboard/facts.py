@@ -10,6 +10,7 @@ from brokers.fingerprints import fingerprint
 from brokers.operations import QueueState
 from stores.sql.runs import RunFilter
 from sync.report import Run, RunState
+from web.api.orders import MESSAGE_OF
 from web.dashboard.verdict import SLOW_AFTER_S, Running, Slow, Trouble
 from web.services import Services
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -10,32 +9,24 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from providers.recording import find_recordings
 from stores.sql.accounts import AccountFilter
 from stores.sql.runs import RunFilter
-from sync.model import Account, OrganisationKind
+from stores.timeline import timeline_of_account, timeline_of_run
+from sync.changes import Action
+from sync.model import Account, OrganisationKind, RecordKind
 from sync.report import Mode, Run, RunState
-from web.access import Reader
-from web.api.accounts import AccountId, AccountQuery
-from web.api.paging import ListQuery
-from web.api.runs import RunQuery
+from web.access import Operator, Reader
+from web.api.accounts import VERSIONS_LOOKED_AT, AccountId, AccountQuery
+from web.api.deciding import recording_response
+from web.api.runs import ChangeQuery, RunQuery
 from web.dashboard.pages import render
 from web.services import Has, Services
 
 router = APIRouter(include_in_schema=False)
 
 OUTCOMES_SHOWN = 10
-TIMELINE_RUNS = 30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One line of an account's timeline; `kind` is run, notice or act."""
-
-    at: datetime
-    kind: str
-    text: str
-    href: str | None = None
-    state: str = ""
+TIMELINE_LENGTH = 60
 
 
 @router.get("/accounts")
@@ -51,17 +42,17 @@ def show_accounts(
 @router.get("/accounts/{account_id}")
 def show_account(request: Request, caller: Reader, services: Has, account_id: AccountId) -> Response:
     account = services.stores.accounts.find(account_id)
-    runs = services.stores.runs.list(RunFilter(account_id=account_id), limit=TIMELINE_RUNS).items
-    timeline = sorted(_events(services, account, runs), key=lambda event: event.at, reverse=True)
+    versions = services.versions.history(VERSIONS_LOOKED_AT)
     is_club = account.organisation.kind is OrganisationKind.CLUB
     return render(
         request,
         caller,
         "account.html",
         account=account,
-        runs=runs,
+        outcomes=_outcomes(services, account),
+        freshness=_freshness(services, account),
         answer=services.why.of_account(account),
-        timeline=timeline,
+        timeline=timeline_of_account(services.stores, account_id, versions, limit=TIMELINE_LENGTH),
         presets=sorted(services.settings().presets),
         modes=[Mode.CLUB if is_club else Mode.ASSOCIATION, Mode.UPDATE, Mode.ONBOARDING],
     )
@@ -78,18 +69,64 @@ def show_runs(
 
 @router.get("/runs/{run_id}")
 def show_run(
-    request: Request, caller: Reader, services: Has, run_id: str, query: Annotated[ListQuery, Query()]
+    request: Request, caller: Reader, services: Has, run_id: str, query: Annotated[ChangeQuery, Query()]
 ) -> Response:
     run = services.stores.runs.find(run_id)
+    changes = services.stores.changes.of_run(run_id, query.wanted(), limit=query.limit, cursor=query.cursor)
     return render(
         request,
         caller,
         "run.html",
         run=run,
         progress=services.progress.read(run_id),
-        changes=services.stores.changes.of_run(run_id, limit=query.limit, cursor=query.cursor),
+        changes=changes,
+        kinds=list(RecordKind),
+        actions=list(Action),
         notices=services.stores.notices.of_run(run_id),
+        timeline=timeline_of_run(services.stores, run),
+        decision=services.stores.decisions.find(run_id) if run.plan_hash else None,
+        is_recorded=bool(find_recordings(services.settings().home, run_id)),
+        wrote=any(stage.created + stage.updated + stage.removed for stage in run.stages.values()),
         answer=None if run.state.is_final else services.why.of_run(run),
+    )
+
+
+@router.get("/runs/{run_id}/recording")
+def download_recording(_caller: Operator, services: Has, run_id: str) -> Response:
+    """The provider's answers, for whoever looks at the run elsewhere."""
+    services.stores.runs.find(run_id)
+    return recording_response(services, run_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fresh:
+    """When the account was last synced whole, and how old it may be; None where no class matches."""
+
+    at: datetime | None
+    target_s: float | None
+    age_s: float | None
+
+    @property
+    def is_stale(self) -> bool:
+        return self.target_s is not None and (self.age_s is None or self.age_s > self.target_s)
+
+
+def _freshness(services: Services, account: Account) -> Fresh:
+    settings = services.settings()
+    targets = [
+        target.target_s
+        for target in settings.freshness.values()
+        if (not target.types or account.organisation.kind.value in target.types)
+        and (not target.tags or set(target.tags) & set(account.tags))
+    ]
+    wanted = RunFilter(account_id=account.id, state=RunState.SUCCEEDED)
+    past = services.stores.runs.list(wanted, limit=OUTCOMES_SHOWN).items
+    whole = {name for name, preset in settings.presets.items() if preset.games}
+    at = next((run.finished_at for run in past if run.preset in whole and not run.dry_run), None)
+    return Fresh(
+        at=at,
+        target_s=min(targets, default=None),
+        age_s=(services.clock.now() - at).total_seconds() if at else None,
     )
 
 
@@ -97,23 +134,3 @@ def _outcomes(services: Services, account: Account) -> list[Run]:
     """The account's last runs, oldest first: a strip of what became of them."""
     page = services.stores.runs.list(RunFilter(account_id=account.id), limit=OUTCOMES_SHOWN)
     return list(page.items)[::-1]
-
-
-def _events(services: Services, account: Account, runs: Sequence[Run]) -> Iterator[Event]:
-    for run in runs:
-        at = run.finished_at or run.started_at or run.requested_at
-        written = sum(stage.created + stage.updated + stage.removed for stage in run.stages.values())
-        what = f"{run.mode.value} sync, {run.preset}{', dry run' if run.dry_run else ''}"
-        yield Event(
-            at=at,
-            kind="run",
-            text=f"{what}: {written:,} records written" + (f"; {run.message}" if run.message else ""),
-            href=f"/runs/{run.id}",
-            state=run.state.value,
-        )
-        for notice in services.stores.notices.of_run(run.id):
-            if notice.settled_at is not None:
-                text = f"{notice.event} to {notice.channel}: {notice.state}"
-                yield Event(at=notice.settled_at, kind="notice", text=text)
-    for line in services.stores.audit.list(limit=TIMELINE_RUNS, subject=f"account:{account.id}").items:
-        yield Event(at=line.at, kind="act", text=f"{line.actor} ({line.source}): {line.action}")
