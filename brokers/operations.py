@@ -209,24 +209,32 @@ class Operations:
 
     def minutes(self, name: str, number: int) -> list[dict[str, int]]:
         """Counts of the last minutes (at most 60), oldest first; the last one is still running."""
+        return self.minutes_of([name], number)[name]
+
+    def minutes_of(self, names: Sequence[str], number: int) -> dict[str, list[dict[str, int]]]:
+        """As `minutes`, of many queues in one look."""
         this = int(self._clock() // 60)
-        fields = [f"{name}/{what}" for what in _COUNTED]
+        fields = [f"{name}/{what}" for name in names for what in _COUNTED]
         with self._client.pipeline(transaction=False) as pipe:
             for minute in range(this - number + 1, this + 1):
                 pipe.hmget(f"{self._key}:minute:{minute}", "minute", *fields)
             pipe.hmget(f"{self._key}:counts", *fields)
             *starts, end = pipe.execute()
-        minutes: list[dict[str, int]] = []
+        minutes: dict[str, list[dict[str, int]]] = {name: [] for name in names}
         for is_kept, *start in reversed(starts):
-            if is_kept is None:  # nothing was counted in it
-                minutes.append({})
-                continue
-            counts = {
-                what: int(e or 0) - int(s or 0) for what, s, e in zip(_COUNTED, start, end, strict=True)
-            }
-            minutes.append({what: count for what, count in counts.items() if count})
-            end = start
-        return minutes[::-1]
+            for place, name in enumerate(names):
+                if is_kept is None:  # nothing was counted in it
+                    minutes[name].append({})
+                    continue
+                own = slice(place * len(_COUNTED), (place + 1) * len(_COUNTED))
+                counts = {
+                    what: int(e or 0) - int(s or 0)
+                    for what, s, e in zip(_COUNTED, start[own], end[own], strict=True)
+                }
+                minutes[name].append({what: count for what, count in counts.items() if count})
+            if is_kept is not None:
+                end = start
+        return {name: found[::-1] for name, found in minutes.items()}
 
     def pause(self, name: str) -> None:
         """Nothing of the queue starts until `resume`; what runs goes on."""

@@ -38,6 +38,7 @@ from stores.redis.registry import BEAT_EVERY_S, Heartbeat, Registry, describe_pr
 from stores.redis.request_limits import RequestLimits
 from stores.redis.run_totals import RunTotals
 from stores.redis.schedule import Schedule
+from stores.redis.trends import Trends
 from stores.redis.versions import RedisVersions, open_history, open_reloader
 from stores.sql.engine import open_engine
 from stores.sql.gathered import Gathered
@@ -53,6 +54,7 @@ from web.app import create_app
 from web.driving import Driving
 from web.following import Following
 from web.health import Check
+from web.recording import Recorder
 from web.server import bind, serve
 from web.services import Services
 
@@ -157,6 +159,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
         request_limits=RequestLimits(client, namespace),
         clock=clock,
         registry=registry,
+        trends=Trends(client, namespace),
         batches=Batches(client, namespace),
         schedule=Schedule(client, namespace),
         read_metrics=partial(read_metrics, client, namespace=namespace),
@@ -191,7 +194,8 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
     )
     heartbeat.start()
     following.start()
-    driving = Driving(services.mass_retries, dead)
+    recorder = Recorder(operations, services.trends, registry, lambda: clock.now().timestamp())
+    driving = Driving(services.mass_retries, dead, recorder)
     driving.start()
     try:
         serve(create_app(services), listener, services.stopping)

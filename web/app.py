@@ -44,7 +44,7 @@ from web.api.dead import DeadFilter, DeadMatch, Retry
 from web.api.deciding import Decide
 from web.api.desk import Desks
 from web.api.orders import SyncOrder
-from web.dashboard import acts, operating, overview, session, subjects
+from web.dashboard import acts, charts, operating, overview, session, subjects
 from web.dashboard import dead as dead_pages
 from web.dashboard.pages import render_problem
 from web.headers import SecurityHeaders
@@ -126,7 +126,7 @@ def create_app(services: Services) -> FastAPI:
     for part in API_PARTS:
         api.include_router(part.router)
     app.include_router(api)
-    for pages in (overview, subjects, dead_pages, operating, acts, session):
+    for pages in (overview, charts, subjects, dead_pages, operating, acts, session):
         app.include_router(pages.router)
     app.state.render_problem = render_problem
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

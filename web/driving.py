@@ -1,4 +1,4 @@
-"""What the web process does beside answering: mass retries go on, and the dead letters are known."""
+"""What the web process does beside answering: mass retries go on, and the charts are kept."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from redis import RedisError
 from brokers.dead_index import DeadIndex
 from brokers.mass_retry import MassRetries
 from sync.errors import SyncError
+from web.recording import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -19,14 +20,15 @@ LOOK_EVERY_S = 1.0
 
 
 class Driving:
-    """A thread that drives mass retries, whichever process began them."""
+    """A thread that drives mass retries, whichever process began them, and records for the charts."""
 
-    def __init__(self, retries: MassRetries, dead: DeadIndex) -> None:
+    def __init__(self, retries: MassRetries, dead: DeadIndex, recorder: Recorder) -> None:
+        self._recorder = recorder
         self._retries = retries
         self._dead = dead
         self._name = uuid.uuid4().hex
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="mass-retries", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="driving", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -45,5 +47,6 @@ class Driving:
                     self._dead.refresh()
                     is_known = True
                 self._retries.drive(self._name)
+                self._recorder.record()
             except (RedisError, BrokerError, SyncError) as error:
-                log.warning("mass_retries_wait", extra={"reason": str(error)})
+                log.warning("background_work_waits", extra={"reason": str(error)})

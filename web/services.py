@@ -28,6 +28,7 @@ from stores.redis.registry import Registry
 from stores.redis.request_limits import RequestLimits
 from stores.redis.run_totals import Counted
 from stores.redis.schedule import Schedule
+from stores.redis.trends import Trends
 from stores.redis.versions import RedisVersions
 from stores.sql.stores import SqlStores
 from stores.sql.tokens import Tokens
@@ -77,6 +78,7 @@ class Services:
     checks: Sequence[Check]
     clock: Clock
     registry: Registry
+    trends: Trends
     batches: Batches
     schedule: Schedule
     read_metrics: Callable[[], Mapping[Series, Totals]]

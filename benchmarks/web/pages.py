@@ -57,7 +57,7 @@ def _median_ms(client: httpx.Client, path: str) -> float:
 def _first_view_kb(client: httpx.Client) -> float:
     """What a browser without a cache loads, as it goes over the wire."""
     page = client.get("/")
-    paths = [*dict.fromkeys(LOADED.findall(page.text)), "/throughput.json"]
+    paths = [*dict.fromkeys(LOADED.findall(page.text)), "/series.json"]
     answers = [page, *(client.get(path) for path in paths)]
     for answer in answers:
         answer.raise_for_status()

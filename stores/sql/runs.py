@@ -71,6 +71,12 @@ class Runs:
             rows = connection.execute(query.limit(limit + 1)).all()
         return cut_page([run_of(row) for row in rows], limit, lambda run: (run.requested_at, run.id))
 
+    def count(self, wanted: RunFilter, *, most: int) -> int:
+        """How many there are, counted up to `most`."""
+        some = _narrowed(select(runs.c.id), wanted).limit(most).subquery()
+        with reading(self._engine) as connection:
+            return int(connection.scalar(select(func.count()).select_from(some)) or 0)
+
     def latest(self, account_id: int) -> Run | None:
         """The account's last requested run."""
         page = self.list(RunFilter(account_id=account_id), limit=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from sync.report import Mode, Run, RunState
@@ -16,11 +17,20 @@ pytestmark = pytest.mark.browser
 
 WIDE = (1280, 900)
 PHONE = (390, 844)
+A_RUN = Run(
+    id="r9",
+    mode=Mode.CLUB,
+    preset="full",
+    state=RunState.RUNNING,
+    requested_at=datetime(2031, 10, 18, tzinfo=UTC),
+    started_at=datetime(2031, 10, 18, tzinfo=UTC),
+    account_id=1,
+)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
-def test_every_page_fits_its_screen(
+def test_every_page_fits_its_screen_and_suits_everybody(
     browser: Browser, site: Site, complaints: list[str], size: tuple[int, int], theme: str
 ) -> None:
     scheme = "dark" if theme == "dark" else "light"
@@ -32,13 +42,42 @@ def test_every_page_fits_its_screen(
     )
     page = context.new_page()
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    for address in PAGES:
+    site.operations.pause("syncs")
+    site.stores.runs.save(A_RUN)
+    site.services.trends.mark_once("clubsync 9.9 started", datetime.now(UTC).timestamp())
+    for address in (*PAGES, f"/runs/{A_RUN.id}", "/login", f"/dead/{kill_one(site)}"):
         page.goto(address)
         expect(page.locator("h1").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+        assert accessibility_faults(page) == [], address
         keep_screenshot(page, f"{address.strip('/').replace('/', '-') or 'overview'}-{width}-{theme}")
     context.close()
     assert not complaints
+
+
+def kill_one(site: Site) -> str:
+    """A message dies; its id."""
+    with site.client() as client:
+        client.post("/api/v1/syncs", json={"mode": "update", "id": 1})
+    return site.kill("updates")
+
+
+def accessibility_faults(page: Page) -> list[str]:
+    """What axe-core finds wrong, as rule and place."""
+    found = Axe().run(page).response["violations"]
+    return [f"{fault['id']}: {node['html'][:120]}" for fault in found for node in fault["nodes"]]
+
+
+def test_the_keyboard_reaches_what_the_mouse_does(page: Page, site: Site) -> None:
+    page.goto("/queues")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.get_by_role("button", name="Pause").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    assert not any(queue.is_paused for queue in site.operations.queues())
 
 
 def test_the_docs_page_works_without_a_network(page: Page) -> None:
@@ -95,13 +134,17 @@ def test_times_are_in_the_readers_zone(page: Page, site: Site) -> None:
     expect(page.locator("time").first).to_contain_text("12:00:00")
 
 
-def test_the_chart_is_drawn(page: Page) -> None:
+def test_the_charts_are_drawn_for_each_span(page: Page) -> None:
     page.goto("/")
-    canvas = page.locator("#throughput canvas")
-    expect(canvas).to_be_visible()
-    box = canvas.bounding_box()
+    canvases = page.locator("#charts canvas")
+    expect(canvases).to_have_count(2)
+    box = canvases.first.bounding_box()
     assert box is not None
     assert box["width"] > 300
+    for name in ("Last day", "Last 30 days"):
+        with page.expect_response("**/series.json*"):
+            page.get_by_role("button", name=name).click()
+        expect(page.get_by_role("button", name=name)).to_have_attribute("aria-pressed", "true")
 
 
 def test_reading_works_without_javascript(browser: Browser, site: Site) -> None:

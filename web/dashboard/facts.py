@@ -17,7 +17,8 @@ from web.services import Services
 RUNNING_SHOWN = 50
 HISTORY_RUNS = 6
 TROUBLE_WITHIN = timedelta(hours=1)
-TROUBLE_RUNS = 100
+TROUBLE_RUNS = 50
+MOST_COUNTED = 1000
 TROUBLES_SHOWN = 4
 LONGEST_MESSAGE = 240
 SILENT_FOR_S = 15 * 60
@@ -57,10 +58,10 @@ def troubles(services: Services) -> list[Trouble]:
 
 
 def succeeded_count(services: Services) -> int:
-    """Syncs that were asked for and succeeded in the last hour; counted up to a hundred."""
+    """Syncs that were asked for and succeeded in the last hour; counted up to a thousand."""
     since = services.clock.now() - TROUBLE_WITHIN
     wanted = RunFilter(state=RunState.SUCCEEDED, requested_since=since)
-    return len(services.stores.runs.list(wanted, limit=TROUBLE_RUNS).items)
+    return services.stores.runs.count(wanted, most=MOST_COUNTED)
 
 
 def slow_messages(services: Services) -> list[Slow]:

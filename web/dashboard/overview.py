@@ -19,6 +19,7 @@ from sync.ports import Progressed
 from sync.report import Run, RunState, Stage
 from web.access import Reader
 from web.api.queues import queue_states
+from web.dashboard.charts import marks
 from web.dashboard.facts import (
     SILENT_FOR_S,
     paused_by,
@@ -32,11 +33,12 @@ from web.dashboard.pages import render
 from web.dashboard.verdict import Facts, judge
 from web.health import Checkup
 from web.live import Pulse, Shared
-from web.services import Has, Services
+from web.services import Services
 
 router = APIRouter(include_in_schema=False)
 
 CHART_MINUTES = 60
+MARKS_SHOWN = 5
 FAILURES_SHOWN = 8
 RUNNING_SHOWN = 12
 
@@ -65,37 +67,11 @@ async def follow_changes(request: Request, _caller: Reader) -> AsyncIterator[Ser
             yield ServerSentEvent(event="changed", data=number)
 
 
-@router.get("/throughput.json")
-def show_throughput(_caller: Reader, services: Has) -> dict[str, list[float]]:
-    """Messages a minute over the last hour, all queues: what the chart draws."""
-    return throughput(services)
-
-
-def throughput(services: Services) -> dict[str, list[float]]:
-    this_minute = int(services.clock.now().timestamp() // 60)
-    series: dict[str, list[float]] = {
-        "at": [60.0 * (this_minute - CHART_MINUTES + 1 + place) for place in range(CHART_MINUTES)]
-    }
-    per_queue = [
-        services.operations.minutes(name, CHART_MINUTES) for name in services.operations.queue_names()
-    ]
-    for what in ("enqueued", "done", "died"):
-        series[what] = [
-            float(sum(minutes[place].get(what, 0) for minutes in per_queue)) for place in range(CHART_MINUTES)
-        ]
-    return series
-
-
 def queue_rows(services: Services, queues: list[QueueState]) -> list[dict[str, Any]]:
     """Each queue with what it did in the last hour, minute by minute."""
+    minutes = services.operations.minutes_of([queue.name for queue in queues], CHART_MINUTES)
     return [
-        {
-            "state": queue,
-            "done": [
-                float(minute.get("done", 0))
-                for minute in services.operations.minutes(queue.name, CHART_MINUTES)
-            ],
-        }
+        {"state": queue, "done": [float(minute.get("done", 0)) for minute in minutes[queue.name]]}
         for queue in queues
     ]
 
@@ -129,6 +105,7 @@ def read_overview(services: Services, checkup: Checkup) -> dict[str, Any]:
             slow=slow_messages(services),
         )
     )
+    alerts = [one for one in services.stores.incidents.current() if one.is_open]
     failures = services.stores.runs.list(RunFilter(state=RunState.FAILED), limit=FAILURES_SHOWN).items
     return {
         "verdict": verdict,
@@ -139,6 +116,8 @@ def read_overview(services: Services, checkup: Checkup) -> dict[str, Any]:
         "failures": failures,
         "waits": _waits(services),
         "providers": _providers(services),
+        "alerts": alerts,
+        "marks": marks(services)[-MARKS_SHOWN:][::-1],
         "totals": {
             "waiting": sum(queue.depth for queue in queues),
             "running": sum(queue.leased for queue in queues),

@@ -65,6 +65,7 @@ async function refresh() {
   try {
     await htmx.ajax("GET", live.dataset.address, { target: "#live", select: "#live", swap: "outerMorph" });
     showLocalTimes();
+    showSpan();
     await drawCharts();
   } finally {
     isLoading = false;
@@ -93,49 +94,97 @@ function keepRefreshing() {
   setInterval(lookWhetherToRefresh, 250);
 }
 
-// -- the chart
+// -- the charts
 
-let chart = null;
+const SERIES = {
+  enqueued: { label: "sent", colour: "--chart-sent", dash: [6, 4] },
+  done: { label: "done", colour: "--chart-done" },
+  died: { label: "died", colour: "--chart-died", dash: [2, 3] },
+  waiting: { label: "waiting", colour: "--chart-sent" },
+  dead: { label: "dead letters", colour: "--chart-died", dash: [2, 3] },
+};
+const CHART_HEIGHT = 170;
+
+const charts = new Map();
+let span = "hour";
+let marks = [];
 
 function showClock(at_s) {
-  return new Date(1000 * at_s).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const at = new Date(1000 * at_s);
+  if (span === "month") return at.toLocaleDateString(undefined, { day: "2-digit", month: "short" });
+  return at.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 }
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-async function drawCharts() {
-  const place = document.getElementById("throughput");
-  if (!place) return;
-  const answer = await fetch(place.dataset.source);
-  if (!answer.ok) return;
-  const series = await answer.json();
-  const data = [series.at, series.enqueued, series.done, series.died];
-  if (chart) {
-    chart.setData(data);
-    return;
+function drawMarks(chart) {
+  const { ctx, bbox } = chart;
+  ctx.save();
+  ctx.strokeStyle = colour("--quiet");
+  ctx.setLineDash([3, 3]);
+  for (const mark of marks) {
+    const x = Math.round(chart.valToPos(mark.at, "x", true));
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
   }
+  ctx.restore();
+}
+
+function openChart(place, names, data) {
   const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
-  const line = (label, name, dash) => ({ label, stroke: colour(name), width: 2, dash, points: { show: false } });
+  const line = ({ label, colour: name, dash }) => (
+    { label, stroke: colour(name), width: 2, dash, points: { show: false } });
   const options = {
-    width: place.clientWidth - 16,
-    height: 200,
+    width: place.clientWidth,
+    height: CHART_HEIGHT,
     legend: { live: false },
     axes: [{ ...axis, values: (_, moments) => moments.map(showClock) }, { ...axis, size: 50 }],
     scales: { y: { range: (_, low, high) => [0, Math.max(high, 1)] } },
-    series: [
-      {},
-      line("sent", "--chart-sent", [6, 4]),
-      line("done", "--chart-done"),
-      line("died", "--chart-died", [2, 3]),
-    ],
+    series: [{}, ...names.map((name) => line(SERIES[name]))],
+    hooks: { draw: [drawMarks] },
   };
-  chart = new uPlot(options, data, place);
-  addEventListener("resize", () => chart.setSize({ width: place.clientWidth - 16, height: 200 }));
+  const chart = new uPlot(options, data, place);
+  addEventListener("resize", () => chart.setSize({ width: place.clientWidth, height: CHART_HEIGHT }));
+  return chart;
+}
+
+async function drawCharts() {
+  const whole = document.getElementById("charts");
+  if (!whole) return;
+  const answer = await fetch(`${whole.dataset.source}?span=${span}`);
+  if (!answer.ok) return;
+  const series = await answer.json();
+  marks = series.marks;
+  for (const place of whole.querySelectorAll(".chart")) {
+    const names = place.dataset.lines.split(" ");
+    const data = [series.at, ...names.map((name) => series[name])];
+    if (charts.has(place)) charts.get(place).setData(data);
+    else charts.set(place, openChart(place, names, data));
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const chosen = event.target.closest("[data-span]");
+  if (!chosen) return;
+  span = chosen.dataset.span;
+  showSpan();
+  drawCharts();
+});
+
+function showSpan() {
+  for (const button of document.querySelectorAll("[data-span]")) {
+    button.parentElement.hidden = false;
+    button.setAttribute("aria-pressed", String(button.dataset.span === span));
+  }
 }
 
 document.querySelector("nav a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 showLocalTimes();
 keepRefreshing();
+showSpan();
 drawCharts();

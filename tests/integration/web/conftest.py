@@ -38,6 +38,7 @@ from stores.redis.registry import Registry
 from stores.redis.request_limits import RequestLimits
 from stores.redis.run_totals import RunTotals
 from stores.redis.schedule import Schedule
+from stores.redis.trends import Trends
 from stores.redis.versions import RedisVersions, open_history, open_reloader
 from stores.sql.accounts import NewAccount
 from stores.sql.engine import open_engine
@@ -186,6 +187,7 @@ def site(
         request_limits=RequestLimits(redis_client, namespace),
         clock=SystemClock(),
         registry=Registry(redis_client, namespace, SystemClock()),
+        trends=Trends(redis_client, namespace),
         batches=Batches(redis_client, namespace),
         schedule=Schedule(redis_client, namespace),
         read_metrics=partial(read_metrics, redis_client, namespace=namespace),
