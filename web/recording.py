@@ -41,7 +41,7 @@ class Recorder:
         waiting, dead = sum(queue.depth for queue in queues), sum(queue.dead for queue in queues)
         # The last one that is asked for still runs.
         minutes = self._operations.minutes_of([queue.name for queue in queues], missing + 1)
-        counts = [of_queue[:missing] for of_queue in minutes.values()]
+        counts = [minutes[queue.name][:missing] for queue in queues]
         return {
             this - missing + place: Point(
                 enqueued=sum(of_queue[place].get("enqueued", 0) for of_queue in counts),

@@ -17,10 +17,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from sync.errors import ConfigurationError, StoreUnavailable
+from sync.errors import ConfigurationError, InvalidRequest, StoreUnavailable
 
 # Readers of a WAL database only wait while another process recovers it after a crash.
 _SQLITE_READ_WAIT_MS = 1000
@@ -34,6 +34,8 @@ _POSTGRES_POOL_WAIT_S = 30.0
 # Each SQLite read holds one for a moment; a web process reads from 40 threads.
 _SQLITE_POOL_SIZE = 4
 _SQLITE_POOL_OVERFLOW = 36
+
+_UNSTORABLE = "a value is out of range, or holds what the database cannot store"
 
 
 def open_engine(url: str, *, busy_timeout_s: float) -> Engine:
@@ -185,10 +187,17 @@ def _translated(engine: Engine) -> Iterator[None]:
         yield
     except (OperationalError, PoolTimeoutError) as error:
         raise StoreUnavailable(f"{_place(engine.url)} did not answer: {_reason(error)}") from error
+    except (DataError, OverflowError, UnicodeEncodeError) as error:
+        raise InvalidRequest(_UNSTORABLE) from error
     except DBAPIError as error:
         if not error.connection_invalidated:
             raise
         raise StoreUnavailable(f"{_place(engine.url)} broke off: {_reason(error)}") from error
+    except StatementError as error:
+        # A value that could not even be bound: a time beyond the calendar, half a surrogate pair.
+        if not isinstance(error.orig, OverflowError | ValueError):
+            raise
+        raise InvalidRequest(_UNSTORABLE) from error
 
 
 def _place(address: URL) -> str:
