@@ -162,7 +162,8 @@ class _Gathering:
         except Shrunken:
             context.shrunken.append(grade)
         finally:
-            self._fan_out.gathers.settle(context.run_id, unit, is_done=unit in self._done)
+            left = self._fan_out.gathers.settle(context.run_id, unit, is_done=unit in self._done)
+            self._work.progressed(self._total - left, self._total)
 
 
 def help_with(task: GradeTask, gathers: Gathers, open_context: Callable[[], Context | None]) -> None:

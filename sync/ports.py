@@ -304,8 +304,8 @@ class Gathers(Protocol):
         """Take a unit that is neither done nor claimed."""
         ...
 
-    def settle(self, run_id: str, unit: str, *, is_done: bool) -> None:
-        """End a claim; a unit that is not done may be claimed again."""
+    def settle(self, run_id: str, unit: str, *, is_done: bool) -> int:
+        """End a claim; a unit that is not done may be claimed again. Answers how many are left."""
         ...
 
     def wait(self, run_id: str, *, timeout_s: float) -> Collection[str]:
@@ -363,13 +363,17 @@ class Seals(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progressed:
-    """How far a stage is: units done of total, and the records read by then."""
+    """How far a stage is: units done of total, and the records read by then.
+
+    `eta_s` is what the rest takes at the pace so far; None until there is a pace.
+    """
 
     run_id: str
     stage: Stage
     done: int
     total: int
     records: int
+    eta_s: float | None = None
 
 
 class Progress(Protocol):

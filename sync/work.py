@@ -52,6 +52,8 @@ class StageWork:
         self.first_transient: TransientError | None = None
         self._read = 0
         self._quarantined = 0
+        # Units that this attempt found done, and the most that were told of.
+        self._done_before = self._furthest = 0
         self._failures: list[tuple[str, SyncError]] = []
         self._notes: list[str] = []
         self._holds: list[Hold] = []
@@ -71,6 +73,8 @@ class StageWork:
         One unit's failure is contained. Raises what stops all: a deferral, a refused key,
         a provider that is down, or the failure itself when no unit succeeded.
         """
+        if not done_before or not self._furthest:
+            self._done_before = self._furthest = done_before
         attempts = _Attempts(self, work, name, total=len(units) + done_before, done=done_before)
         for _ in self.context.map_concurrently(attempts.attempt, units):
             pass
@@ -147,11 +151,26 @@ class StageWork:
         return refused
 
     def progressed(self, done: int, total: int) -> None:
-        """Tell who watches how many of the stage's units are done."""
-        event = Progressed(
-            run_id=self.context.run_id, stage=self.stage, done=done, total=total, records=self._read
+        """Tell who watches how many of the stage's units are done; it never goes backwards."""
+        with self.lock:
+            self._furthest = done = max(self._furthest, done)
+        self.context.progress.publish(
+            Progressed(
+                run_id=self.context.run_id,
+                stage=self.stage,
+                done=done,
+                total=total,
+                records=self._read,
+                eta_s=self._eta_s(done, total),
+            )
         )
-        self.context.progress.publish(event)
+
+    def _eta_s(self, done: int, total: int) -> float | None:
+        done_here = done - self._done_before
+        if done_here <= 0:
+            return None
+        for_s = (self.context.clock.now() - self.started_at).total_seconds()
+        return round(for_s / done_here * (total - done), 1)
 
     def note(self, message: str) -> None:
         with self.lock:

@@ -491,10 +491,11 @@ class FakeGathers:
         self.claimed.add((run_id, unit))
         return True
 
-    def settle(self, run_id: str, unit: str, *, is_done: bool) -> None:
+    def settle(self, run_id: str, unit: str, *, is_done: bool) -> int:
         self.claimed.discard((run_id, unit))
         if is_done:
             self.pending.get(run_id, set()).discard(unit)
+        return len(self.pending.get(run_id, ()))
 
     def wait(self, run_id: str, *, timeout_s: float) -> Collection[str]:
         self.meanwhile()

@@ -15,6 +15,7 @@ from stores.redis.progress import Progress
 from stores.sql.documents import run_document
 from stores.sql.runs import Runs
 from sync.errors import TransientError
+from sync.ports import Progressed
 from sync.report import Run
 
 READ_EVERY_S = 0.4
@@ -77,15 +78,20 @@ class LiveRuns:
     def _read_now(self, run_id: str) -> Snapshot:
         run: Run = self._runs.find(run_id)
         progress = {
-            event.stage.value: {
-                "stage": event.stage.value,
-                "done": event.done,
-                "total": event.total,
-                "records": event.records,
-            }
-            for event in self._progress.read(run_id).values()
+            event.stage.value: progress_document(event) for event in self._progress.read(run_id).values()
         }
         return Snapshot(run_document(run), run.state.is_final, progress)
+
+
+def progress_document(event: Progressed) -> dict[str, Any]:
+    """How far a stage is, as programs read it."""
+    return {
+        "stage": event.stage.value,
+        "done": event.done,
+        "total": event.total,
+        "records": event.records,
+        "eta_s": event.eta_s,
+    }
 
 
 class Pulse:

@@ -40,14 +40,16 @@ return 1
 _SETTLE = """
 if ARGV[2] == '1' then
   redis.call('HDEL', KEYS[1], ARGV[1])
-  if redis.call('EXISTS', KEYS[1]) == 1 then return end
+  local left = redis.call('HLEN', KEYS[1])
+  if left > 0 then return left end
 elseif redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then
   redis.call('HSET', KEYS[1], ARGV[1], 0)
 else
-  return
+  return redis.call('HLEN', KEYS[1])
 end
 redis.call('RPUSH', KEYS[2], 1)
 redis.call('EXPIRE', KEYS[2], ARGV[3])
+return redis.call('HLEN', KEYS[1])
 """
 
 
@@ -73,10 +75,10 @@ class RedisGathers:
         with answering():
             return bool(self._claim(keys=self._keys(run_id)[:2], args=[unit, token, self._claim_ms]))
 
-    def settle(self, run_id: str, unit: str, *, is_done: bool) -> None:
+    def settle(self, run_id: str, unit: str, *, is_done: bool) -> int:
         units, _, wake = self._keys(run_id)
         with answering():
-            self._settle(keys=[units, wake], args=[unit, int(is_done), _KEPT_S])
+            return int(self._settle(keys=[units, wake], args=[unit, int(is_done), _KEPT_S]))
 
     def wait(self, run_id: str, *, timeout_s: float) -> Collection[str]:
         units, _, wake = self._keys(run_id)

@@ -83,6 +83,16 @@ class RequestsBody(BaseModel):
     throttled: int
 
 
+class ProgressBody(BaseModel):
+    """How far a stage is: units (grades, mostly) done of total, and records read by then."""
+
+    stage: Stage
+    done: int
+    total: int
+    records: int
+    eta_s: float | None = Field(description="what the rest takes at the pace so far")
+
+
 class RunBody(BaseModel):
     """A run, as every way in shows it."""
 
@@ -109,6 +119,24 @@ class RunBody(BaseModel):
     plan_hash: str | None = Field(default=None, description="names what waits for a person, see /plan")
     message: str | None
     cause: Cause | None = Field(description="what put it off or ended it, where an error did")
+
+
+class SyncBody(RunBody):
+    """A run while it is watched: `progress` holds the stages that have begun, in their order."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [
+                {
+                    **RUN_EXAMPLE,
+                    "progress": [{"stage": "games", "done": 12, "total": 40, "records": 610, "eta_s": 7.5}],
+                }
+            ]
+        },
+    )
+
+    progress: list[ProgressBody]
 
 
 class FieldBody(BaseModel):

@@ -12,12 +12,14 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from stores.sql.documents import run_document
 from stores.sql.tokens import Role
-from sync.report import Run
+from sync.errors import StoreUnavailable
+from sync.report import Run, Stage
 from web.access import Bearer, Reader, admit
 from web.api.bodies import documented_body, read_json
 from web.api.desk import Asked, Desks, SyncAccepted
 from web.api.orders import SYNC_EXAMPLES, SyncOrder
-from web.api.shapes import RunBody
+from web.api.shapes import SyncBody
+from web.live import progress_document
 from web.problems import Mistake, documented, mistakes
 from web.services import Has, Services
 
@@ -81,9 +83,16 @@ async def take_order(request: Request) -> Response:
 
 
 @router.get("/{run_id}", summary="A run", responses=documented(HTTPStatus.NOT_FOUND))
-def show_sync(run_id: RunId, _caller: Reader, services: Has) -> RunBody:
-    """The run: its state, and what each stage has done so far."""
-    return RunBody.model_validate(run_document(services.stores.runs.find(run_id)))
+def show_sync(run_id: RunId, _caller: Reader, services: Has) -> SyncBody:
+    """The run: its state, what each stage has done so far, and how far it is."""
+    document = run_document(services.stores.runs.find(run_id))
+    try:
+        begun = services.progress.read(run_id)
+    except StoreUnavailable:
+        # The run itself is told without Redis.
+        begun = {}
+    progress = [progress_document(begun[stage]) for stage in Stage if stage in begun]
+    return SyncBody.model_validate({**document, "progress": progress})
 
 
 async def _find_run(run_id: RunId, _caller: Reader, services: Has) -> Run:

@@ -151,8 +151,11 @@ def test_progress_streams_until_the_run_has_ended(
     reader.start()
     eventually(lambda: any(name == "run" for name, _ in events))
 
-    site.progress.publish(Progressed(run_id=run_id, stage=Stage.GAMES, done=3, total=8, records=120))
-    eventually(lambda: ("progress", {"stage": "games", "done": 3, "total": 8, "records": 120}) in events)
+    progressed = Progressed(run_id=run_id, stage=Stage.GAMES, done=3, total=8, records=120, eta_s=2.5)
+    site.progress.publish(progressed)
+    told = {"stage": "games", "done": 3, "total": 8, "records": 120, "eta_s": 2.5}
+    eventually(lambda: ("progress", told) in events)
+    assert client.get(f"{SYNCS}/{run_id}").json()["progress"] == [told]
 
     run = site.stores.runs.find(run_id)
     site.stores.runs.save(dataclasses.replace(run, state=RunState.SUCCEEDED, finished_at=datetime.now(UTC)))
