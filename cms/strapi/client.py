@@ -32,6 +32,16 @@ _RETRY_CAP_S = 5.0
 # A longer pause is left to the run, which is sent again after it.
 _LONGEST_PAUSE_S = 10.0
 _PAGES_AT_MOST = 1000
+# Somebody else writes between two pages; a list that never stands still is told as a failure.
+_LISTINGS = 4
+# How a server, or a proxy before it, says that an address is too long for it.
+_TOO_LONG = frozenset(
+    {
+        httpx.codes.REQUEST_ENTITY_TOO_LARGE,
+        httpx.codes.REQUEST_URI_TOO_LONG,
+        httpx.codes.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    }
+)
 
 
 Parameter = tuple[str, str]
@@ -39,6 +49,10 @@ Parameter = tuple[str, str]
 
 class RecordRefused(SyncError):
     """The CMS does not take this one record; the others go on."""
+
+
+class QuestionTooLong(SyncError):
+    """The address is longer than the CMS takes: the same is asked in two."""
 
 
 class RecordFailed(CmsUnavailable):
@@ -73,16 +87,14 @@ class StrapiClient:
     ) -> Mapping[str, Sequence[Entry]]:
         """The entries of each key, oldest first; keys without one are left out."""
         found: dict[str, list[Entry]] = {}
-        wanted = sorted(set(keys))
-        for start in range(0, len(wanted), IN_LIMIT):
-            chunk = wanted[start : start + IN_LIMIT]
-            for entry in self._list(collection, [*is_in(field, chunk), *populated(relations)], relations):
-                key = entry.fields.get(field)
-                if key not in chunk:
-                    raise CmsAnswersWrongly(
-                        f"the CMS ignored the filter on {field}: it answered other {collection}"
-                    )
-                found.setdefault(key, []).append(entry)
+        wanted = set(keys)
+        for entry in self._list_in(collection, field, sorted(wanted), relations):
+            key = entry.fields.get(field)
+            if key not in wanted:
+                raise CmsAnswersWrongly(
+                    f"the CMS ignored the filter on {field}: it answered other {collection}"
+                )
+            found.setdefault(key, []).append(entry)
         for entries in found.values():
             entries.sort(key=lambda entry: entry.age)
         return found
@@ -102,16 +114,7 @@ class StrapiClient:
         self, collection: str, relation: str, field: str, keys: Sequence[str], relations: Sequence[str]
     ) -> Sequence[Entry]:
         """Entries whose relation holds one with a field among the keys, with their relations."""
-        wanted = sorted(set(keys))
-        return [
-            entry
-            for start in range(0, len(wanted), IN_LIMIT)
-            for entry in self._list(
-                collection,
-                [*is_in(f"{relation}.{field}", wanted[start : start + IN_LIMIT]), *populated(relations)],
-                relations,
-            )
-        ]
+        return self._list_in(collection, f"{relation}.{field}", sorted(set(keys)), relations)
 
     def create(self, collection: str, fields: Mapping[str, Any]) -> Entry:
         """POST once. Raises RecordRefused, and CmsUnavailable when it is not known whether it was stored."""
@@ -120,13 +123,38 @@ class StrapiClient:
 
     def update(self, collection: str, ref: str, fields: Mapping[str, Any]) -> None:
         """PUT the fields; those not named stay. Raises RecordRefused and NotFound."""
-        self._send("PUT", f"{collection}/{ref}", body={"data": fields})
+        _raise_for_page(self._send("PUT", f"{collection}/{ref}", body={"data": fields}))
 
     def call(self, route: str) -> None:
         """Call a route of the CMS's own, once, whatever its body. Raises NotFound when it has none."""
         self._send_once("GET", route)
 
+    def _list_in(
+        self, collection: str, field: str, values: Sequence[str], relations: Sequence[str]
+    ) -> Sequence[Entry]:
+        """The entries whose field is one of the values, asked for in portions that the CMS takes."""
+        found: list[Entry] = []
+        portions = [values[start : start + IN_LIMIT] for start in range(0, len(values), IN_LIMIT)]
+        while portions:
+            portion = portions.pop(0)
+            try:
+                found += self._list(collection, [*is_in(field, portion), *populated(relations)], relations)
+            except QuestionTooLong as error:
+                if len(portion) == 1:
+                    raise CmsAnswersWrongly(str(error)) from error
+                half = len(portion) // 2
+                portions = [portion[:half], portion[half:], *portions]
+        return found
+
     def _list(self, collection: str, query: Query, relations: Sequence[str]) -> Sequence[Entry]:
+        for _ in range(_LISTINGS):
+            entries = self._list_once(collection, query, relations)
+            if entries is not None:
+                return entries
+        raise CmsUnavailable(f"the CMS's pages of {collection} do not add up to its total")
+
+    def _list_once(self, collection: str, query: Query, relations: Sequence[str]) -> Sequence[Entry] | None:
+        """All pages; None when they do not add up, because the list changed between them."""
         order_by = "documentId" if self.version is Version.V5 else "id"
         entries: dict[str, Entry] = {}
         for number in range(1, _PAGES_AT_MOST):
@@ -139,12 +167,10 @@ class StrapiClient:
                 self._learn(entry)
                 entries[entry.ref] = entry
             if number >= pagination["pageCount"]:
-                if len(entries) != pagination["total"]:
-                    break
-                return list(entries.values())
+                return list(entries.values()) if len(entries) == pagination["total"] else None
             if not raw:
                 break
-        raise CmsAnswersWrongly(f"the CMS's pages of {collection} do not add up to its total")
+        return None
 
     def _entry(self, answer: httpx.Response, operation: str, relations: Sequence[str] = ()) -> Entry:
         content = self._json(answer)
@@ -192,6 +218,7 @@ class StrapiClient:
 
     @staticmethod
     def _json(answer: httpx.Response) -> Any:
+        _raise_for_page(answer)
         try:
             return answer.json()
         except ValueError as error:
@@ -225,6 +252,8 @@ def _raise_for_status(answer: httpx.Response, operation: str) -> None:
         raise NotFound(f"{operation}: the CMS knows no such thing")
     if status == httpx.codes.TOO_MANY_REQUESTS:
         raise CmsThrottles(f"{operation}: the CMS throttles", retry_after_s=_retry_after_s(answer))
+    if status in _TOO_LONG and answer.request.method == "GET":
+        raise QuestionTooLong(f"{operation}: the CMS takes no address of this length ({status})")
     is_write = answer.request.method != "GET"
     if status == httpx.codes.INTERNAL_SERVER_ERROR and is_write:
         raise RecordFailed(f"{operation}: the CMS failed ({status}): {reason}")
@@ -233,6 +262,12 @@ def _raise_for_status(answer: httpx.Response, operation: str) -> None:
     if is_write:
         raise RecordRefused(f"{status}: {reason}")
     raise CmsAnswersWrongly(f"{operation}: the CMS answered {status}: {reason}")
+
+
+def _raise_for_page(answer: httpx.Response) -> None:
+    """A login page, or a proxy's word about maintenance, is no answer of the CMS."""
+    if "html" in answer.headers.get("content-type", ""):
+        raise CmsUnavailable(f"{answer.request.url.path}: a page for people answered in the CMS's place")
 
 
 def _reason(answer: httpx.Response) -> str:

@@ -40,15 +40,16 @@ def read_entry(raw: Any, populated: Collection[str] = ()) -> Entry:
     A relation that the token may not see is absent, not empty. Raises CmsAnswersWrongly
     when it is no entry.
     """
-    if not isinstance(raw, Mapping) or not isinstance(raw.get("id"), int):
+    number = _number(raw.get("id")) if isinstance(raw, Mapping) else None
+    if number is None:
         raise CmsAnswersWrongly("the CMS answered an entry without a number")
     # A v5 entry in v4's clothing (the response-format header) has both.
     version = Version.V5 if "documentId" in raw else Version.V4
     flat: Mapping[str, Any] = raw.get("attributes", raw)
     return Entry(
         version=version,
-        ref=raw["documentId"] if version is Version.V5 else str(raw["id"]),
-        number=raw["id"],
+        ref=raw["documentId"] if version is Version.V5 else str(number),
+        number=number,
         fields={name: flat[name] for name in flat if name not in populated and name not in _BOOKKEEPING},
         relations={name: _read_related(flat[name]) for name in flat if name in populated},
     )
@@ -64,6 +65,13 @@ def connection(version: Version, refs: Sequence[str], gone: Sequence[str] = ()) 
 
 def _spelled(version: Version, ref: str) -> Any:
     return {"id": int(ref)} if version is Version.V4 else ref
+
+
+def _number(value: Any) -> int | None:
+    """A row's number, which some databases and proxies spell as a text."""
+    if isinstance(value, str) and value.isdigit():
+        return int(value)
+    return value if isinstance(value, int) else None
 
 
 def _read_related(value: Any) -> Sequence[Entry]:

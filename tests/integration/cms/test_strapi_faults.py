@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -249,8 +250,91 @@ def test_pages_that_do_not_add_up_are_no_answer(cms: StrapiCms, strapi: StrapiSe
 
     strapi.after = lie
 
-    with pytest.raises(UnexpectedResponse, match="do not add up"):
+    with pytest.raises(CmsUnavailable, match="do not add up"):
         apply(cms, created(season()))
+
+
+def test_list_that_grows_between_its_pages_is_read_again(cms: StrapiCms, strapi: StrapiServer) -> None:
+    apply(cms, *map(created, FAMILY))
+    grown: list[int] = []
+
+    def grow_once(request: Request, answer: Answer) -> Answer:
+        content = json.loads(answer.body)
+        if request.path.endswith("/teams") and not grown:
+            content["meta"]["pagination"]["total"] += 1
+            grown.append(1)
+        return replace(answer, body=json.dumps(content).encode())
+
+    strapi.after = grow_once
+
+    assert cms.read_teams(["season-1"]).keys() == {"home", "away"}
+    assert grown
+
+
+@pytest.mark.parametrize("status", [413, 414, 431])
+def test_question_that_is_too_long_for_a_proxy_is_asked_in_portions(
+    cms: StrapiCms, strapi: StrapiServer, status: int
+) -> None:
+    strapi.before = lambda request: (
+        Answer(status, b"", content_type="text/plain")
+        if sum("$in" in name for name, _ in request.pairs) > 3
+        else None
+    )
+    apply(cms, created(season()), created(grade()))
+    apply(cms, *(created(team(f"t{number}")) for number in range(20)))
+
+    assert len(cms.read_teams(["season-1"])) == 20
+    assert len(strapi.rows("teams")) == 20
+
+
+def test_login_page_in_the_cmss_place_is_an_absence(cms: StrapiCms, strapi: StrapiServer) -> None:
+    strapi.before = lambda _: Answer(200, b"<html>login</html>", content_type="text/html")
+
+    with pytest.raises(CmsUnavailable, match="page for people"):
+        apply(cms, created(season()))
+
+
+@pytest.mark.parametrize("status", [502, 200])
+def test_row_that_lands_behind_a_failing_proxy_is_made_once(
+    cms: StrapiCms, strapi: StrapiServer, status: int
+) -> None:
+    spoiled: set[str] = set()
+
+    def spoil_the_first(request: Request, answer: Answer) -> Answer:
+        if request.method != "POST" or request.path in spoiled:
+            return answer
+        spoiled.add(request.path)
+        return Answer(status, b"<html>bad gateway</html>", content_type="text/html")
+
+    strapi.after = spoil_the_first
+
+    assert apply(cms, *map(created, FAMILY)) == []
+    assert len(strapi.rows("game-meta-datas")) == 1
+    assert len(strapi.rows("teams")) == 2
+
+
+def test_numbers_spelled_as_texts_are_numbers(cms: StrapiCms, strapi: StrapiServer) -> None:
+    strapi.after = lambda _, answer: replace(
+        answer, body=re.sub(rb'"id": ?([0-9]+)', rb'"id":"\1"', answer.body)
+    )
+
+    assert apply(cms, *map(created, FAMILY)) == []
+    assert cms.read_games(["grade-1"]) == {"game-1": game()}
+
+
+def test_token_that_is_revoked_midway_stops_with_what_was_written(
+    cms: StrapiCms, strapi: StrapiServer
+) -> None:
+    strapi.before = lambda request: (
+        refusal(401, "Missing or invalid credentials") if "game-meta" in request.path else None
+    )
+    with pytest.raises(CredentialsRejected):
+        apply(cms, *map(created, FAMILY))
+    strapi.before = lambda _: None
+    strapi.requests.clear()
+
+    assert apply(cms, *map(created, FAMILY)) == []
+    assert [path for _, path in strapi.writes] == ["game-meta-datas"]
 
 
 def test_lookups_stay_below_the_length_at_which_filters_are_dropped(

@@ -75,7 +75,7 @@ class Pair:
             query = "sort[0]=updatedAt:desc&pagination[pageSize]=1"
             answer = self.http.get(f"{self.cms_path}{name}?{query}", headers={"authorization": "Bearer t"})
             moments += [entry.get("attributes", entry)["updatedAt"] for entry in answer.json()["data"]]
-        return max(moments)
+        return str(max(moments))
 
 
 @pytest.fixture(params=CMS_PATHS)

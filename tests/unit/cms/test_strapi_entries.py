@@ -51,7 +51,11 @@ def test_entries_of_both_versions_look_the_same(
     assert "hidden" not in entry.relations
 
 
-@pytest.mark.parametrize("raw", [None, [], {"id": "41"}, {"attributes": {}}, "x"])
+def test_number_spelled_as_a_text_is_a_number() -> None:
+    assert read_entry({"id": "41", "attributes": {}}).number == 41
+
+
+@pytest.mark.parametrize("raw", [None, [], {"id": "x"}, {"attributes": {}}, "x"])
 def test_what_is_no_entry_is_refused(raw: Any) -> None:
     with pytest.raises(UnexpectedResponse):
         read_entry(raw)
