@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -19,6 +22,7 @@ from sync.errors import (
 )
 from sync.incident import Severity
 from sync.report import Run
+from tests.conftest import Eventually
 from tests.integration.notifications.conftest import Chat, Desk, Slack
 
 
@@ -210,6 +214,23 @@ def test_a_message_that_slack_has_is_found_and_not_posted_again(desk: Desk, slac
     (entry,) = desk.stores.notices.of_run("r1")
     assert entry.reference is not None
     assert entry.reference.endswith(message["ts"])
+
+
+def test_a_sender_that_is_killed_before_it_noted_its_message_doubles_nothing(
+    desk: Desk, slack_api: Slack, redis_url: str, namespace: str, eventually: Eventually
+) -> None:
+    desk.channels["slack"] = slack_api.channel
+    desk.finish()
+    address = f"{slack_api.http.base_url}".rstrip("/") + "/slack/api"
+    database_url = str(desk.stores.engine.url)
+    sender = [sys.executable, "-m", "tests.integration.notifications.killed_sender"]
+    places = [database_url, redis_url, namespace, address]
+    killed = subprocess.run([*sender, *places, "r1"], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert desk.states() == {"r1:sync_succeeded": NoticeState.SENDING}
+    eventually(lambda: desk.deliver(channel="slack") is None, deadline_s=30)
+    assert desk.states() == {"r1:sync_succeeded": NoticeState.SENT}
+    assert len(slack_api.messages()) == 1
 
 
 def test_where_the_bot_may_not_look_it_is_told_twice_rather_than_not(desk: Desk, slack_api: Slack) -> None:
