@@ -43,6 +43,7 @@ from providers.registry import InstalledSources, load_plugins
 from settings import logs
 from settings.live import ProcessRole
 from settings.loader import load
+from settings.plugins import Kind, load_kind, tell_broken
 from settings.reload import Reloader
 from settings.schema import Settings
 from stores.redis.answers import RedisAnswers
@@ -83,6 +84,7 @@ def start() -> None:
     ground = _lay_ground()
     heartbeat = _heartbeat(ground)
     heartbeat.start()
+    tell_broken()
     ground.start_up.wait_for("sql", lambda: check_schema(ground.stores.engine))
     drain, runs = DrainOnSigterm(), RunsInForce()
     retries = ErrorAwareRetries(_retry_rules(ground.settings), on_dead=runs.close)
@@ -302,6 +304,7 @@ def _build_run(  # noqa: PLR0913, PLR0917  everything that a run is made of
             share_out=lambda tasks: publisher.send_many(requests_for(tasks)),
         ),
         seals=RedisSeals(client, namespace),
+        extras=load_kind(Kind.STAGES).working,
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from settings import layers, problems, rules, schema_tree
+from settings import layers, plugins, problems, rules, schema_tree
 from settings.layers import Layer
 from settings.problems import Problem
 from settings.schema import Deployment, Environment, Settings
@@ -71,6 +71,7 @@ def load(environ: Mapping[str, str] | None = None, *, overrides: Mapping[str, An
     tree, origins = layers.merge(
         [
             layers.read_defaults(),
+            Layer("a plugin's preset", {"presets": plugins.presets()}, {}),
             layers.read_builtin("presets", deployment),
             layers.read_builtin("environments", environment),
             *given,

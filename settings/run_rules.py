@@ -16,6 +16,7 @@ def stages_of(preset: RunPreset) -> frozenset[Stage]:
         Stage.GAMES: preset.games,
         Stage.FIXTURE_VALIDATION: preset.validation,
         Stage.FIXTURE_CLEANUP: preset.cleanup,
+        Stage.EXTRAS: preset.extras,
         Stage.TRACKING: preset.tracking,
     }
     return frozenset(stage for stage, is_on in switches.items() if is_on)

@@ -442,6 +442,7 @@ class RunPreset(Section):
     games: bool = True
     validation: bool = True
     cleanup: bool = True
+    extras: bool = True
     tracking: bool = True
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sync.changes import Change
 from sync.guard import Limits
@@ -60,6 +61,10 @@ class FanOut:
     poll_s: float = 1.0
 
 
+# A stage of another package: it is given the run's Context and its StageWork (`sync.work`).
+Extra = Callable[["Context", Any], None]
+
+
 @dataclass(slots=True, kw_only=True)
 class Context:
     """One run's ports, window and scope, and what its stages hand on to each other."""
@@ -80,6 +85,8 @@ class Context:
     is_urgent: bool
     # Nobody waits for this run.
     is_patient: bool = False
+    # What other packages do at the end, by name.
+    extras: Mapping[str, Extra] = field(default_factory=dict)
     # None when this run keeps all its work to itself.
     fan_out: FanOut | None = None
     # Which grades need no work; None when all are worked through.

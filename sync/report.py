@@ -33,6 +33,7 @@ class Stage(StrEnum):
     GAMES = "games"
     FIXTURE_VALIDATION = "fixture-validation"
     FIXTURE_CLEANUP = "fixture-cleanup"
+    EXTRAS = "extras"
     TRACKING = "tracking"
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sync.approval import hash_of_held
 from sync.causes import cause_of
-from sync.context import Context, FanOut, Rules
+from sync.context import Context, Extra, FanOut, Rules
 from sync.dry_run import PassingCheckpoints, PlannedCms
 from sync.errors import (
     AccountBusy,
@@ -44,7 +44,7 @@ from sync.ports import (
 from sync.presets import PRESETS, stages_of
 from sync.report import Mode, Outcome, Run, RunState, Stage, StageReport
 from sync.scope import Scope
-from sync.stages import competitions, fixture_cleanup, fixture_validation, games, teams, tracking
+from sync.stages import competitions, extras, fixture_cleanup, fixture_validation, games, teams, tracking
 from sync.window import Window
 from sync.work import StageWork
 
@@ -54,6 +54,7 @@ _PERFORM: Mapping[Stage, Callable[[Context, StageWork], None]] = {
     Stage.GAMES: games.perform,
     Stage.FIXTURE_VALIDATION: fixture_validation.perform,
     Stage.FIXTURE_CLEANUP: fixture_cleanup.perform,
+    Stage.EXTRAS: extras.perform,
     Stage.TRACKING: tracking.perform,
 }
 
@@ -115,6 +116,7 @@ class SyncRun:
     fan_out: FanOut | None = None
     seals: Seals | None = None
     helped: HelpedSeasons = field(default_factory=HelpedSeasons)
+    extras: Mapping[str, Extra] = field(default_factory=dict)
 
     def perform(self, request: SyncRequest) -> Run:
         """Bring the organisation's stored records in step with the provider's.
@@ -129,7 +131,7 @@ class SyncRun:
             self._settle(run)
             return run
         try:
-            stages = stages_of(run.preset, self.presets)
+            stages = stages_of(run.preset, self.presets, has_extras=bool(self.extras))
             organisation = self._find_organisation(request)
             with self.leases.hold(f"{organisation.provider}:{organisation.id}", owner=run.id) as lease:
                 run = self._start(self._begun_anew(run, request), organisation)
@@ -307,6 +309,7 @@ class SyncRun:
             progress=self.progress,
             map_concurrently=self.map_concurrently,
             rules=self.rules,
+            extras=self.extras,
             window=Window.at(
                 self.clock.now(), zone=self.rules.zone, look_back_days=self.rules.look_back_days
             ),

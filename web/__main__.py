@@ -27,6 +27,7 @@ from providers.hosts import provider_hosts
 from settings import logs
 from settings.live import ProcessRole
 from settings.loader import Loaded, load
+from settings.plugins import tell_broken
 from settings.reload import Reloader
 from settings.schema import Settings
 from stores.redis.batches import Batches
@@ -74,6 +75,7 @@ def main() -> int:
         print(error, file=sys.stderr)  # noqa: T201 before there is a log
         return EXIT_WRONG_USE
     logs.set_up(loaded.settings)
+    tell_broken()
     sys.setswitchinterval(THREAD_TURN_S)
     try:
         # First of all, so that a busy port is said before anything else is started.
@@ -184,7 +186,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
                 Check(name=f"provider:{name}", ask=partial(checks.check_provider, gates, host))
                 for name, host in hosts.items()
             ),
-            Check(name="disk", ask=partial(checks.check_disk, settings.home)),
+            *checks.plugged_in(settings),
         ),
     )
     heartbeat = Heartbeat(

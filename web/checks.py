@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import redis
@@ -12,6 +14,8 @@ from sqlalchemy import Engine
 from brokers.operations import Operations
 from brokers.queues import Queue
 from brokers.server_doubts import find_doubts
+from settings.plugins import Kind, load_kind
+from settings.schema import Settings
 from stores.redis.errors import answering
 from stores.redis.gates import Gates
 from stores.redis.registry import Registry, unserved, without_actor
@@ -20,7 +24,9 @@ from stores.sql.engine import ping
 from stores.sql.migrate import pending
 from stores.sql.outbox import SqlOutbox
 from sync.ports import Clock
-from web.health import Finding, Status
+from web.health import Check, Finding, Status
+
+log = logging.getLogger(__name__)
 
 LOW_DISK_BYTES = 1024**3
 # A CMS that restarts is back by then, and workers look every ten seconds.
@@ -156,3 +162,28 @@ def check_disk(folder: Path) -> Finding:
             status=Status.WARN, value=free_gb, unit="GB", hint=f"The disk of {folder} is nearly full."
         )
     return Finding(value=free_gb, unit="GB")
+
+
+def open_disk_check(settings: Settings) -> Callable[[], Finding]:
+    """The entry point `disk` of `clubsync.checks`."""
+    return partial(check_disk, settings.home)
+
+
+def plugged_in(settings: Settings) -> list[Check]:
+    """The checks that packages add, ours among them: `open_check(settings)` answers what to ask.
+
+    One that cannot be imported or opened fails by itself, with the reason.
+    """
+    loaded = load_kind(Kind.CHECKS)
+    found = [Check(name=name, ask=partial(_fail, reason)) for name, reason in loaded.broken.items()]
+    for name, open_check in loaded.working.items():
+        try:
+            found.append(Check(name=name, ask=open_check(settings)))
+        except Exception as error:
+            log.exception("plugin_broken", extra={"kind": Kind.CHECKS.value, "plugin": name})
+            found.append(Check(name=name, ask=partial(_fail, f"broken: {type(error).__name__}: {error}")))
+    return found
+
+
+def _fail(reason: str) -> Finding:
+    return Finding(status=Status.FAIL, hint=reason)
