@@ -15,6 +15,7 @@ from stores.sql.accounts import AccountFilter
 from stores.sql.documents import account_document, change_document, run_document
 from stores.sql.runs import RunFilter
 from stores.timeline import timeline_of_account
+from sync.cadence import judge
 from sync.errors import InvalidRequest
 from sync.model import Account, OrganisationKind
 
@@ -118,8 +119,10 @@ def import_file(file: TextIO, is_json: bool) -> None:
 def show(account_id: int, is_json: bool) -> None:
     """Show account ID and its timeline: runs, changes, settings, notices, what people did."""
     backend = Backend()
-    stores = backend.stores
+    stores, rules, now = backend.stores, backend.settings.cadence, backend.clock.now()
     account = stores.accounts.find(account_id)
+    matches = stores.matches.near(account.organisation.id, now, days=rules.season_days)
+    cadence = judge(matches, now, rules)
     runs = stores.runs.list(RunFilter(account_id=account_id), limit=TIMELINE_LENGTH).items
     changes = stores.changes.of_account(account_id, limit=TIMELINE_LENGTH).items
     events = timeline_of_account(stores, account_id, backend.known_versions(), limit=TIMELINE_LENGTH)
@@ -128,6 +131,11 @@ def show(account_id: int, is_json: bool) -> None:
             {
                 **account_document(account),
                 "runs": [run_document(run) for run in runs],
+                "cadence": {
+                    "phase": cadence.phase.value,
+                    "target_s": cadence.target.total_seconds(),
+                    "reason": cadence.reason,
+                },
                 "changes": [change_document(entry) for entry in changes],
                 "timeline": [asdict(event) for event in events],
             }
@@ -135,6 +143,7 @@ def show(account_id: int, is_json: bool) -> None:
         return
     for name, value in account_document(account).items():
         click.echo(f"{name:<18} {', '.join(value) if isinstance(value, list) else value}")
+    click.echo(f"{'cadence':<18} {cadence.reason}: at most {cadence.target} old")
     click.echo()
     for event in events:
         state = click.style(f"{event.state} ", fg=STATE_COLOURS.get(event.state)) if event.state else ""

@@ -58,6 +58,12 @@ class Matches:
                     found[organisation].update(starts)
         return {organisation: sorted(starts) for organisation, starts in found.items()}
 
+    def near(self, organisation_id: str, now: datetime, *, days: int) -> Sequence[datetime]:
+        """The starts of one organisation's matches, so many days before now and after."""
+        around = timedelta(days=days)
+        found = self.between((now - around).date(), (now + around).date(), organisation_id=organisation_id)
+        return found.get(organisation_id, ())
+
 
 def _start(day: Mapping[str, Any]) -> datetime:
     if day.get("utc"):

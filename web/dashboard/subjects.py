@@ -13,6 +13,7 @@ from providers.recording import find_recordings
 from stores.sql.accounts import AccountFilter
 from stores.sql.runs import RunFilter
 from stores.timeline import timeline_of_account, timeline_of_run
+from sync.cadence import Cadence, judge
 from sync.changes import Action
 from sync.model import Account, OrganisationKind, RecordKind
 from sync.report import Mode, Run, RunState
@@ -53,6 +54,7 @@ def show_account(request: Request, caller: Reader, services: Has, account_id: Ac
         freshness=_freshness(services, account),
         answer=services.why.of_account(account),
         timeline=timeline_of_account(services.stores, account_id, versions, limit=TIMELINE_LENGTH),
+        cadence=_cadence(services, account),
         presets=sorted(services.settings().presets),
         modes=[Mode.CLUB if is_club else Mode.ASSOCIATION, Mode.UPDATE, Mode.ONBOARDING],
     )
@@ -134,3 +136,9 @@ def _outcomes(services: Services, account: Account) -> list[Run]:
     """The account's last runs, oldest first: a strip of what became of them."""
     page = services.stores.runs.list(RunFilter(account_id=account.id), limit=OUTCOMES_SHOWN)
     return list(page.items)[::-1]
+
+
+def _cadence(services: Services, account: Account) -> Cadence:
+    rules, now = services.settings().cadence, services.clock.now()
+    matches = services.stores.matches.near(account.organisation.id, now, days=rules.season_days)
+    return judge(matches, now, rules)
