@@ -21,7 +21,7 @@ __all__ = ["current_database", "engine", "site"]
 
 CHROMIUM = Path("/usr/bin/chromium")
 INSTALL = "install it with `apt-get install chromium`"
-SCREENSHOTS = os.environ.get("CLUBSYNC_SCREENSHOTS")
+SCREENSHOTS = os.environ.get("TEST_SCREENSHOTS")
 
 
 # Not for the session: while playwright lives, its event loop runs in the tests' own thread.
@@ -59,6 +59,6 @@ def page(browser: Browser, site: Site, complaints: list[str]) -> Iterator[Page]:
 
 
 def keep_screenshot(page: Page, name: str) -> None:
-    """Write a picture into the folder that CLUBSYNC_SCREENSHOTS names, if it does."""
+    """Write a picture into the folder that TEST_SCREENSHOTS names, if it does."""
     if SCREENSHOTS:
         page.screenshot(path=f"{SCREENSHOTS}/{name}.png", full_page=True)
