@@ -24,7 +24,7 @@ from sync.errors import ConfigurationError
 
 DEFAULT_SENTINEL_PORT = 26379
 DEFAULT_PORT = 6379
-# Longer than a healthy server ever takes, shorter than a lease.
+# Longer than a healthy server ever takes.
 SOCKET_TIMEOUT_S = 5.0
 # A greenlet that finds all connections busy waits for one; redis-py's own pool raises instead.
 CHECK_OUT_TIMEOUT_S = 20.0

@@ -13,7 +13,7 @@ from redis.retry import Retry
 
 from brokers.scripts import LIBRARY, Script
 
-# A stalled server answers late or never. Longer than any healthy answer, shorter than a lease.
+# A stalled server answers late or never. Longer than any healthy answer.
 CALL_TIMEOUT_S = 5.0
 RECEIVED_BYTES = 65536
 NO_ANSWER_YET = object()

@@ -19,8 +19,11 @@ from brokers.connection import CALL_TIMEOUT_S, REDIS_ERRORS, Argument, Dial, Lin
 from brokers.scripts import RECOVER, REGISTER, RETURN, WORK
 from brokers.sender import SERVER_CLOCK
 
-# Silent for 6 s, found silent twice 2 s apart: others have the messages 10 s after a death.
-LEASE_S = 6.0
+# Silent for 5 s, noticed within 4 s, found silent again 2 s later: others have the messages 8 s after
+# a death, 11 s at the latest.
+LEASE_S = 5.0
+# A beat that gets no answer must leave time for another one within the lease.
+BEAT_TIMEOUT_S = 2.0
 # A blocked call is asked anew after this long, so that a connection that died silently is noticed.
 LONGEST_DOZE_S = 10.0
 # Beats between two looks at the others while all are alive, and between two looks at who they are:
@@ -94,7 +97,7 @@ class Process:
         self._lock = Lock()
         self._work_link = Link(dial, namespace)
         self._wake_link = Link(dial, namespace, timeout_s=LONGEST_DOZE_S + CALL_TIMEOUT_S)
-        self._beat_link = Link(dial, namespace)
+        self._beat_link = Link(dial, namespace, timeout_s=BEAT_TIMEOUT_S)
 
     def turn(self, want: int, queues: Collection[str], settled: Sequence[Settled]) -> Turn:
         """Settle deliveries and fetch up to `want` messages in one call.
