@@ -243,6 +243,7 @@ def _open_notifications(ground: Ground, publisher: Publisher, cms: Cms) -> LiveN
             stores=ground.stores,
             turns=Turns(ground.client, ground.namespace),
             publish=publisher.notify,
+            size_of_batch=Batches(ground.client, ground.namespace).size_of,
             clock=ground.clock,
             own_channels=own,
         ),

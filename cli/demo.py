@@ -44,6 +44,7 @@ from sync.model import Account
 from sync.report import Run, RunState
 
 ENTRY = "demo"
+NOTICES_TIMEOUT_S = 30.0
 START_TIMEOUT_S = 30.0
 PHASE_TIMEOUT_S = 120.0
 # The simulator does not mind; a real provider's limits stay as they are in the defaults.
@@ -197,6 +198,10 @@ def _perform(stage: DemoStage, show: Show) -> bool:
         show_changes(asked, wrote)
     expected = {change["id"] for answer in asked for change in answer["changes"]}
     is_exact = expected <= {change["record_id"] for change in wrote}
+    notices = stage.backend.stores.notices
+    stage.processes.wait_until(
+        lambda: not notices.due_channels(), what="the last notice", timeout_s=NOTICES_TIMEOUT_S
+    )
     served = stage.world.served()
     sent = sum(run["requests"]["sent"] for run in show.document["runs"])
     show.document |= {

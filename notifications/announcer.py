@@ -39,17 +39,29 @@ class Failures(Protocol):
         ...
 
 
+class SizeOfBatch(Protocol):
+    def __call__(self, batch_id: str, /) -> int:
+        """How many accounts it has; 0 for one that is forgotten."""
+        ...
+
+
 class OpenIncidents(Protocol):
     def is_open(self, key: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """When a failure is one of many, which one incident tells."""
+    """When a run is one of many, which one digest or one incident tells."""
 
     failures: Failures
     incidents: OpenIncidents
     alerts: AlertsSettings
+    size_of_batch: SizeOfBatch
+    digest_from: int
+
+    def has_digest(self, run: Run) -> bool:
+        """Whether its batch is so large that its good runs are not told one by one."""
+        return run.batch_id is not None and self.size_of_batch(run.batch_id) >= self.digest_from
 
     def incident_of(self, run: Run, now: datetime) -> str | None:
         """The subject of the incident that tells of this failure, or None."""
@@ -88,7 +100,7 @@ class Announcer:
         """Note a notice for each routed channel and send it off; call it after the run's flags are written.
 
         Repeatable: a notice is told apart by run, event and channel. Left to others are the
-        good runs of a batch, which its digest tells, and failures like many others, which
+        good runs of a large batch, which its digest tells, and failures like many others, which
         their incident tells. What nobody hears is logged.
         """
         notice = notice_of(run, name=self._name_of(run))
@@ -126,7 +138,7 @@ class Announcer:
     def _group_of(self, run: Run, notice: Notice) -> _Group | None:
         """What tells of this run among others, and the channels that it reaches."""
         if notice.severity is Severity.INFO:
-            if run.batch_id is None:
+            if not self._grouping.has_digest(run):
                 return None
             return _Group(f"the digest of batch {run.batch_id}", self._ways(BATCH_FINISHED, notice.severity))
         key = self._grouping.incident_of(run, self._clock.now())

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 MOST_AT_ONCE = 1000
 # A message of `send_notification` tries again by itself for so long; then whoever watches wakes the channel.
 CARRIED_FOR = timedelta(minutes=10)
+FRESH_FOR = timedelta(minutes=1)
 RETRY_AFTER_S = 5.0
 # Clocks of the channel and of this machine may differ; a message is looked for from a little earlier on.
 CLOCKS_DIFFER = timedelta(minutes=2)
@@ -174,13 +175,18 @@ class Delivery:
         with self._turns.take(name, owner=self._owner()) as turn:
             self._outbox.expire(name, before=self._clock.now() - timedelta(seconds=self._settings.keep_s))
             while due := self._outbox.due(name, limit=MOST_AT_ONCE):
-                parcel = next_parcel(due, summary_from=self._settings.summary_from)
+                parcel = next_parcel(due, summary_from=self._summary_from(due))
                 if (wait_s := self._wait_s(name)) > 0:
                     self._wait(parcel, name, "it is left alone for now", wait_s)
                     return
                 turn.renew()
                 if not self._tell(channel, parcel):
                     return
+
+    def _summary_from(self, due: Sequence[Entry]) -> int:
+        # Many at once are still told one by one; a pile is what could not be told for a while.
+        is_pile = self._clock.now() - due[0].created_at > FRESH_FOR
+        return self._settings.summary_from if is_pile else MOST_AT_ONCE + 1
 
     def _needs_telling(self, event: str, channel: str, run_id: str) -> bool:
         entry = self._outbox.find(key_of(run_id, event), channel)

@@ -100,11 +100,18 @@ class Digests:
         self._clock = clock
         self._told: set[str] = set()
 
-    def tell_finished(self, routes: Mapping[str, RouteSettings], channels: Collection[str]) -> None:
-        """Note a digest of every batch that has ended since; repeatable, a batch is told once."""
+    def tell_finished(
+        self, routes: Mapping[str, RouteSettings], channels: Collection[str], *, digest_from: int
+    ) -> None:
+        """Note a digest of every batch that has ended since; repeatable, a batch is told once.
+
+        Batches by hand of fewer than `digest_from` accounts have none: their runs are told.
+        """
         now = self._clock.now()
         for batch in self._batches.list(limit=20):
             if batch.id in self._told or not batch.total or batch.state in ("asked", "sending"):
+                continue
+            if batch.entry_id is None and batch.total < digest_from:
                 continue
             if now - batch.starts_at > 2 * GIVEN_UP_AFTER + timedelta(seconds=batch.spread_s):
                 continue

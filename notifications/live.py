@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from notifications.announcer import Announcer, Failures, Grouping, OpenIncidents, Publish
+from notifications.announcer import Announcer, Failures, Grouping, OpenIncidents, Publish, SizeOfBatch
 from notifications.channels import Channel
 from notifications.delivery import Delivery, Outbox, Runs, Turns
 from notifications.registry import open_channels
@@ -47,6 +47,7 @@ class Ports:
     stores: Stores
     turns: Turns
     publish: Publish
+    size_of_batch: SizeOfBatch
     clock: Clock
     own_channels: Mapping[str, Channel] = field(default_factory=dict)
 
@@ -65,7 +66,13 @@ class LiveNotifications:
         announcer = Announcer(
             ports.publish,
             ports.stores.notices,
-            Grouping(ports.stores.outcomes, ports.stores.incidents, settings.alerts),
+            Grouping(
+                ports.stores.outcomes,
+                ports.stores.incidents,
+                settings.alerts,
+                ports.size_of_batch,
+                notifications.digest_from,
+            ),
             notifications.routes,
             channels.keys(),
             name_of=self._name_of,

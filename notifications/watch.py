@@ -91,7 +91,10 @@ class Watch:
             return False
         facts = self.look(settings)
         self._follow_incidents(find_problems(facts, settings.alerts), settings)
-        self.digests.tell_finished(settings.notifications.routes, self.tell.channels)
+        notifications = settings.notifications
+        self.digests.tell_finished(
+            notifications.routes, self.tell.channels, digest_from=notifications.digest_from
+        )
         self._wake_channels(has_worker=facts.taking_workers > 0)
         return True
 

@@ -155,7 +155,13 @@ def _serve(settings: Settings, redis_url: str) -> None:
     )
     notifications = LiveNotifications(
         settings,
-        Ports(stores=stores, turns=Turns(client, namespace), publish=publisher.notify, clock=clock),
+        Ports(
+            stores=stores,
+            turns=Turns(client, namespace),
+            publish=publisher.notify,
+            size_of_batch=batch_store.size_of,
+            clock=clock,
+        ),
     )
     watch = open_watch(
         settings=in_force,

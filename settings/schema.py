@@ -230,7 +230,7 @@ class RouteSettings(Section):
     """Which channels hear of what; a notice goes to the channels of every route that matches, once each.
 
     `events` may hold `*`; empty `events` or `tags` match all. While `told` is `grouped`, the good
-    runs of a batch are left to its digest, and one failure of many alike to their incident.
+    runs of a large batch are left to its digest, and one failure of many alike to their incident.
     """
 
     events: Names = ()
@@ -252,7 +252,8 @@ class TemplateSettings(Section):
 
 class NotificationsSettings(Section):
     timeout_s: float = Field(default=10.0, gt=0)
-    most_per_minute: int = Field(default=20, ge=1)
+    digest_from: int = Field(default=100, ge=1)
+    most_per_minute: int = Field(default=120, ge=1)
     summary_from: int = Field(default=6, ge=2)
     keep_s: float = Field(default=172800.0, gt=0)
     slack: SlackSettings = SlackSettings()

@@ -210,6 +210,11 @@ class Batches:
     def find_or_none(self, batch_id: str) -> Batch | None:
         return self._read(batch_id)
 
+    def size_of(self, batch_id: str) -> int:
+        """How many accounts it has; 0 for one that is forgotten."""
+        batch = self._read(batch_id)
+        return batch.total if batch else 0
+
     def latest(self, entry_id: str) -> Batch | None:
         """The last batch of a schedule entry."""
         with answering():

@@ -28,7 +28,7 @@ from sync.report import Outcome, Run, RunState, Stage, StageReport
 from tests.integration.notifications.conftest import Desk, Slack
 from tests.unit.notifications.builders import finished
 
-DEFAULTS = load({}).settings
+DEFAULTS = load({"CLUBSYNC_NOTIFICATIONS__DIGEST_FROM": "5"}).settings
 
 
 @dataclass
@@ -92,6 +92,7 @@ def post(
         stores=desk.stores,
         turns=desk.turns,
         publish=publish,
+        size_of_batch=Batches(redis_client, namespace).size_of,
         clock=desk.clock,
         own_channels={"slack": slack_api.channel},
     )
@@ -238,6 +239,29 @@ def test_only_one_process_looks_in_an_interval(redis_client: redis.Redis, namesp
     looks = [Looks(redis_client, namespace) for _ in range(3)]
     assert sum(one.claim(3600) for one in looks * 5) <= 2
     assert not looks[0].claim(3600)
+
+
+@pytest.mark.parametrize(("entry_id", "digests"), [(None, 0), ("nightly", 1)])
+def test_a_small_batch_is_told_run_by_run_and_has_a_digest_only_of_a_schedule(
+    post: Post, redis_client: redis.Redis, namespace: str, entry_id: str | None, digests: int
+) -> None:
+    Batches(redis_client, namespace).save(
+        Batch(
+            id="b1",
+            starts_at=post.desk.clock.now(),
+            requested_by="ops",
+            entry_id=entry_id,
+            state=BatchState.SENT,
+            total=4,
+            sent=4,
+        )
+    )
+    for number in range(1, 5):
+        post.succeed(number, batch_id="b1")
+    post.work()
+    assert len(post.texts()) == 4
+    post.look()
+    assert len(post.texts()) == 4 + digests
 
 
 def test_a_batch_is_told_once_when_its_last_run_has_ended(

@@ -53,7 +53,7 @@ def announcer(world: World, routes: Mapping[str, RouteSettings] = ROUTES, *chann
     return Announcer(
         world,
         world,  # type: ignore[arg-type]  # it only adds
-        Grouping(world, world, AlertsSettings(grouped_from=3)),
+        Grouping(world, world, AlertsSettings(grouped_from=3), {"b1": 200}.__getitem__, 100),
         routes,
         channels or ("slack", "mail"),
         name_of=lambda _run: "Northside CC",
