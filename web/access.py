@@ -123,7 +123,7 @@ class Gate:
 def refuse_remote(request: Request, address: str | None) -> None:
     """Raises Problem 403 unless the request comes straight from this machine."""
     forwarded = [name for name in FORWARDING_HEADERS if name in request.headers]
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    host = _hostname(request.headers.get("host", ""))
     if not _is_loopback(address):
         reason = f"the request came from {address or 'an unknown address'}"
     elif forwarded:
@@ -145,7 +145,7 @@ def refuse_cross_site(request: Request) -> None:
         return
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site", "same-origin")
-    is_foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    is_foreign = origin is not None and origin.partition("://")[2] != request.headers.get("host")
     if is_foreign or site not in ("same-origin", "none"):
         raise Problem(HTTPStatus.FORBIDDEN, "Another web site may not act here in your name.")
 
@@ -176,6 +176,14 @@ Admin = Annotated[Caller, caller_with(Role.ADMIN)]
 def role_needed(role: Role, caller: Caller) -> Problem:
     """The refusal of somebody whose role does not suffice."""
     return Problem(HTTPStatus.FORBIDDEN, f"This needs the role {role.value}; yours is {caller.role.value}.")
+
+
+def _hostname(host: str) -> str | None:
+    """The name in a Host header; None when it is none."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 def _is_loopback(address: str | None) -> bool:

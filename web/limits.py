@@ -20,6 +20,8 @@ from web.problems import Problem, problem_response
 MAX_BODY_BYTES = 1024 * 1024
 # An import carries whole account lists: 16 MiB is about 100,000 accounts.
 MAX_IMPORT_BYTES = 16 * 1024 * 1024
+# Twice what browsers and proxies send at most.
+MAX_HEADER_BYTES = 64 * 1024
 BURST_S = 2.0
 # A twentieth of a second's requests at once: few questions to Redis, and little that lapses unused.
 TAKEN_S = 0.05
@@ -29,7 +31,7 @@ IMPORT_PATH = "/api/v1/accounts/import"
 
 
 class BodyLimit:
-    """Refuses a request whose body is too long, announced or not, with 413."""
+    """Refuses a request whose body is too long, announced or not, with 413; or its headers, with 431."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -51,6 +53,14 @@ class BodyLimit:
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
             return message
 
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+            problem = Problem(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                f"The headers are longer than the {MAX_HEADER_BYTES} bytes that are read here.",
+                headers={"Connection": "close"},
+            )
+            await problem_response(problem, scope["path"])(scope, receive, send)
+            return
         if _announced_bytes(scope) > limit_bytes:
             problem = Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, headers={"Connection": "close"})
             await problem_response(problem, scope["path"])(scope, receive, send)

@@ -110,10 +110,10 @@ def install(app: FastAPI) -> None:
 def _answer(request: Request, problem: Problem) -> Response:
     """As a page to a browser that asked for one, as problem+json to everybody else."""
     is_for_people = "text/html" in request.headers.get("accept", "")
-    if is_for_people and not request.url.path.startswith(("/api/", "/health", "/metrics", "/static/")):
+    if is_for_people and not request.scope["path"].startswith(("/api/", "/health", "/metrics", "/static/")):
         page: Response = request.app.state.render_problem(request, problem)
         return page
-    return problem_response(problem, request.url.path)
+    return problem_response(problem, request.scope["path"])
 
 
 def _answer_problem(request: Request, error: Exception) -> Response:
@@ -139,7 +139,7 @@ def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 as above
     status = HTTPStatus(error.status_code)
     detail = {
-        HTTPStatus.NOT_FOUND: f"There is nothing at {request.url.path}.",
+        HTTPStatus.NOT_FOUND: f"There is nothing at {request.scope['path']}.",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not possible here.",
     }.get(status, str(error.detail))
     return _answer(request, Problem(status, detail, headers=error.headers))
@@ -164,7 +164,7 @@ def _answer_sync_error(request: Request, error: Exception) -> Response:
 
 def _answer_outage(request: Request, error: Exception) -> Response:
     # What an operator's hands on the broker meet comes in Redis's own words.
-    log.warning("redis_did_not_answer", extra={"path": request.url.path, "reason": str(error)})
+    log.warning("redis_did_not_answer", extra={"path": request.scope["path"], "reason": str(error)})
     return _answer_sync_error(request, StoreUnavailable("Redis did not answer."))
 
 
@@ -177,7 +177,7 @@ def _mistake_of_reason(reason: str) -> Mistake:
 
 
 def _answer_bug(request: Request, error: Exception) -> Response:
-    log.error("request_failed", exc_info=error, extra={"path": request.url.path})
+    log.error("request_failed", exc_info=error, extra={"path": request.scope["path"]})
     return _answer(
         request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "A fault of clubsync's; its log has the trace.")
     )

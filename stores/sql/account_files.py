@@ -129,7 +129,7 @@ def _read_json_lines(text: str, mistakes: list[tuple[int, str]]) -> Iterator[_Li
             continue
         try:
             fields = msgspec.json.decode(line)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             mistakes.append((number, f"not JSON: {error}"))
             continue
         if isinstance(fields, dict):

@@ -47,6 +47,8 @@ def render(
     request: Request, caller: Caller | None, template: str, *, status: int = HTTPStatus.OK, **context: Any
 ) -> HTMLResponse:
     """A page; sets the cookie that its forms must repeat, and shows what was just done, once."""
+    # Not of request.url, which is made of the Host header too, whatever that holds.
+    path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
     csrf = request.cookies.get(CSRF_COOKIE) or secrets.token_urlsafe(24)
     text = _environment.get_template(template).render(
         caller=caller,
@@ -54,8 +56,8 @@ def render(
         csrf=csrf,
         said=unquote(request.cookies.get(SAID_COOKIE, "")),
         navigation=NAVIGATION,
-        here=request.url.path,
-        address=str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
+        here=path,
+        address=f"{path}?{query}" if query else path,
         query=dict(request.query_params),
         now=datetime.now(UTC),
         **context,
@@ -71,7 +73,7 @@ def render(
 def render_problem(request: Request, problem: Problem) -> Response:
     """A refusal as a page; somebody who is not signed in is sent to the door."""
     if problem.status == HTTPStatus.UNAUTHORIZED and request.method == "GET":
-        return go(f"/login?{urlencode({'next': request.url.path})}")
+        return go(f"/login?{urlencode({'next': request.scope['path']})}")
     return render(request, None, "problem.html", status=problem.status, problem=problem)
 
 
@@ -84,7 +86,7 @@ def go(address: str, *, said: str | None = None) -> RedirectResponse:
 
 
 def is_https(request: Request) -> bool:
-    return request.url.scheme == "https"
+    return bool(request.scope["scheme"] == "https")
 
 
 def duration(seconds: float | None) -> str:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 
 import httpx
 import pytest
@@ -91,3 +93,45 @@ def test_answers_carry_the_security_headers(client: httpx.Client) -> None:
         headers = client.get(path).headers
         assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
         assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "[::1"},
+        {"Host": "127.0.0.1:99999999"},
+        {"Host": ""},
+        {"Origin": "http://[::1"},
+        {"Cookie": 'clubsync_session="cs_\\000_x"'},
+        {"Authorization": "Bearer " + "a" * 9000},
+    ],
+)
+def test_headers_that_make_no_sense_are_no_fault_of_ours(
+    client: httpx.Client, headers: dict[str, str]
+) -> None:
+    for answer in (
+        client.get("/api/v1/queues", headers=headers),
+        client.post("/api/v1/syncs", headers=headers),
+    ):
+        assert answer.status_code < 500
+
+
+def test_a_flood_of_headers_is_refused(client: httpx.Client) -> None:
+    headers = {f"X-{number}": "a" * 1000 for number in range(80)}
+    assert client.get("/api/v1/queues", headers=headers).status_code == 431
+
+
+@pytest.mark.parametrize(
+    "cursor", [[10**30, "a"], ["9999-12-31T23:59:59-23:59", "a"], ["2031-10-18T00:00:00Z", "\x00"]]
+)
+@pytest.mark.parametrize("path", ["runs", "accounts", "dead"])
+def test_a_cursor_of_ones_own_making_is_a_mistake_or_finds_nothing(
+    client: httpx.Client, path: str, cursor: list[object]
+) -> None:
+    made_up = base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode()
+    assert client.get(f"/api/v1/{path}", params={"cursor": made_up}).status_code in (200, 422)
+
+
+def test_json_without_end_to_its_depth_is_a_mistake(client: httpx.Client) -> None:
+    deep = b'{"a":' * 100_000
+    assert client.post("/api/v1/accounts/import", content=deep).status_code in (400, 422)
