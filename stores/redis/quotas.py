@@ -18,7 +18,7 @@ from stores.redis.errors import answering
 
 # A request reaches the provider a little after it was admitted, and never equally late; what
 # left our process late is noted as such.
-WINDOW_MARGIN = 1.06
+WINDOW_MARGIN = 1.08
 # Above this nobody counts requests, and the log would only cost.
 MOST_LOGGED_REQUESTS_PER_S = 1000
 # How far ahead of even spacing requests may go, to catch up: a run's first requests come one
