@@ -50,7 +50,9 @@ def run(entry: str) -> None:
     )
     table.ask(request)
     backend.audit("schedule_run", f"schedule:{entry}", {})
-    click.echo(f"{entry} is asked for; the leading scheduler carries it out (batch {request.id})")
+    is_batch = backend.settings.scheduler.entries[entry].action == "batch"
+    named = f" (batch {request.id})" if is_batch else ""
+    click.echo(f"{entry} is asked for; the leading scheduler carries it out{named}")
 
 
 @schedule.command()
