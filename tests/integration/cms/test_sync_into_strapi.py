@@ -16,6 +16,7 @@ from sync.guard import Limits
 from sync.model import Organisation, OrganisationKind
 from sync.report import Mode, Outcome, Run
 from sync.run import SyncRequest, SyncRun
+from sync.undo_run import UndoRun
 from tests.fakes import (
     FakeCheckpoints,
     FakeClock,
@@ -152,3 +153,21 @@ def test_held_removals_are_marked_once_a_person_approves_them(syncs: Syncs, stra
     assert (act.run.outcome, act.choice.kept) == (Outcome.SUCCEEDED, [])
     marked = {row["gameID"] for row in strapi.rows("game-meta-datas") if row["isDeleted"]}
     assert marked == {"game-4", "game-5"}
+
+
+def test_undo_reaches_the_cms_and_can_be_undone(syncs: Syncs, strapi: StrapiServer) -> None:
+    syncs.perform()
+    syncs.world.games["game-3"] = replace(syncs.world.games["game-3"], round="Round 9")
+    changed = syncs.perform()
+    undo = UndoRun(by_hand=syncs.by_hand, history=syncs.stores.changes)
+
+    def rounds() -> set[object]:
+        return {row["round"] for row in strapi.rows("game-meta-datas") if row["gameID"] == "game-3"}
+
+    assert rounds() == {"Round 9"}
+    first = undo.undo(changed.id)
+    assert first.run is not None
+    assert (first.run.outcome, rounds()) == (Outcome.SUCCEEDED, {"Round 1"})
+    again = undo.undo(first.run.id)
+    assert again.run is not None
+    assert (again.run.outcome, rounds()) == (Outcome.SUCCEEDED, {"Round 9"})
