@@ -65,6 +65,7 @@ class Dispatcher:
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_resting = False
         self._is_dozing = False
+        self._woken_by: bytes | None = None  # the wake key that ended the last doze
         self._is_fetching = True
         self._must_resync = False
         self._losses = 0
@@ -178,7 +179,12 @@ class Dispatcher:
             return
         due_in_s, lent_count = self._exchange(want)
         if want and lent_count < want and self._queues:
+            self._woken_by = None
             self._doze(due_in_s)
+        elif want and self._woken_by:
+            # It was woken for a queue that may wait still: what it took may have come from another.
+            self._process.pass_on(self._woken_by)
+            self._woken_by = None
 
     def _want(self) -> int:
         """How many messages to fetch now: one for each free slot.
@@ -257,6 +263,8 @@ class Dispatcher:
             self._is_dozing = False
         if woken and not (self._may_fetch() and self.slots.free_count):
             self._process.pass_on(woken)
+        else:
+            self._woken_by = woken
 
     def _may_fetch(self) -> bool:
         return self._is_fetching and not self.heartbeat.is_quiet

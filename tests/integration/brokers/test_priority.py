@@ -193,3 +193,39 @@ def test_no_more_is_fetched_than_slots_are_free(
         assert operations.queue("default").depth == 17
         may_go.set()
         broker.join("default", timeout=10_000)
+
+
+def test_a_wake_up_that_a_busy_process_got_reaches_an_idle_one(
+    broker: PriorityRedisBroker, eventually: Eventually
+) -> None:
+    """The first worker is woken for "b", takes "a", and leaves "c" to be told of, too."""
+    done: list[str] = []
+    may_end = threading.Event()
+
+    def work(name: str) -> None:
+        done.append(name)
+        if name == "a":
+            may_end.wait(20)
+
+    for name in "abc":
+        declare(broker, work, actor_name=name, queue_name=name)
+    workers = []
+    for number, queues in enumerate(({"a", "b", "c"}, {"b"}), start=1):
+        worker = dramatiq.Worker(broker, queues=queues, worker_threads=1, worker_timeout=100)
+        worker.start()
+        workers.append(worker)
+        eventually(lambda number=number: blocked_clients(broker) == number)  # type: ignore[misc]
+    urgencies = {"b": "low", "a": "urgent", "c": "high"}
+    broker.enqueue_many(
+        Message(name, name, (name,), {}, {"broker_priority": urgency}) for name, urgency in urgencies.items()
+    )
+    eventually(lambda: set(done) == {"a", "b"}, deadline_s=8)
+    may_end.set()
+    eventually(lambda: set(done) == {"a", "b", "c"})
+    for worker in workers:
+        worker.stop()
+
+
+def blocked_clients(broker: PriorityRedisBroker) -> int:
+    about: Any = broker.client.info("clients")
+    return int(about["blocked_clients"])
