@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -16,20 +15,6 @@ class Queue(StrEnum):
     GRADES = "grades"  # an association's grades, fanned out
     NOTIFICATIONS = "notifications"  # slow channels must not hold a sync
     HEALTH = "health"  # proves that a worker works
-
-
-# How long a message of a queue may wait to start before somebody should know. A nightly
-# batch fills `syncs` and `grades` for hours on purpose; a customer waits for the others.
-PATIENCE_S: Mapping[str, float] = {
-    Queue.ONBOARDING: 120,
-    Queue.UPDATES: 120,
-    Queue.DIRECT: 600,
-    Queue.SYNCS: 6 * 3600,
-    Queue.GRADES: 3600,
-    Queue.NOTIFICATIONS: 600,
-    Queue.HEALTH: 300,
-}
-DEFAULT_PATIENCE_S = 3600.0
 
 
 class Priority(StrEnum):

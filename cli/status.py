@@ -9,12 +9,13 @@ import click
 import redis
 
 from brokers.operations import Operations
-from brokers.queues import DEFAULT_PATIENCE_S, PATIENCE_S, Queue
+from brokers.queues import Queue
 from cli.backend import Backend
 from cli.output import as_json, print_json, print_table
 from stores.redis.registry import Registry, unserved, without_actor
 from stores.sql.engine import ping
 from sync.errors import ConfigurationError, StoreUnavailable
+from sync.incident import Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ def status(is_json: bool) -> None:
 
 def look_around(backend: Backend) -> list[Finding]:
     """What lives, and how the queues stand."""
-    findings = [_sql(backend)]
+    sql = _sql(backend)
+    findings = [sql]
     try:
         backend.redis.ping()
     except ConfigurationError as error:
@@ -59,6 +61,8 @@ def look_around(backend: Backend) -> list[Finding]:
     findings += _roles(backend)
     findings += _served(backend)
     findings += _queues(backend)
+    if sql.is_good:
+        findings += _incidents(backend)
     return findings
 
 
@@ -99,13 +103,23 @@ def _served(backend: Backend) -> list[Finding]:
     return found
 
 
+def _incidents(backend: Backend) -> list[Finding]:
+    """What somebody should act on; what is only worth a look stands in `clubsync alerts`."""
+    return [
+        Finding(incident.key, is_good=False, value=incident.title, hint=f"clubsync alerts show {incident.id}")
+        for incident in backend.stores.incidents.current()
+        if incident.is_open and incident.severity is Severity.ERROR
+    ]
+
+
 def _queues(backend: Backend) -> list[Finding]:
     found = []
     for state in Operations(backend.broker).queues([queue.value for queue in Queue]):
         problems = []
         if state.is_paused:
             problems.append(("paused", f"clubsync queues resume {state.name}"))
-        if (state.oldest_age_s or 0.0) > PATIENCE_S.get(state.name, DEFAULT_PATIENCE_S):
+        patience_s = backend.settings.alerts.patience_s(state.name)
+        if patience_s is not None and (state.oldest_age_s or 0.0) > patience_s:
             problems.append(
                 (f"oldest waits {state.oldest_age_s:.0f} s", "start more workers, or look at them")
             )

@@ -16,9 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from brokers.operations import Operations, QueueState
-from brokers.queues import DEFAULT_PATIENCE_S, PATIENCE_S, Priority, Queue
+from brokers.queues import Priority, Queue
 from cli.backend import Backend
 from cli.output import ago, as_json, console, print_json
+from settings.schema import AlertsSettings
 from stores.redis.progress import Progress
 from stores.redis.registry import Registry, Service
 from stores.sql.runs import RunFilter
@@ -50,6 +51,7 @@ class View:
     syncing: Sequence[Syncing]
     services: Sequence[Service]
     incidents: Sequence[Incident]
+    rules: AlertsSettings
 
 
 @click.command(
@@ -102,6 +104,7 @@ def _look(backend: Backend) -> View:
         syncing=[_syncing(backend, run, progress) for run in running],
         services=Registry(backend.redis, namespace, backend.clock).list(),
         incidents=incidents,
+        rules=backend.settings.alerts,
     )
 
 
@@ -113,7 +116,7 @@ def _syncing(backend: Backend, run: Run, progress: Progress) -> Syncing:
 
 
 def _draw(view: View) -> Group:
-    parts: list[RenderableType] = [_headline(view), Text(), _queue_table(view.queues), Text()]
+    parts: list[RenderableType] = [_headline(view), Text(), _queue_table(view.queues, view.rules), Text()]
     if view.syncing:
         parts += [_run_table(view), Text()]
     return Group(*parts, _process_table(view.services))
@@ -130,10 +133,11 @@ def _headline(view: View) -> Text:
     return line
 
 
-def _queue_table(queues: Sequence[QueueState]) -> Table:
+def _queue_table(queues: Sequence[QueueState], rules: AlertsSettings) -> Table:
     table = _table("queue", *Priority, "delayed", "running", "dead", "oldest", "sent/min", "done/min", "")
     for state in queues:
-        is_old = (state.oldest_age_s or 0) > PATIENCE_S.get(state.name, DEFAULT_PATIENCE_S)
+        patience_s = rules.patience_s(state.name)
+        is_old = patience_s is not None and (state.oldest_age_s or 0) > patience_s
         oldest = Text(_seconds(state.oldest_age_s), style="red" if is_old else "")
         table.add_row(
             state.name,

@@ -98,6 +98,13 @@ def find_problems(facts: Facts, rules: AlertsSettings) -> Sequence[Problem]:
     return [*found, *_entries(facts), *_freshness(facts), *_channels(facts)]
 
 
+def stuck_after_s(usual_s: float | None, rules: AlertsSettings) -> float:
+    """From when on a run is stuck whose account's runs take `usual_s` at most (None: unknown)."""
+    if usual_s is None:
+        return rules.stuck_s
+    return max(LEAST_STUCK_S, rules.stuck_factor * usual_s)
+
+
 def _processes(facts: Facts) -> Iterator[Problem]:
     if not facts.taking_workers:
         waiting = sum(queue.waiting for queue in facts.queues)
@@ -161,7 +168,7 @@ def _breakers(facts: Facts) -> Iterator[Problem]:
 
 
 def _stuck(facts: Facts, rules: AlertsSettings) -> Iterator[Problem]:
-    stuck = [run for run in facts.running if run.elapsed_s > _patience_s(run, rules)]
+    stuck = [run for run in facts.running if run.elapsed_s > stuck_after_s(run.usual_s, rules)]
     if stuck:
         worst = max(stuck, key=lambda run: run.elapsed_s)
         usual = f", usually at most {_minutes(worst.usual_s)}" if worst.usual_s is not None else ""
@@ -175,12 +182,6 @@ def _stuck(facts: Facts, rules: AlertsSettings) -> Iterator[Problem]:
             ),
             step=f"`clubsync runs show {worst.run_id}` says where it is.",
         )
-
-
-def _patience_s(run: RunningFacts, rules: AlertsSettings) -> float:
-    if run.usual_s is None:
-        return rules.stuck_s
-    return max(LEAST_STUCK_S, rules.stuck_factor * run.usual_s)
 
 
 def _queue(queue: QueueFacts, rules: AlertsSettings, *, has_worker: bool) -> Iterator[Problem]:
@@ -227,7 +228,7 @@ def _flow(queue: QueueFacts, rules: AlertsSettings, *, has_worker: bool) -> Iter
                 f"`clubsync audit --subject {queue.name}` says who paused it.",
             )
         return
-    limit_s = dict(rules.oldest_s).get(queue.name)  # type: ignore[call-overload]  # any name may be asked for
+    limit_s = rules.patience_s(queue.name)
     if has_worker and queue.waiting and age_s > STALLED_AFTER_S and not queue.leased and not queue.done:
         yield _of_queue(
             queue,
@@ -244,7 +245,7 @@ def _flow(queue: QueueFacts, rules: AlertsSettings, *, has_worker: bool) -> Iter
             f"{waiting}; it should be at most {_minutes(limit_s)}.",
             "Start more workers, or see what runs: `clubsync queues`, `clubsync runs list --state running`.",
         )
-    backlog = dict(rules.backlog).get(queue.name)  # type: ignore[call-overload]  # likewise
+    backlog = rules.usual_backlog(queue.name)
     if backlog is not None and queue.pressing > backlog:
         yield _of_queue(
             queue,

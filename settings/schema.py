@@ -298,6 +298,14 @@ class AlertsSettings(Section):
     stuck_factor: float = Field(default=3.0, ge=1)
     dead_letters: int = Field(default=10, ge=1)
 
+    def patience_s(self, queue: str) -> float | None:
+        """How long a message of this queue may wait; None where nobody said."""
+        return next((limit_s for name, limit_s in self.oldest_s.items() if name == queue), None)
+
+    def usual_backlog(self, queue: str) -> int | None:
+        """How many messages above low priority may wait there; None where nobody said."""
+        return next((count for name, count in self.backlog.items() if name == queue), None)
+
 
 class FreshnessTarget(Section):
     """How long ago the accounts of a class may have been synced last; the strictest that matches counts.

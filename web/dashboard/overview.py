@@ -29,6 +29,7 @@ from web.dashboard.facts import (
     succeeded_count,
     troubles,
 )
+from web.dashboard.incidents import href_of
 from web.dashboard.pages import render
 from web.dashboard.verdict import Facts, judge
 from web.health import Checkup
@@ -91,6 +92,7 @@ def read_overview(services: Services, checkup: Checkup) -> dict[str, Any]:
     queues = queue_states(services)
     running = running_syncs(services)
     alive = roles_alive(services)
+    alerts = [one for one in services.stores.incidents.current() if one.is_open]
     verdict = judge(
         Facts(
             checks=checkup.last_report,
@@ -103,9 +105,10 @@ def read_overview(services: Services, checkup: Checkup) -> dict[str, Any]:
             succeeded_count=succeeded_count(services),
             silent=services.registry.silent(SILENT_FOR_S),
             slow=slow_messages(services),
+            incidents=alerts,
+            rules=services.settings().alerts,
         )
     )
-    alerts = [one for one in services.stores.incidents.current() if one.is_open]
     failures = services.stores.runs.list(RunFilter(state=RunState.FAILED), limit=FAILURES_SHOWN).items
     return {
         "verdict": verdict,
@@ -117,6 +120,7 @@ def read_overview(services: Services, checkup: Checkup) -> dict[str, Any]:
         "waits": _waits(services),
         "providers": _providers(services),
         "alerts": alerts,
+        "href_of": href_of,
         "marks": marks(services)[-MARKS_SHOWN:][::-1],
         "totals": {
             "waiting": sum(queue.depth for queue in queues),

@@ -3,44 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum
 from typing import Any
 
 from brokers.operations import QueueState
-from brokers.queues import DEFAULT_PATIENCE_S, PATIENCE_S, Priority, Queue
+from brokers.queues import Priority
+from notifications.problems import STALLED_AFTER_S, stuck_after_s
+from settings.schema import AlertsSettings
+from sync.incident import Incident
 from sync.report import Run
+from web.dashboard.evidence import Evidence, Level
+from web.dashboard.incidents import incident_evidence
 
-# Backlogs of the service before this one that people wanted to hear of; batches run at low
-# priority and do not count.
-BACKLOG: Mapping[str, int] = {Queue.ONBOARDING: 5, Queue.DIRECT: 15}
-DEFAULT_BACKLOG = 10
 # Without one of these roles nothing is done at all, or nothing by itself.
 IDLE_WITHOUT = ("workers", "scheduler")
-STALLED_AFTER_S = 60.0
 # A single failed sync tells of itself; from three on something is the matter with all of them.
 TROUBLE_LEAST = 3
-FAILURE_SHARE_LOOK, FAILURE_SHARE_ACT, FAILURE_LEAST = 0.2, 0.5, 10
 RATES_MINUTES = 5
 # The service before this one called a job stuck that had been active for so long.
 SLOW_AFTER_S = 30 * 60
-
-
-class Level(StrEnum):
-    GOOD = "good"
-    LOOK = "look"
-    ACT = "act"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What was seen, why it matters, and where to go next."""
-
-    level: Level
-    what: str
-    step: str
-    href: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +33,10 @@ class Running:
     elapsed: timedelta
     usual: timedelta | None
 
-    @property
-    def is_stuck(self) -> bool:
+    def is_stuck(self, rules: AlertsSettings) -> bool:
         """Judged by the account's own history: a big association may take long every night."""
-        if self.usual is None:
-            return self.elapsed > timedelta(minutes=30)
-        return self.elapsed > max(timedelta(minutes=10), 3 * self.usual)
+        usual_s = self.usual.total_seconds() if self.usual is not None else None
+        return self.elapsed.total_seconds() > stuck_after_s(usual_s, rules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +63,8 @@ class Facts:
     """`checks` is the health report; `paused_by` tells who paused a queue, where it is known.
 
     `succeeded_count` is of the last hour, as far as it matters beside the troubles. `silent` are
-    processes that stopped to beat a short while ago without saying so.
+    processes that stopped to beat a short while ago without saying so. `incidents` are the open
+    ones, `rules` the thresholds that opened them.
     """
 
     checks: Mapping[str, Mapping[str, Any]]
@@ -96,6 +77,8 @@ class Facts:
     succeeded_count: int = 0
     silent: Sequence[str] = ()
     slow: Sequence[Slow] = ()
+    incidents: Sequence[Incident] = ()
+    rules: AlertsSettings = field(default_factory=AlertsSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +104,7 @@ def judge(facts: Facts) -> Verdict:
         *_slow(facts),
         *_troubles(facts),
         *_silent(facts),
+        *incident_evidence(facts.incidents),
     ]
     ordered = sorted(found, key=lambda one: list(Level).index(one.level), reverse=True)
     level = ordered[0].level if ordered else Level.GOOD
@@ -149,7 +133,7 @@ def _checks(facts: Facts) -> Iterator[Evidence]:
 def _queues(facts: Facts) -> Iterator[Evidence]:
     for queue in facts.queues:
         yield from _flow(queue, facts)
-        yield from _failures(queue)
+        yield from _failures(queue, facts.rules)
         if queue.dead:
             yield Evidence(
                 level=Level.LOOK,
@@ -179,13 +163,15 @@ def _flow(queue: QueueState, facts: Facts) -> Iterator[Evidence]:
         yield Evidence(
             level=Level.ACT, what=f"{waiting}, and {why}.", step="Look at the workers", href="/workers"
         )
-    elif age_s > (patience_s := PATIENCE_S.get(queue.name, DEFAULT_PATIENCE_S)):
+    elif (patience_s := facts.rules.patience_s(queue.name)) is not None and age_s > patience_s:
         level = Level.ACT if age_s > 2 * patience_s else Level.LOOK
         yield Evidence(
             level=level, what=f"{waiting}.", step="Start more workers, or see what runs", href="/workers"
         )
-    elif (pressing := _pressing(queue)) > (limit := BACKLOG.get(queue.name, DEFAULT_BACKLOG)):
-        level = Level.ACT if pressing > 2 * limit and age_s > STALLED_AFTER_S else Level.LOOK
+    elif (limit := facts.rules.usual_backlog(queue.name)) is not None and _pressing(queue) > limit:
+        pressing = _pressing(queue)
+        is_bad = pressing > facts.rules.backlog_error_factor * limit and age_s > STALLED_AFTER_S
+        level = Level.ACT if is_bad else Level.LOOK
         yield Evidence(
             level=level,
             what=f"{pressing:,} wait in {queue.name} above low priority; usual are up to {limit}.",
@@ -198,13 +184,13 @@ def _pressing(queue: QueueState) -> int:
     return sum(count for priority, count in queue.waiting.items() if priority is not Priority.LOW)
 
 
-def _failures(queue: QueueState) -> Iterator[Evidence]:
+def _failures(queue: QueueState, rules: AlertsSettings) -> Iterator[Evidence]:
     done, died = queue.done_per_minute * RATES_MINUTES, queue.died_per_minute * RATES_MINUTES
     total = done + died
-    if total < FAILURE_LEAST or died / total <= FAILURE_SHARE_LOOK:
+    if total < rules.failure_least or died / total <= rules.failure_share:
         return
     yield Evidence(
-        level=Level.ACT if died / total > FAILURE_SHARE_ACT else Level.LOOK,
+        level=Level.ACT if died / total > rules.failure_error_share else Level.LOOK,
         what=f"{died:.0f} of the last {total:.0f} messages of {queue.name} died.",
         step="See their errors",
         href=f"/dead?queue={queue.name}",
@@ -213,7 +199,7 @@ def _failures(queue: QueueState) -> Iterator[Evidence]:
 
 def _stuck(facts: Facts) -> Iterator[Evidence]:
     for one in facts.running:
-        if one.is_stuck:
+        if one.is_stuck(facts.rules):
             minutes = round(one.elapsed.total_seconds() / 60)
             of = f"account {one.run.account_id}" if one.run.account_id else str(one.run.organisation_id)
             yield Evidence(
@@ -238,7 +224,7 @@ def _slow(facts: Facts) -> Iterator[Evidence]:
 def _troubles(facts: Facts) -> Iterator[Evidence]:
     ended = facts.succeeded_count + sum(one.count for one in facts.troubles)
     for one in facts.troubles:
-        is_most = one.count >= TROUBLE_LEAST and one.count > FAILURE_SHARE_ACT * ended
+        is_most = one.count >= TROUBLE_LEAST and one.count > facts.rules.failure_error_share * ended
         syncs = "sync is" if one.count == 1 else "syncs are"
         failed = "1 sync failed" if one.count == 1 else f"{one.count:,} syncs failed"
         what = f"{one.count:,} {syncs} put off" if one.is_put_off else f"{failed} in the last hour"

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from cli.alerts import alerts
 from cli.notices import notices
+from cli.status import status
 from settings.rules import EVENTS
 from stores.sql import migrate
 from stores.sql.accounts import NewAccount
@@ -38,13 +39,12 @@ def incident(number: int, **fields: object) -> Incident:
     return Incident(
         id=f"i{number}",
         key=f"queue:q{number}",
-        severity=Severity.ERROR,
         title="It is paused.",
         party=Party.STORE,
         alerts=(alert,),
         first_seen_at=NOW - timedelta(minutes=number),
         seen_at=NOW,
-        **{"opened_at": NOW - timedelta(minutes=number), **fields},  # type: ignore[arg-type]
+        **{"severity": Severity.ERROR, "opened_at": NOW - timedelta(minutes=number), **fields},  # type: ignore[arg-type]
     )
 
 
@@ -118,3 +118,17 @@ def test_notices_are_listed_with_what_became_of_them(stores: SqlStores) -> None:
     (told,) = json.loads(CliRunner().invoke(notices, ["list", "--json", "--state", "left"]).stdout)
     assert (told["key"], told["reason"]) == ("k1", "the incident of proxy")
     assert "Sync of club 3 failed" in CliRunner().invoke(notices, ["list"]).stdout
+
+
+def test_the_status_names_what_somebody_should_act_on(
+    stores: SqlStores, redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("CLUBSYNC_REDIS__NAMESPACE", namespace)
+    stores.incidents.save(incident(1))
+    stores.incidents.save(incident(2, severity=Severity.WARNING))
+    result = CliRunner().invoke(status, ["--json"])
+    assert result.exit_code == 1
+    told = {check["check"]: check for check in json.loads(result.stdout)["checks"]}
+    assert told["queue:q1"]["hint"] == "clubsync alerts show i1"
+    assert "queue:q2" not in told

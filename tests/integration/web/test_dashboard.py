@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -11,6 +12,9 @@ import pytest
 
 from brokers.queues import Priority
 from stores.sql.tokens import Role
+from sync.incident import Alert, Incident, Severity
+from sync.ports import Progressed
+from sync.report import RunState, Stage
 from tests.integration.web.conftest import Site
 
 PAGES = (
@@ -93,6 +97,46 @@ def test_a_queue_is_paused_and_the_overview_says_by_whom(browser: httpx.Client, 
     assert "syncs is paused" in page.text
     assert "syncs is paused by local" in browser.get("/").text
     assert site.operations.queue("syncs").is_paused
+
+
+def test_an_open_incident_is_the_verdict_with_its_next_step(browser: httpx.Client, site: Site) -> None:
+    now = site.services.clock.now()
+    alert = Alert(
+        kind="breaker_open",
+        severity=Severity.ERROR,
+        what="playhq does not answer.",
+        step="Ask the provider.",
+        since=now,
+        is_open=True,
+    )
+    site.stores.incidents.save(
+        Incident(
+            id="i1",
+            key="provider:playhq",
+            severity=Severity.ERROR,
+            title=alert.what,
+            party=None,
+            alerts=(alert,),
+            first_seen_at=now,
+            seen_at=now,
+            opened_at=now,
+        )
+    )
+    verdict = browser.get("/").text.partition("<dl")[0]
+    assert 'class="verdict act"' in verdict
+    assert "playhq does not answer. Ask the provider." in verdict
+    assert f'datetime="{now:%Y-%m-%dT%H:%M:%S}Z"' in verdict
+    assert 'href="/runs?state=failed"' in verdict
+
+
+def test_a_running_sync_shows_how_far_it_is_and_what_is_left(browser: httpx.Client, site: Site) -> None:
+    run_id = browser.post("/api/v1/syncs", json={"mode": "club", "id": 1}).json()["run_id"]
+    run = site.stores.runs.find(run_id)
+    site.stores.runs.save(replace(run, state=RunState.RUNNING, started_at=site.services.clock.now()))
+    site.progress.publish(
+        Progressed(run_id=run_id, stage=Stage.GAMES, done=3, total=8, records=120, eta_s=75.0)
+    )
+    assert "3/8, 120 records, about 1 min 15 s left" in browser.get("/").text
 
 
 def kill_two(browser: httpx.Client, site: Site) -> str:

@@ -8,8 +8,11 @@ import pytest
 
 from brokers.operations import Ledger, QueueState
 from brokers.queues import Priority
+from settings.schema import AlertsSettings
+from sync.incident import Alert, Incident, Severity
 from sync.report import Mode, Run, RunState
-from web.dashboard.verdict import Facts, Level, Running, Slow, Trouble, Verdict, judge
+from web.dashboard.evidence import Level
+from web.dashboard.verdict import Facts, Running, Slow, Trouble, Verdict, judge
 
 NOW = datetime(2031, 10, 18, 1, 0, tzinfo=UTC)
 EMPTY = Ledger(enqueued=0, done=0, coalesced=0, deleted=0, waiting=0, delayed=0, leased=0, dead=0)
@@ -168,3 +171,60 @@ def test_a_process_that_fell_silent_is_named() -> None:
 def test_a_message_that_runs_for_too_long_is_named_by_its_queue() -> None:
     (told,) = judge(replace(WELL, slow=[Slow(queue="grades", count=2, longest_s=3000)])).evidence
     assert told.what.startswith("2 messages of grades have run for more than 30 min, the longest for 50 min")
+
+
+def incident(severity: Severity, *, key: str = "queue:syncs") -> Incident:
+    told = Alert(
+        kind="slow",
+        severity=severity,
+        what="syncs is slow.",
+        step="See `clubsync workers`.",
+        since=NOW,
+        is_open=True,
+    )
+    over = replace(told, severity=Severity.ERROR, step="Resume it.", is_open=False)
+    return Incident(
+        id="i1",
+        key=key,
+        severity=severity,
+        title="syncs is slow.",
+        party=None,
+        alerts=(over, told),
+        first_seen_at=NOW - timedelta(minutes=1),
+        seen_at=NOW,
+        opened_at=NOW,
+    )
+
+
+@pytest.mark.parametrize(("severity", "level"), [(Severity.ERROR, Level.ACT), (Severity.WARNING, Level.LOOK)])
+def test_an_open_incident_raises_the_verdict(severity: Severity, level: Level) -> None:
+    verdict = judge(replace(WELL, incidents=[incident(severity)]))
+    assert verdict.level is level
+    (told,) = verdict.evidence
+    assert (told.what, told.since) == ("syncs is slow. See `clubsync workers`.", NOW)
+    assert told.href == "/queues#syncs"
+
+
+def test_a_mere_remark_leaves_the_verdict_good() -> None:
+    assert judge(replace(WELL, incidents=[incident(Severity.INFO)])).level is Level.GOOD
+
+
+def test_the_thresholds_are_those_of_the_alerts() -> None:
+    rules = AlertsSettings(
+        oldest_s={"syncs": 10},
+        backlog={"syncs": 1},
+        failure_least=2,
+        failure_share=0.9,
+        stuck_s=60,
+        stuck_factor=1,
+    )
+    old = replace(QUIET, waiting=waiting(1), oldest_age_s=15, leased=1)
+    many = replace(QUIET, waiting=waiting(2), oldest_age_s=1, leased=1)
+    dying = replace(QUIET, done_per_minute=1.0, died_per_minute=3.0)
+    assert [judge(replace(WELL, queues=[queue], rules=rules)).level for queue in (old, many, dying)] == [
+        Level.LOOK,
+        Level.LOOK,
+        Level.GOOD,
+    ]
+    running = Running(run=RUN, elapsed=timedelta(minutes=2), usual=None)
+    assert judge(replace(WELL, running=[running], rules=rules)).level is Level.LOOK

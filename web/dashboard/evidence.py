@@ -1,0 +1,24 @@
+"""What a verdict rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    GOOD = "good"
+    LOOK = "look"
+    ACT = "act"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was seen, why it matters, and where to go next; since when, where that is known."""
+
+    level: Level
+    what: str
+    step: str
+    href: str
+    since: datetime | None = None
