@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -26,6 +28,7 @@ from stores.redis.registry import Registry, describe_process
 from sync.clock import SystemClock
 from sync.ports import Progressed
 from sync.report import Mode, Run, RunState, Stage
+from tests.conftest import Eventually
 
 CLUBSYNC = str(Path(sys.executable).with_name("clubsync"))
 
@@ -85,7 +88,7 @@ def test_programs_read_the_same_as_json() -> None:
     assert [queue["waiting"]["urgent"] for queue in document["queues"] if queue["name"] == "updates"] == [1]
 
 
-def test_it_redraws_until_ctrl_c() -> None:
+def test_it_redraws_until_ctrl_c(eventually: Eventually) -> None:
     terminal, far_end = pty.openpty()
     process = subprocess.Popen(
         [CLUBSYNC, "top", "--every", "0.2"],
@@ -94,9 +97,22 @@ def test_it_redraws_until_ctrl_c() -> None:
         env={**os.environ, "TERM": "xterm", "COLUMNS": "140", "LINES": "40"},
     )
     os.close(far_end)
-    seen = b""
-    while seen.count(b"updates") < 3:
-        seen += os.read(terminal, 65536)
+    shown = Shown(terminal)
+    eventually(lambda: shown.text.count(b"updates") >= 3, deadline_s=30)
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130
+    assert process.wait(30) == 130
     os.close(terminal)
+
+
+class Shown:
+    """What came to a terminal so far; read all the time, or who writes to it would stand still."""
+
+    def __init__(self, terminal: int) -> None:
+        self.text = b""
+        self._terminal = terminal
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # the far end is closed
+            while chunk := os.read(self._terminal, 65536):
+                self.text += chunk
