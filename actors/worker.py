@@ -266,6 +266,7 @@ def _watching(
         find_leader=Leadership(ground.client, ground.namespace).find,
         troubled_entries=Schedule(ground.client, ground.namespace).troubled,
         hosts_of=lambda now: provider_hosts(now.providers),
+        canary_endings=RedisVersions(ground.client, ground.namespace).endings,
         tell=notifications,
         publish=publisher.notify,
         clock=ground.clock,

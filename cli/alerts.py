@@ -10,6 +10,7 @@ from cli.backend import Backend
 from cli.output import ago, as_json, print_json, print_table
 from notifications.incidents import lasted, text_of
 from stores.sql.documents import incident_document
+from sync.incident import Severity
 
 
 @click.group(invoke_without_command=True)
@@ -18,7 +19,7 @@ from stores.sql.documents import incident_document
 @as_json
 @click.pass_context
 def alerts(context: click.Context, is_all: bool, limit: int, is_json: bool) -> None:
-    """List open incidents, the latest first, with their side and severity; exit 1 if there is one."""
+    """List open incidents, the latest first, with side and severity; exit 1 if one is worse than info."""
     if context.invoked_subcommand is not None:
         return
     backend = Backend()
@@ -42,7 +43,7 @@ def alerts(context: click.Context, is_all: bool, limit: int, is_json: bool) -> N
                 for incident in found
             ),
         )
-    sys.exit(1 if any(incident.is_open for incident in found) else 0)
+    sys.exit(1 if any(one.is_open and one.severity is not Severity.INFO for one in found) else 0)
 
 
 @alerts.command()

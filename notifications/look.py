@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from notifications.blame import Tally, failing
 from notifications.digests import Named
 from notifications.problems import Facts, QueueFacts, RunningFacts
+from settings.canary import Ending
 from settings.schema import AlertsSettings, Settings
 from sync.ports import Clock
 from sync.report import Run
@@ -94,7 +95,8 @@ class Notices(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """`breaker_open_s` asks for a host, `troubled_entries` what is wrong with entries of the
-    schedule; `hosts_of` says which host is which provider's.
+    schedule; `hosts_of` says which host is which provider's, `canary_endings` how each version
+    of the settings fared that was ever on trial, by its number.
     """
 
     operations: Operations
@@ -105,6 +107,7 @@ class Look:
     find_leader: Callable[[], object | None]
     troubled_entries: Callable[[], Mapping[str, str]]
     hosts_of: Callable[[Settings], Mapping[str, str]]
+    canary_endings: Callable[[], Mapping[int, Ending]]
     clock: Clock
 
     def __call__(self, settings: Settings) -> Facts:
@@ -133,6 +136,7 @@ class Look:
             stalest=[_described(account, now) for account in stalest],
             refusing=self.notices.refused_since(since),
             waiting_notices=self.notices.overdue_channels(before=now - timedelta(seconds=2 * rules.every_s)),
+            canaries=[ending for ending in self.canary_endings().values() if ending.at >= since],
         )
 
     def _queue(self, state: QueueState, rules: AlertsSettings) -> QueueFacts:

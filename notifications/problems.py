@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from notifications.blame import Failing
 from notifications.subjects import channel_key, queue_key
+from settings.canary import Ending, Outcome
 from settings.schema import AlertsSettings
 from sync.causes import Party
 from sync.incident import Severity
@@ -60,7 +61,8 @@ class Facts:
     """What one look saw.
 
     `open_breakers` are providers that are left alone for now; `refusing` are the channels
-    that refused notices, with the reason, and `waiting_notices` how many wait for each.
+    that refused notices, with the reason, and `waiting_notices` how many wait for each;
+    `canaries` are versions of the settings whose trial ended a short while ago.
     """
 
     queues: Sequence[QueueFacts] = ()
@@ -74,6 +76,7 @@ class Facts:
     stalest: Sequence[str] = ()
     refusing: Mapping[str, str] | None = None
     waiting_notices: Mapping[str, int] | None = None
+    canaries: Sequence[Ending] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +98,7 @@ def find_problems(facts: Facts, rules: AlertsSettings) -> Sequence[Problem]:
     found = [*_processes(facts), *_runs(facts, rules), *_breakers(facts), *_stuck(facts, rules)]
     for queue in facts.queues:
         found += _queue(queue, rules, has_worker=facts.taking_workers > 0)
-    return [*found, *_entries(facts), *_freshness(facts), *_channels(facts)]
+    return [*found, *_entries(facts), *_freshness(facts), *_channels(facts), *_canaries(facts)]
 
 
 def stuck_after_s(usual_s: float | None, rules: AlertsSettings) -> float:
@@ -297,6 +300,25 @@ def _channels(facts: Facts) -> Iterator[Problem]:
             severity=Severity.WARNING,
             what=f"{count:,} notices wait for {channel}, which does not answer.",
             step="Nothing is lost: they are told as a summary when it is back.",
+        )
+
+
+def _canaries(facts: Facts) -> Iterator[Problem]:
+    """Told once each; over when they are old news, for nothing is left to be mended."""
+    for ending in facts.canaries:
+        is_withdrawn = ending.outcome is Outcome.WITHDRAWN
+        became = "was taken back" if is_withdrawn else "is in force everywhere"
+        yield Problem(
+            key=f"canary:{ending.number}",
+            kind=f"canary_{ending.outcome.value}",
+            severity=Severity.WARNING if is_withdrawn else Severity.INFO,
+            what=f"Version {ending.number} of the settings {became} after its trial: {ending.reason}.",
+            step=(
+                "`clubsync config history` has what it changed; mend that before it is tried again."
+                if is_withdrawn
+                else "Nothing; `clubsync config history` has what it changed."
+            ),
+            is_sure=True,
         )
 
 

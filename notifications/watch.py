@@ -27,6 +27,7 @@ from notifications.notice import ALERT
 from notifications.problems import Facts, Problem, find_problems
 from notifications.routing import ways
 from notifications.subjects import channel_key
+from settings.canary import Ending
 from settings.schema import AlertsSettings, RouteSettings, Settings
 from sync.errors import SyncError
 from sync.incident import Incident
@@ -236,6 +237,7 @@ def open_watch(  # noqa: PLR0913  everything that a look needs of the outside
     find_leader: Callable[[], object | None],
     troubled_entries: Callable[[], Mapping[str, str]],
     hosts_of: Callable[[Settings], Mapping[str, str]],
+    canary_endings: Callable[[], Mapping[int, Ending]],
     tell: Tell,
     publish: Publish,
     clock: Clock,
@@ -253,6 +255,7 @@ def open_watch(  # noqa: PLR0913  everything that a look needs of the outside
             find_leader=find_leader,
             troubled_entries=troubled_entries,
             hosts_of=hosts_of,
+            canary_endings=canary_endings,
             clock=clock,
         ),
         incidents=stores.incidents,

@@ -173,6 +173,7 @@ def _serve(settings: Settings, redis_url: str) -> None:
         find_leader=lambda: leader.term,
         troubled_entries=schedule.troubled,
         hosts_of=lambda now: provider_hosts(now.providers),
+        canary_endings=RedisVersions(client, namespace).endings,
         tell=notifications,
         publish=publisher.notify,
         clock=clock,

@@ -53,7 +53,8 @@ stay as they are. The leading scheduler looks every second, and the trial ends b
   to another and begins anew), or when other settings come into force: a changed file, a rollback;
 - **promoted** otherwise, when its time is over.
 
-Both are told in the audit, the log and to whoever is told of alerts; `clubsync config history` keeps them.
+Both are told in the audit, the log and, as soon as alerts are looked for, to whoever is told of them;
+`clubsync config history` keeps them.
 `clubsync config canary` shows the trial, `--promote` and `--withdraw` end it. Nothing else is set meanwhile,
 except by a rollback. What no running worker takes over is refused with the reason: a trial would prove
 nothing. If no scheduler runs, nobody judges, and the trial goes on until one does.

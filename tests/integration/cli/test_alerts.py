@@ -59,7 +59,9 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqlStores:
 
 
 def test_open_incidents_are_listed_and_make_it_fail(stores: SqlStores) -> None:
+    stores.incidents.save(incident(4, severity=Severity.INFO))
     assert CliRunner().invoke(alerts, ["--json"]).exit_code == 0
+    stores.incidents.drop("i4")
     stores.incidents.save(incident(1))
     stores.incidents.save(incident(2, resolved_at=NOW))
     stores.incidents.save(incident(3, opened_at=None))

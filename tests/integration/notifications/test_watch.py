@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from brokers.chain import open_sender
 from brokers.operations import Operations
 from notifications.live import LiveNotifications, Ports
 from notifications.watch import Watch, open_watch
+from settings import canary
 from settings.loader import load
 from settings.schema import Settings
 from stores.redis.batches import Batch, Batches, BatchState
@@ -41,6 +42,7 @@ class Post:
     live: LiveNotifications
     sent: list[tuple[str, str, str | None]]
     has_leader: bool = True
+    endings: dict[int, canary.Ending] = field(default_factory=dict)
 
     def work(self) -> None:
         """Carry out every message that was sent."""
@@ -116,6 +118,7 @@ def post(
         find_leader=lambda: True if made.has_leader else None,
         troubled_entries=dict,
         hosts_of=lambda _settings: {"playhq": "playhq.test"},
+        canary_endings=lambda: made.endings,
         tell=live,
         publish=publish,
         clock=desk.clock,
@@ -350,6 +353,25 @@ def test_accounts_beyond_the_target_of_their_class_are_found_in_one_query(desk: 
     total, stale = stores.freshness.stale(targets, presets=["full"], limit=2)
     assert (total, len(stale)) == (4, 2)
     assert stores.freshness.stale({}, presets=["full"], limit=2) == (0, ())
+
+
+def test_how_a_canary_ended_is_told_once_and_is_over_by_itself(post: Post) -> None:
+    at = post.desk.clock.now()
+    failed = canary.Ending(number=4, outcome=canary.Outcome.WITHDRAWN, at=at, reason="8 of 10 failed")
+    post.endings = {
+        2: replace(failed, number=2, at=at - timedelta(days=1)),
+        4: failed,
+        5: replace(failed, number=5, outcome=canary.Outcome.PROMOTED, reason="0 of 10 failed"),
+    }
+    post.look(times=3)
+    assert [text.splitlines()[0] for text in post.texts()] == [
+        "Warning: Version 4 of the settings was taken back after its trial: 8 of 10 failed.",
+        "Info: Version 5 of the settings is in force everywhere after its trial: 0 of 10 failed.",
+    ]
+    assert {one.key for one in post.desk.stores.incidents.current()} == {"canary:4", "canary:5"}
+    post.desk.wait(minutes=20)
+    post.look(times=3)
+    assert post.desk.stores.incidents.current() == []
 
 
 def test_settings_of_alerts_are_checked() -> None:

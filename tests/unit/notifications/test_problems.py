@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from notifications.blame import failing
 from notifications.problems import Facts, QueueFacts, RunningFacts, find_problems
+from settings.canary import Ending, Outcome
 from settings.schema import AlertsSettings
 from sync.causes import Cause
 from sync.incident import Severity
@@ -115,3 +117,15 @@ def test_each_problem_says_what_and_the_next_step() -> None:
     for problem in find_problems(facts, RULES):
         assert problem.what.endswith("."), problem
         assert "`" in problem.step or "See" in problem.step, problem
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        (Outcome.WITHDRAWN, {"canary_withdrawn": Severity.WARNING}),
+        (Outcome.PROMOTED, {"canary_promoted": Severity.INFO}),
+    ],
+)
+def test_the_end_of_a_canary_is_told(outcome: Outcome, expected: dict[str, Severity]) -> None:
+    ended = Ending(number=4, outcome=outcome, at=datetime(2031, 10, 18, tzinfo=UTC), reason="ann ended it")
+    assert found(Facts(canaries=[ended])) == expected

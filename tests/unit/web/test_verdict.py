@@ -205,6 +205,15 @@ def test_an_open_incident_raises_the_verdict(severity: Severity, level: Level) -
     assert told.href == "/queues#syncs"
 
 
+@pytest.mark.parametrize(
+    ("key", "href"),
+    [("canary:4", "/config"), ("scheduler", "/workers"), ("provider:playhq", "/runs?state=failed")],
+)
+def test_an_incident_leads_to_where_its_cause_can_be_seen(key: str, href: str) -> None:
+    (told,) = judge(replace(WELL, incidents=[incident(Severity.ERROR, key=key)])).evidence
+    assert told.href == href
+
+
 def test_a_mere_remark_leaves_the_verdict_good() -> None:
     assert judge(replace(WELL, incidents=[incident(Severity.INFO)])).level is Level.GOOD
 
