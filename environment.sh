@@ -28,7 +28,7 @@ prepare() {
         "Debian, Ubuntu:  sudo apt-get install python3 python3-venv" \
         "macOS:           brew install python@3.13"
     stamp=".venv/.in-step-$name"
-    wanted=$(cat pyproject.toml uv.lock | cksum)
+    wanted=$(cat pyproject.toml uv.lock environment.sh | cksum)
     if [ -x .venv/bin/clubsync ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] &&
         .venv/bin/python -c '' 2>/dev/null; then
         return 0
@@ -52,8 +52,11 @@ prepare() {
             "Check the network and pip's settings (pip config list), then start again."
     fi
     printf 'clubsync: installing what uv.lock names …\n' >&2
-    .venv/bin/uv sync --quiet --frozen --inexact "$@" || say_missing \
+    # Bytecode too: where PYTHONDONTWRITEBYTECODE is set, as in most containers, each process would
+    # compile all that it imports anew, which is half of what a command takes.
+    .venv/bin/uv sync --quiet --frozen --inexact --compile-bytecode "$@" || say_missing \
         "could not install the locked packages (see above)." \
         "Check the network, then start again: it goes on where it stopped."
+    .venv/bin/python -m compileall -q -x '^\./\.' . || :
     printf '%s\n' "$wanted" >"$stamp"
 }
