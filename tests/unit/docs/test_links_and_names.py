@@ -14,7 +14,7 @@ from tests.unit.docs.pages import ROOT, links, pages, tracked
 VARIABLE = re.compile(r"\bCLUBSYNC_[A-Z0-9_]+\b")
 PLATFORMS = ("REDIS_URL", "DATABASE_URL", "PORT")
 # Read by the tests' own set-up.
-OF_TESTS = ("TEST_REQUIRE",)
+OF_TESTS = ("TEST_REQUIRE", "TEST_SCREENSHOTS")
 # Folders of single machines; the brackets keep this file from naming them itself.
 WORKPLACE = re.compile(rb"(?<![\w.])/(?:wor[k]|tmp/tea[m])/")
 
