@@ -15,9 +15,10 @@ from tests.integration.web.conftest import (
     current_database,
     engine,
     site,
+    worker,
 )
 
-__all__ = ["current_database", "engine", "site"]
+__all__ = ["current_database", "engine", "site", "worker"]
 
 CHROMIUM = Path("/usr/bin/chromium")
 INSTALL = "install it with `apt-get install chromium`"

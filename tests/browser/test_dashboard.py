@@ -85,18 +85,6 @@ def test_the_docs_page_works_without_a_network(page: Page) -> None:
     expect(page.get_by_text("Order a sync")).to_be_visible()
 
 
-def test_a_sync_is_asked_for_confirmed_and_shown(page: Page, site: Site) -> None:
-    page.goto("/accounts")
-    page.get_by_label("Name").fill("rov")
-    page.get_by_role("button", name="Search").click()
-    page.get_by_role("link", name="Rovers").click()
-    page.get_by_role("button", name="Sync now").click()
-    expect(page.get_by_role("dialog")).to_contain_text("Sync Rovers now?")
-    page.get_by_role("button", name="Yes").click()
-    expect(page.get_by_role("status")).to_have_text("Queued.")
-    assert site.waiting() == 1
-
-
 def test_no_means_no(page: Page, site: Site) -> None:
     page.goto("/queues")
     page.get_by_role("button", name="Pause").first.click()

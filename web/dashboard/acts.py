@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 
 from brokers.dead_index import MOST_INDEXED
+from brokers.mass_retry import STEPS
 from brokers.queues import Priority, Queue
 from settings.canary import Outcome, described
 from stores.redis.schedule import Pause, RunNow
@@ -145,7 +146,9 @@ def _edit_dead(services: Services, _caller: Caller, fields: Fields) -> Done:
 def _mass_retry(services: Services, caller: Caller, fields: Fields) -> Done:
     wanted = DeadMatch.model_validate(fields, strict=False)
     retry = services.mass_retries.ask(match_of(wanted), asked_by=caller.name, source=SOURCE)
-    said = f"Three of {retry.total} are sent again; more follow when they are done."
+    first = min(STEPS[0], retry.total)
+    more = "; more follow when they are done" if first < retry.total else ""
+    said = f"{first} of {retry.total} are sent again{more}."
     return Done(said, "/dead", subject_of(retry.id), {"total": retry.total, **fields})
 
 

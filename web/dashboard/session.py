@@ -55,8 +55,12 @@ def sign_in(request: Request, services: Has, form: Form) -> Response:
 
 @router.post("/logout")
 def sign_out(request: Request, services: Has, _form: Form) -> Response:
-    if session := request.cookies.get(SESSION_COOKIE):
+    session = request.cookies.get(SESSION_COOKIE, "")
+    if token := services.tokens.find(session):
         services.tokens.close_session(session)
+        services.stores.audit.record(
+            actor=token.name, source="dashboard", action="sign_out", subject=None, detail={}
+        )
     answer = go("/login")
     answer.delete_cookie(SESSION_COOKIE)
     return answer

@@ -232,3 +232,13 @@ def client(site: Site) -> Iterator[httpx.Client]:
     """Without a token, from this machine."""
     with site.client() as client:
         yield client
+
+
+@pytest.fixture
+def worker(site: Site, eventually: Eventually) -> Iterator[str]:
+    """The name of a process that takes messages, and beats."""
+    consumer = site.broker.consume("health", timeout=10)
+    assert next(consumer) is None
+    eventually(site.operations.workers)
+    yield site.operations.workers()[0].process
+    consumer.close()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.conftest import Eventually
 from tests.integration.web.conftest import Site
 
 QUEUES = "/api/v1/queues"
@@ -123,15 +121,6 @@ class TestDeadLetters:
 
 
 class TestWorkers:
-    @pytest.fixture
-    def worker(self, site: Site, client: httpx.Client, eventually: Eventually) -> Iterator[str]:
-        """The name of a process that beats."""
-        consumer = site.broker.consume("health", timeout=10)
-        assert next(consumer) is None
-        eventually(site.operations.workers)
-        yield site.operations.workers()[0].process
-        consumer.close()
-
     def test_a_worker_is_quieted_woken_and_stopped(self, client: httpx.Client, worker: str) -> None:
         def shown() -> dict[str, Any]:
             (found,) = client.get(WORKERS).json()["workers"]
