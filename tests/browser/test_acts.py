@@ -247,13 +247,18 @@ def test_a_canary_is_promoted_and_another_taken_back(person: Person, page: Page,
     assert version_in_force(site) == 2
 
 
-def test_somebody_signs_in_sees_what_they_may_do_and_signs_out(page: Page, site: Site) -> None:
-    order_sync(site)
-    secret = site.tokens.issue("ann", Role.OPERATE)[1]
-    page.goto("/queues")
+def sign_in(page: Page, secret: str) -> None:
     page.get_by_label("Token").fill(secret)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Queues")).to_be_visible()
+
+
+def test_somebody_signs_in_sees_what_they_may_do_and_signs_out(page: Page, site: Site) -> None:
+    secret = site.tokens.issue("ann", Role.OPERATE)[1]
+    with site.client(Role.SEND) as sender:
+        assert sender.post("/api/v1/syncs", json=SYNC).is_success
+    page.goto("/queues")
+    sign_in(page, secret)
     syncs = page.locator("tr#syncs")
     expect(syncs.get_by_role("button", name="Pause")).to_be_visible()
     expect(syncs.get_by_role("button", name="Purge")).to_have_count(0)
@@ -263,3 +268,19 @@ def test_somebody_signs_in_sees_what_they_may_do_and_signs_out(page: Page, site:
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     acts = [(line.actor, line.action) for line in site.stores.audit.list(limit=2).items]
     assert acts == [("ann", "sign_out"), ("ann", "sign_in")]
+
+
+def test_a_live_page_whose_session_ended_leads_back_to_itself(
+    page: Page, site: Site, complaints: list[str]
+) -> None:
+    first, secret = site.tokens.issue("ann", Role.OPERATE)
+    other = site.tokens.issue("bob", Role.OPERATE)[1]
+    page.goto("/queues")
+    sign_in(page, secret)
+    site.tokens.revoke(first.id)
+    page.evaluate("refresh()")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    sign_in(page, other)
+    expect(page.get_by_role("button", name="bob (operate): sign out")).to_be_visible()
+    # The browser tells of the stream that was refused meanwhile.
+    complaints[:] = [one for one in complaints if "401 (Unauthorized)" not in one]
