@@ -8,20 +8,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.integration.web.conftest import (
     Site,
     current_database,
     engine,
+    outliving_stops,
     site,
     worker,
 )
 
-__all__ = ["current_database", "engine", "site", "worker"]
+__all__ = ["current_database", "engine", "outliving_stops", "site", "worker"]
 
 CHROMIUM = Path("/usr/bin/chromium")
 INSTALL = "install it with `apt-get install chromium`"
+# A browser on a busy machine takes its time.
+expect.set_options(timeout=30_000)
 SCREENSHOTS = os.environ.get("TEST_SCREENSHOTS")
 
 

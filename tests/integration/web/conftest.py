@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import threading
 import uuid
 from collections.abc import Iterator
@@ -235,7 +236,16 @@ def client(site: Site) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def worker(site: Site, eventually: Eventually) -> Iterator[str]:
+def outliving_stops() -> Iterator[None]:
+    """A worker that is told to stop ends its process, and here that is the tests'."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+# The stops are outlived until the site is closed, and with it the beats.
+@pytest.fixture
+def worker(outliving_stops: None, site: Site, eventually: Eventually) -> Iterator[str]:
     """The name of a process that takes messages, and beats."""
     consumer = site.broker.consume("health", timeout=10)
     assert next(consumer) is None
