@@ -301,6 +301,7 @@ def _build_run(  # noqa: PLR0913, PLR0917  everything that a run is made of
         progress=Progress(client, namespace),
         map_concurrently=InThreads(sync.grade_concurrency),
         announce=announce,
+        let_next=publisher.let_next,
         fan_out=FanOut(
             gathers=RedisGathers(client, namespace, claim_s=sync.lease_s),
             share_out=lambda tasks: publisher.send_many(requests_for(tasks)),

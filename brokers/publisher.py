@@ -5,6 +5,7 @@ Checked before it is sent: a preset that the settings do not know never reaches 
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,16 +13,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import repeat
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import dramatiq
 import msgspec
 from dramatiq.errors import BrokerError
 
-from brokers.messages import Request, SendNotification, SyncMessage
+from brokers.messages import Request, SendNotification, SyncMessage, message_of
 from brokers.redis import PriorityRedisBroker
+from brokers.scripts import RELEASE
 from sync.errors import InvalidRequest, StoreUnavailable
 from sync.ports import Clock
 from sync.report import Mode, Run, RunState
+
+log = logging.getLogger(__name__)
 
 # Of two requests for one account the stronger is carried out: by what it does to the
 # account first, then by how much it reads. Presets from the settings count as weak.
@@ -87,6 +92,15 @@ class Publisher:
         """Let a worker tell a channel of an event; one that waits already is not sent twice."""
         message = SendNotification(event=event, channel=channel, run_id=run_id, about=about)
         self.send(Request(message, message.priority))
+
+    def let_next(self, run: Run) -> None:
+        """From now on a request like the run's is a new one, not a duplicate of it."""
+        _, unique_key = message_of(run)
+        try:
+            self._broker.ask(RELEASE, (quote(unique_key, safe=":"), run.id))
+        except BrokerError as error:
+            # The end of its message lets the next one in as well.
+            log.warning("next_not_let_in", extra={"run_id": run.id, "reason": str(error)})
 
     def send_many(
         self,

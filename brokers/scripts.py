@@ -13,7 +13,19 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).with_name("lua")
 _SHARED = ("layout", "counts", "waiting", "settle", "fetch", "define")
-_CALLS = ("enqueue", "work", "register", "recover", "return", "purge", "delete", "withdraw", "bury", "look")
+_CALLS = (
+    "enqueue",
+    "work",
+    "register",
+    "recover",
+    "return",
+    "purge",
+    "delete",
+    "withdraw",
+    "bury",
+    "release",
+    "look",
+)
 
 
 def _compose() -> tuple[str, str]:
@@ -44,5 +56,6 @@ PURGE = Script("purge")
 DELETE = Script("delete")
 WITHDRAW = Script("withdraw")
 BURY = Script("bury")
+RELEASE = Script("release")
 COUNT = Script("count")
 FIND = Script("find")

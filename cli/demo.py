@@ -47,9 +47,10 @@ ENTRY = "demo"
 NOTICES_TIMEOUT_S = 30.0
 START_TIMEOUT_S = 30.0
 PHASE_TIMEOUT_S = 120.0
-# The simulator does not mind; a real provider's limits stay as they are in the defaults.
+# The simulator does not mind; the limits of a real provider and chat stay as they are in the defaults.
 REQUESTS_PER_S = 400
 CONCURRENCY = 16
+MOST_PER_MINUTE = 10_000
 # Whoever is configured for real must not hear of invented clubs; an empty variable is not set.
 SILENT = {f"CLUBSYNC_NOTIFICATIONS__{key}": "" for key in ("SLACK__TOKEN", "MAIL__HOST", "WEBHOOK__URL")}
 
@@ -120,6 +121,7 @@ def _demo_environ(settings: Settings) -> Mapping[str, str]:
         "CLUBSYNC_PROVIDERS__PLAYHQ__TENANT": TENANT,
         "CLUBSYNC_PROVIDERS__PLAYHQ__REQUESTS_PER_S": str(REQUESTS_PER_S),
         "CLUBSYNC_PROVIDERS__PLAYHQ__CONCURRENCY": str(CONCURRENCY),
+        "CLUBSYNC_NOTIFICATIONS__MOST_PER_MINUTE": str(MOST_PER_MINUTE),
         "CLUBSYNC_SCHEDULER__ENTRIES": '{"demo": {"cron": "0 1 * * *",'
         ' "filter": {"tags": ["demo"]}, "priority": "normal"}}',
     }

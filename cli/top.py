@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
+from dramatiq.errors import BrokerError
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -78,10 +79,11 @@ def top(every_s: float, is_once: bool, is_json: bool) -> None:
     with Live(_draw(_look(backend)), console=terminal, screen=True, auto_refresh=False) as live:
         while True:
             time.sleep(every_s)
-            live.update(_redraw(backend), refresh=True)
+            live.update(redraw(backend), refresh=True)
 
 
-def _redraw(backend: Backend) -> Group:
+def redraw(backend: Backend) -> Group:
+    """One look, or why there is none now."""
     try:
         return _draw(_look(backend))
     except (SyncError, ConfigurationError) as error:
@@ -96,7 +98,7 @@ def _look(backend: Backend) -> View:
     incidents = [incident for incident in backend.stores.incidents.current() if incident.is_open]
     try:
         queues = Operations(backend.broker).queues([queue.value for queue in Queue])
-    except OSError as error:
+    except BrokerError as error:
         raise StoreUnavailable(f"Redis did not answer: {error}") from error
     return View(
         at=backend.clock.now(),

@@ -400,6 +400,15 @@ class Announce(Protocol):
         ...
 
 
+class LetNext(Protocol):
+    def __call__(self, run: Run, /) -> None:
+        """From now on a request like this run's is a new one, not a duplicate of it.
+
+        Called before each verdict is saved; repeatable, and raises nothing.
+        """
+        ...
+
+
 class Clock(Protocol):
     def now(self) -> datetime:
         """Aware UTC."""

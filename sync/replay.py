@@ -99,6 +99,7 @@ class Replay:
             progress=_Unwatched(),
             map_concurrently=InThreads(1),
             announce=lambda run: None,  # noqa: ARG005 - nobody is told
+            let_next=lambda run: None,  # noqa: ARG005 - nobody waits
             rules=self.rules,
             presets=self.presets,
         )

@@ -33,6 +33,7 @@ from sync.ports import (
     GradeTask,
     Lease,
     Leases,
+    LetNext,
     MapConcurrently,
     Progress,
     Runs,
@@ -111,6 +112,7 @@ class SyncRun:
     progress: Progress
     map_concurrently: MapConcurrently
     announce: Announce
+    let_next: LetNext
     rules: Rules = field(default_factory=Rules)
     presets: Mapping[str, frozenset[Stage]] = field(default_factory=lambda: PRESETS)
     fan_out: FanOut | None = None
@@ -426,6 +428,8 @@ class SyncRun:
 
     def _finish(self, run: Run, *, is_announced: bool = True) -> Run:
         """Save the verdict, then set the flags and announce it, each once."""
+        # First: whoever sees the verdict and asks again wants what has changed since.
+        self.let_next(run)
         run = replace(run, finished_at=self.clock.now())
         self.runs.save(run)
         self._settle(run, is_announced=is_announced)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -27,6 +28,9 @@ LOOPBACK = ("127.", "::1", "localhost")
 # Nobody's zone, half an hour off: code that forgets its zone is wrong by a visible amount.
 os.environ["TZ"] = "ODD-10:30"
 time.tzset()
+
+# A run in the background is started with Ctrl-C ignored, and so would be all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile(
     "clubsync",

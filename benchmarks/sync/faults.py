@@ -376,6 +376,7 @@ def _drill(seed: int, client: redis.Redis, folder: Path) -> Iterator[Drill]:
                 progress=Progress(client, namespace),
                 map_concurrently=InThreads(3),
                 announce=lambda _run: None,
+                let_next=lambda _run: None,
                 rules=Rules(removal_confirmations=CONFIRMATIONS, code="this code"),
                 seals=RedisSeals(client, namespace),
                 fan_out=FanOut(

@@ -19,10 +19,12 @@ import pytest
 import redis
 from click.testing import CliRunner
 from dramatiq import Message
+from rich.console import Console
 
 from brokers.redis import PriorityRedisBroker
 from cli.backend import Backend
-from cli.top import top
+from cli.sockets import free_port
+from cli.top import redraw, top
 from stores.redis.progress import Progress
 from stores.redis.registry import Registry, describe_process
 from sync.clock import SystemClock
@@ -102,6 +104,15 @@ def test_it_redraws_until_ctrl_c(eventually: Eventually) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
     os.close(terminal)
+
+
+def test_a_redis_that_goes_away_is_said_and_asked_again() -> None:
+    backend = Backend(redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    terminal = Console(width=100)
+    with terminal.capture() as shown:
+        terminal.print(redraw(backend))
+    assert "Redis did not answer" in shown.get()
+    assert "asking again" in shown.get()
 
 
 class Shown:

@@ -80,6 +80,7 @@ class Bench:
             progress=FakeProgress(),
             map_concurrently=map_in_order,
             announce=self.announced.append,
+            let_next=lambda _: None,
         )
 
     def sync(self) -> Run:

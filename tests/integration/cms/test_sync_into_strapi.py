@@ -72,6 +72,7 @@ class Syncs:
             progress=FakeProgress(),
             map_concurrently=map_in_order,
             announce=lambda _: None,
+            let_next=lambda _: None,
             rules=self.rules,
         )
         return sync_run.perform(

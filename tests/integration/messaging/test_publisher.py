@@ -86,6 +86,20 @@ def test_duplicate_names_the_run_that_waits_and_inserts_none(publisher: Publishe
     assert list(runs.runs) == [first.run_id]
 
 
+def test_a_request_after_the_verdict_is_a_new_run_though_the_message_is_not_settled_yet(
+    publisher: Publisher, runs: FakeRuns
+) -> None:
+    first = publisher.send(parse(sync_club(42)))
+    assert first.run_id is not None
+    publisher.let_next(runs.find(first.run_id))
+    second = publisher.send(parse(sync_club(42)))
+    assert not second.is_coalesced
+    publisher.let_next(runs.find(first.run_id))
+    assert publisher.send(parse(sync_club(42))) == Receipt(
+        second.message_id, second.run_id, is_coalesced=True
+    )
+
+
 def test_stronger_request_takes_the_place_of_the_waiting_one_under_its_run(
     publisher: Publisher, broker: PriorityRedisBroker
 ) -> None:

@@ -137,6 +137,7 @@ def pair(
             progress=Progress(redis_client, namespace),
             map_concurrently=InThreads(4),
             announce=lambda _: None,
+            let_next=lambda _: None,
         )
         yield Pair(sync_run, http, clock, provider, smallest_league(http, provider), path)
         outbound.close()

@@ -22,7 +22,7 @@ from sync.model import (
     Season,
     Team,
 )
-from sync.report import Mode, Run
+from sync.report import Mode, Run, RunState
 from sync.run import SyncRequest, SyncRun
 from tests.fakes import (
     PROVIDER,
@@ -178,6 +178,8 @@ class Engine:
     stop: FakeStopSignal = field(default_factory=FakeStopSignal)
     progress: FakeProgress = field(default_factory=FakeProgress)
     announced: list[Run] = field(default_factory=list)
+    # The stored state of each run when the next one for its account was let in.
+    let_in: list[RunState] = field(default_factory=list)
     fan_out: FanOut | None = None
 
     def __post_init__(self) -> None:
@@ -208,6 +210,7 @@ class Engine:
             progress=self.progress,
             map_concurrently=map_in_order,
             announce=self.announced.append,
+            let_next=lambda run: self.let_in.append(self.runs.find(run.id).state),
             rules=self.rules,
             fan_out=self.fan_out,
         )

@@ -127,6 +127,11 @@ def test_an_update_shows_itself_while_it_runs(engine: Engine) -> None:
     assert not engine.cms.accounts[CLUB_ACCOUNT].is_updating
 
 
+def test_the_next_sync_is_let_in_before_anybody_can_see_the_verdict(engine: Engine) -> None:
+    engine.sync_club()
+    assert engine.let_in == [RunState.RUNNING]
+
+
 def test_flags_are_set_before_the_run_is_announced(engine: Engine) -> None:
     engine.perform(engine.request(Mode.ONBOARDING, account_id=CLUB_ACCOUNT))
     assert engine.cms.accounts[CLUB_ACCOUNT].is_setup
