@@ -38,6 +38,23 @@ class Histogram:
     def count(self) -> int:
         return sum(self.counts)
 
+    def add(self, other: Histogram) -> None:
+        self.counts = [ours + theirs for ours, theirs in zip(self.counts, other.counts, strict=True)]
+        self.sum_s += other.sum_s
+
+    def quantile_s(self, share: float) -> float | None:
+        """Which value this share of the values does not exceed, as even as its bucket allows.
+
+        None without values; of values above the last bound only that bound is known.
+        """
+        wanted, seen, below_s = share * self.count, 0, 0.0
+        for bound_s, count in zip(BOUNDS_S, self.counts, strict=False):
+            if count and seen + count >= wanted:
+                return below_s + (bound_s - below_s) * (wanted - seen) / count
+            seen += count
+            below_s = bound_s
+        return BOUNDS_S[-1] if self.count else None
+
 
 @dataclass(slots=True)
 class Totals:

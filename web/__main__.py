@@ -16,6 +16,7 @@ from brokers.chain import open_sender
 from brokers.clients import open_client
 from brokers.dead_index import DeadIndex
 from brokers.mass_retry import MassRetries
+from brokers.latency import read_latency
 from brokers.metrics import read_metrics
 from brokers.operations import Operations
 from brokers.publisher import Publisher
@@ -164,6 +165,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
         trends=Trends(client, namespace),
         batches=Batches(client, namespace),
         schedule=Schedule(client, namespace),
+        read_latency=partial(read_latency, client, namespace=namespace),
         read_metrics=partial(read_metrics, client, namespace=namespace),
         read_run_totals=RunTotals(client, namespace).read,
         checks=(

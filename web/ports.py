@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from brokers.latency import Grain, Latency
 from brokers.messages import Request
 
 
@@ -29,4 +30,10 @@ class Publisher(Protocol):
 
         Raises InvalidRequest, and then sends none; StoreUnavailable, and then any may be sent.
         """
+        ...
+
+
+class ReadLatency(Protocol):
+    def __call__(self, *, grain: Grain, since_s: float, until_s: float) -> Mapping[int, Latency]:
+        """By the moments' seconds since 1970. Raises redis.RedisError."""
         ...

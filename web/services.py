@@ -39,7 +39,7 @@ from sync.model import Account
 from sync.ports import Clock, Cms, Leases
 from sync.undo_run import UndoRun
 from web.health import Check
-from web.ports import Publisher
+from web.ports import Publisher, ReadLatency
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +81,7 @@ class Services:
     trends: Trends
     batches: Batches
     schedule: Schedule
+    read_latency: ReadLatency
     read_metrics: Callable[[], Mapping[Series, Totals]]
     read_run_totals: Callable[[], Mapping[Counted, float]]
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -2,7 +2,7 @@
 
 A hook costs well under a microsecond: it appends a number to a deque, which no other thread
 can spoil; a background thread does the sums. What could not be flushed is kept and flushed
-later. `brokers.metrics` reads the totals.
+later. `brokers.metrics` reads the totals, `brokers.latency` how long syncs took and when.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dramatiq.message import Message
 from dramatiq.middleware import Middleware
 from dramatiq.worker import Worker
 
+from brokers.latency import SYNC_QUEUES, LatencyNotes
 from brokers.metrics import BOUNDS_S, Series, metrics_key
 from sync.errors import DeferredError
 
@@ -52,6 +53,7 @@ class Metrics(Middleware):
         self._running: dict[int, tuple[Notes, float]] = {}
         self._counts: Counter[str] = Counter()
         self._sums: defaultdict[str, float] = defaultdict(float)
+        self._latency = LatencyNotes(namespace)
         self._flushing = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -108,9 +110,11 @@ class Metrics(Middleware):
                 pipeline.hincrby(self._key, field, count)
             for field, total in self._sums.items():
                 pipeline.hincrbyfloat(self._key, field, total)
+            self._latency.put(pipeline)
             pipeline.execute()
             self._counts.clear()
             self._sums.clear()
+            self._latency.forget()
 
     def stop(self) -> None:
         """Flush for the last time; nothing is flushed by itself afterwards."""
@@ -157,6 +161,8 @@ class Metrics(Middleware):
             self._counts[series.field(name, bucket)] += count
         if timed:
             self._sums[series.field(f"{name}_sum")] += sum(timed)
+        if series.queue in SYNC_QUEUES:
+            self._latency.note(name, buckets, time.time())
 
 
 def _is_first_try(message: Message[Any] | MessageProxy) -> bool:

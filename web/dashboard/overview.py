@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from redis import RedisError
 
-from brokers.metrics import BOUNDS_S, Histogram
+from brokers.latency import COARSE, DAY_S, FINE, HOUR_S, merged
 from brokers.operations import QueueState
 from stores.sql.runs import RunFilter
 from sync.errors import TransientError
@@ -19,7 +19,7 @@ from sync.ports import Progressed
 from sync.report import Run, RunState, Stage
 from web.access import Reader
 from web.api.queues import queue_states
-from web.dashboard.charts import marks
+from web.dashboard.charts import SHARES, marks
 from web.dashboard.facts import (
     SILENT_FOR_S,
     paused_by,
@@ -77,16 +77,6 @@ def queue_rows(services: Services, queues: list[QueueState]) -> list[dict[str, A
     ]
 
 
-def quantile_s(histogram: Histogram, share: float) -> float | None:
-    """The upper bound of the bucket in which this share of the values lies; None without values."""
-    wanted, seen = share * histogram.count, 0
-    for bound_s, count in zip((*BOUNDS_S, float("inf")), histogram.counts, strict=True):
-        seen += count
-        if count and seen >= wanted:
-            return min(bound_s, BOUNDS_S[-1])
-    return None
-
-
 def read_overview(services: Services, checkup: Checkup) -> dict[str, Any]:
     """What the page shows, by the checks' last report. Raises RedisError, BrokerError and SyncError."""
     queues = queue_states(services)
@@ -117,7 +107,7 @@ def read_overview(services: Services, checkup: Checkup) -> dict[str, Any]:
         "shown": RUNNING_SHOWN,
         "alive": alive,
         "failures": failures,
-        "waits": _waits(services),
+        "latencies": _latencies(services),
         "providers": _providers(services),
         "alerts": alerts,
         "href_of": href_of,
@@ -158,15 +148,17 @@ def _current_stage(services: Services, run: Run) -> dict[Stage, Progressed]:
     return {stage: begun[stage] for stage in stages[-1:]}
 
 
-def _waits(services: Services) -> dict[str, tuple[float | None, ...]]:
-    """p50, p95 and p99 of waiting and of running, over all syncs ever counted."""
-    waits, runs = Histogram(), Histogram()
-    for series, totals in services.read_metrics().items():
-        if series.actor.startswith(("sync_", "update_", "onboard_")):
-            for whole, part in ((waits, totals.wait), (runs, totals.run)):
-                whole.counts = [a + b for a, b in zip(whole.counts, part.counts, strict=True)]
-    shares = (0.5, 0.95, 0.99)
-    return {
-        "wait": tuple(quantile_s(waits, share) for share in shares),
-        "run": tuple(quantile_s(runs, share) for share in shares),
-    }
+def _latencies(services: Services) -> list[dict[str, Any]]:
+    """Within which time half, 95 % and 99 % of the syncs started, and were done, of late."""
+    now_s = services.clock.now().timestamp()
+    rows = []
+    for name, grain, back_s in (("last hour", FINE, HOUR_S), ("last day", COARSE, DAY_S)):
+        whole = merged(services.read_latency(grain=grain, since_s=now_s - back_s, until_s=now_s).values())
+        rows += [
+            {
+                "of": f"to start, {name}",
+                "times_s": [whole.wait.quantile_s(share) for share in SHARES.values()],
+            },
+            {"of": f"to run, {name}", "times_s": [whole.run.quantile_s(share) for share in SHARES.values()]},
+        ]
+    return rows

@@ -102,6 +102,12 @@ const SERIES = {
   died: { label: "died", colour: "--chart-died", dash: [2, 3] },
   waiting: { label: "waiting", colour: "--chart-sent" },
   dead: { label: "dead letters", colour: "--chart-died", dash: [2, 3] },
+  wait_p50: { label: "half started within", colour: "--chart-done" },
+  wait_p95: { label: "95 %", colour: "--chart-sent", dash: [6, 4] },
+  wait_p99: { label: "99 %", colour: "--chart-died", dash: [2, 3] },
+  run_p50: { label: "half done within", colour: "--chart-done" },
+  run_p95: { label: "95 %", colour: "--chart-sent", dash: [6, 4] },
+  run_p99: { label: "99 %", colour: "--chart-died", dash: [2, 3] },
 };
 const CHART_HEIGHT = 170;
 
@@ -113,6 +119,13 @@ function showClock(at_s) {
   const at = new Date(1000 * at_s);
   if (span === "month") return at.toLocaleDateString(undefined, { day: "2-digit", month: "short" });
   return at.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+}
+
+function showDuration(time_s) {
+  if (time_s === 0) return "0";
+  if (time_s < 1) return `${Math.round(1000 * time_s)} ms`;
+  if (time_s < 120) return `${Number(time_s.toFixed(1))} s`;
+  return time_s < 7200 ? `${Math.round(time_s / 60)} min` : `${Number((time_s / 3600).toFixed(1))} h`;
 }
 
 function colour(name) {
@@ -136,6 +149,8 @@ function drawMarks(chart) {
 }
 
 function openChart(place, names, data) {
+  const isTime = place.dataset.unit === "s";
+  const least = isTime ? 0.01 : 1;
   const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
   const line = ({ label, colour: name, dash }) => (
     { label, stroke: colour(name), width: 2, dash, points: { show: false } });
@@ -143,8 +158,11 @@ function openChart(place, names, data) {
     width: place.clientWidth,
     height: CHART_HEIGHT,
     legend: { live: false },
-    axes: [{ ...axis, values: (_, moments) => moments.map(showClock) }, { ...axis, size: 50 }],
-    scales: { y: { range: (_, low, high) => [0, Math.max(high, 1)] } },
+    axes: [
+      { ...axis, values: (_, moments) => moments.map(showClock) },
+      { ...axis, size: 58, ...(isTime && { values: (_, times) => times.map(showDuration) }) },
+    ],
+    scales: { y: { range: (_, low, high) => [0, Math.max(high, least)] } },
     series: [{}, ...names.map((name) => line(SERIES[name]))],
     hooks: { draw: [drawMarks] },
   };

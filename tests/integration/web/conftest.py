@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 from brokers.chain import open_sender
 from brokers.dead_index import DeadIndex
 from brokers.mass_retry import MassRetries
+from brokers.latency import read_latency
 from brokers.metrics import read_metrics
 from brokers.operations import Operations
 from brokers.publisher import Publisher
@@ -191,6 +192,7 @@ def site(
         trends=Trends(redis_client, namespace),
         batches=Batches(redis_client, namespace),
         schedule=Schedule(redis_client, namespace),
+        read_latency=partial(read_latency, redis_client, namespace=namespace),
         read_metrics=partial(read_metrics, redis_client, namespace=namespace),
         read_run_totals=RunTotals(redis_client, namespace).read,
         checks=(

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
+import redis
 
+from brokers.latency import LatencyNotes
 from stores.redis.registry import Registry, describe_process
 from sync.clock import SystemClock
 from tests.integration.web.conftest import Site
@@ -42,6 +46,36 @@ def test_a_span_has_equal_columns_and_its_marks(
     assert {len(column) for column in series.values()} == {count}
     assert [mark["kind"] for mark in marks if mark["kind"] == "deploy"] == ["deploy"]
     assert any(mark["text"].startswith("settings version 1") for mark in marks)
+
+
+@pytest.mark.parametrize("span", ["hour", "day", "month"])
+def test_a_span_tells_how_long_syncs_waited_and_ran(
+    client: httpx.Client, redis_client: redis.Redis, namespace: str, clock_s: list[float], span: str
+) -> None:
+    notes = LatencyNotes(namespace)
+    notes.note("wait", {0: 98, 10: 2}, clock_s[0])
+    notes.note("run", {8: 1}, clock_s[0] - 300)
+    with redis_client.pipeline() as pipeline:
+        notes.put(pipeline)
+        pipeline.execute()
+    series = client.get("/series.json", params={"span": span}).json()
+    waits = {name: [value for value in series[f"wait_{name}"] if value] for name in ("p50", "p95", "p99")}
+    assert waits["p50"][0] < waits["p95"][0] < 0.005
+    assert 5 < waits["p99"][0] < 10
+    assert [value for value in series["run_p99"] if value] == [pytest.approx(2.485)]
+
+
+def test_the_overview_tells_how_long_syncs_took_of_late(
+    client: httpx.Client, redis_client: redis.Redis, namespace: str, clock_s: list[float]
+) -> None:
+    notes = LatencyNotes(namespace)
+    notes.note("run", {10: 4}, clock_s[0])
+    with redis_client.pipeline() as pipeline:
+        notes.put(pipeline)
+        pipeline.execute()
+    page = client.get("/").text
+    row = page[page.index("to run, last hour") :].partition("</tr>")[0]
+    assert re.findall(r'class="num">([^<]+)<', row) == ["7.5 s", "9.8 s", "10 s"]
 
 
 def test_an_unknown_span_is_a_mistake(client: httpx.Client) -> None:
