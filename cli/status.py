@@ -28,6 +28,10 @@ class Finding:
     hint: str = ""
 
 
+# What a check is called here that watches the same as an incident.
+CHECKS = {"workers": "worker"}
+
+
 @click.command()
 @as_json
 def status(is_json: bool) -> None:
@@ -62,7 +66,7 @@ def look_around(backend: Backend) -> list[Finding]:
     findings += _served(backend)
     findings += _queues(backend)
     if sql.is_good:
-        findings += _incidents(backend)
+        findings += _incidents(backend, {finding.check for finding in findings if not finding.is_good})
     return findings
 
 
@@ -103,12 +107,13 @@ def _served(backend: Backend) -> list[Finding]:
     return found
 
 
-def _incidents(backend: Backend) -> list[Finding]:
-    """What somebody should act on; what is only worth a look stands in `clubsync alerts`."""
+def _incidents(backend: Backend, told: set[str]) -> list[Finding]:
+    """What somebody should act on and no check has told; `clubsync alerts` has what is worth a look."""
     return [
         Finding(incident.key, is_good=False, value=incident.title, hint=f"clubsync alerts show {incident.id}")
         for incident in backend.stores.incidents.current()
-        if incident.is_open and incident.severity is Severity.ERROR
+        if any(alert.severity is Severity.ERROR for alert in incident.standing)
+        and CHECKS.get(incident.key, incident.key.replace(":", " ")) not in told
     ]
 
 

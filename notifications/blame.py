@@ -51,6 +51,12 @@ _STEPS_BY_CAUSE: Mapping[Cause, str] = {
 }
 
 
+def step_of(cause: Cause) -> str:
+    """What somebody does about runs that end for that cause, which is somebody's fault."""
+    assert cause.party is not None  # noqa: S101  nobody's fault has no step
+    return _STEPS_BY_CAUSE.get(cause, STEPS[cause.party])
+
+
 class Tally(Protocol):
     """Runs that ended alike, or are put off for the same cause (`stores.sql.outcomes.Tally`)."""
 
@@ -112,7 +118,7 @@ def _judged(key: str, group: Sequence[Tally], tallies: Sequence[Tally]) -> Faili
         account_count=accounts,
         total=sum(tally.run_count for tally in comparable),
         sentence=_sentence(worst, runs, accounts, good, party),
-        step=_STEPS_BY_CAUSE.get(worst.cause, STEPS[party]) if party is worst.cause.party else STEPS[party],
+        step=step_of(worst.cause) if party is worst.cause.party else STEPS[party],
     )
 
 
@@ -137,7 +143,8 @@ def _sentence(worst: Tally, runs: int, accounts: int, good: Sequence[Tally], par
     example = f": {worst.example.removesuffix('.')}" if worst.example else ""
     provider = f" of {worst.provider}" if worst.provider else ""
     cause = str(worst.cause).replace("_", " ")
+    of = "1 account" if accounts == 1 else f"{accounts:,} accounts"
     return (
-        f"{runs:,} runs of {accounts:,} accounts{provider} did not succeed ({cause}), {beside}. "
+        f"{runs:,} {'run' if runs == 1 else 'runs'} of {of}{provider} did not succeed ({cause}), {beside}. "
         f"It is on the side of {WHOSE[party]}{example}."
     )

@@ -65,3 +65,9 @@ class Incident:
     @property
     def is_open(self) -> bool:
         return self.opened_at is not None and self.resolved_at is None
+
+    @property
+    def standing(self) -> tuple[Alert, ...]:
+        """What the last look still saw of it, the worst first; none while it fades away."""
+        seen = [alert for alert in self.alerts if alert.is_open and not alert.missed]
+        return tuple(sorted(seen, key=lambda alert: -alert.severity.level)) if self.is_open else ()

@@ -109,7 +109,7 @@ def explain_idle(
             href=f"/runs/{waits_for_person.id}#plan",
             run_id=waits_for_person.id,
         )
-    past = "The last sync has ended." if latest is not None else "No sync was ever asked for."
+    past = _past(latest)
     if not ticks:
         return Answer(gate="nothing asked", text=f"{past} No schedule takes this account; ask for a sync.")
     if all(tick.is_paused for tick in ticks):
@@ -124,6 +124,15 @@ def explain_idle(
     next_at, tick = min(coming, key=lambda pair: pair[0])
     eta_s = max(0.0, (next_at - now).total_seconds())
     return Answer(gate="scheduled", text=f"{past} {tick.entry_id} is next.", eta_s=eta_s, href="/schedules")
+
+
+def _past(latest: Run | None) -> str:
+    if latest is None:
+        return "No sync was ever asked for."
+    if latest.state is not RunState.FAILED:
+        return "The last sync has ended."
+    reason = f": {latest.message.removesuffix('.')}" if latest.message else ""
+    return f"The last sync failed{reason}."
 
 
 def _kept_from_starting(situation: Situation) -> Answer | None:

@@ -15,8 +15,8 @@ from brokers import embedded
 from brokers.chain import open_sender
 from brokers.clients import open_client
 from brokers.dead_index import DeadIndex
-from brokers.mass_retry import MassRetries
 from brokers.latency import read_latency
+from brokers.mass_retry import MassRetries
 from brokers.metrics import read_metrics
 from brokers.operations import Operations
 from brokers.publisher import Publisher

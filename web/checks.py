@@ -38,7 +38,8 @@ def check_redis(client: redis.Redis) -> Finding:
     with answering():
         server = client.info()
     for doubt in find_doubts(server):
-        return Finding(status=Status.WARN, value=doubt.value, unit=doubt.unit, hint=doubt.mend)
+        status = Status.FAIL if doubt.is_stopping else Status.WARN
+        return Finding(status=status, value=doubt.value, unit=doubt.unit, hint=doubt.mend)
     return Finding()
 
 

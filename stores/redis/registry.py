@@ -13,7 +13,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -117,12 +117,12 @@ class Registry:
         living = [msgspec.json.decode(entry, type=Service) for entry in entries if entry is not None]
         return sorted(living, key=lambda service: (service.role, service.started_at, service.id))
 
-    def silent(self, within_s: float) -> Sequence[str]:
-        """Processes that stopped to beat in the last `within_s` and did not say so; seen by `list`."""
+    def silent(self, within_s: float) -> Mapping[str, datetime]:
+        """What stopped to beat in the last `within_s` without saying so, and when `list` saw it."""
         since_s = self._clock.now().timestamp() - within_s
         with answering():
-            ids: Any = self._client.zrangebyscore(self._silent, since_s, "+inf")
-        return [service_id.decode() for service_id in ids]
+            found: Any = self._client.zrangebyscore(self._silent, since_s, "+inf", withscores=True)
+        return {service_id.decode(): datetime.fromtimestamp(at_s, UTC) for service_id, at_s in found}
 
     def _forget(self, gone: Sequence[str]) -> None:
         now_s = self._clock.now().timestamp()

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, extract, func, or_, select
+from sqlalchemy import Engine, Select, exists, extract, func, or_, select
 
 from stores.sql.engine import reading
 from stores.sql.runs import run_of
-from stores.sql.tables import accounts, runs
+from stores.sql.tables import accounts, decisions, runs
 from sync.causes import Cause
 from sync.report import Run, RunState
 
@@ -107,6 +107,51 @@ class Outcomes:
             rows = connection.execute(query).all()
         durations = [(row.finished_at - row.started_at).total_seconds() for row in rows if row.started_at]
         return max(durations, default=None)
+
+    def not_made_good(self, state: RunState, *, since: datetime, limit: int) -> Sequence[Run]:
+        """Runs in that state that were asked for since then, and that no later success made good."""
+        later = runs.alias()
+        success = (later.c.state == RunState.SUCCEEDED.value) & later.c.dry_run.is_(False)
+        # One question each: joined by an "or" neither would be asked by its index.
+        of_account = exists().where(
+            later.c.account_id == runs.c.account_id, later.c.finished_at > runs.c.requested_at, success
+        )
+        of_organisation = exists().where(
+            runs.c.account_id.is_(None),
+            later.c.organisation_id == runs.c.organisation_id,
+            later.c.requested_at > runs.c.requested_at,
+            success,
+        )
+        query = select(runs).where(
+            runs.c.state == state.value, runs.c.requested_at >= since, ~of_account, ~of_organisation
+        )
+        return self._newest(query, limit)
+
+    def held(self, *, since: datetime, limit: int) -> Sequence[Run]:
+        """Syncs since then of which a guard held something back: undecided, and their account's last."""
+        later = runs.alias()
+        is_decided = exists().where(decisions.c.run_id == runs.c.id)
+        is_overtaken = exists().where(
+            later.c.account_id == runs.c.account_id,
+            later.c.requested_at > runs.c.requested_at,
+            later.c.state.in_(_ENDED),
+            later.c.dry_run.is_(False),
+            later.c.of_run_id.is_(None),
+        )
+        query = select(runs).where(
+            runs.c.state == RunState.PARTIAL.value,
+            runs.c.requested_at >= since,
+            runs.c.plan_hash.is_not(None),
+            runs.c.dry_run.is_(False),
+            ~is_decided,
+            ~is_overtaken,
+        )
+        return self._newest(query, limit)
+
+    def _newest(self, query: Select[Any], limit: int) -> Sequence[Run]:
+        ordered = query.order_by(runs.c.requested_at.desc(), runs.c.id.desc()).limit(limit)
+        with reading(self._engine) as connection:
+            return [run_of(row) for row in connection.execute(ordered)]
 
     def _tallies(self, wanted: Any) -> Sequence[Tally]:
         columns = (runs.c.provider, runs.c.state, runs.c.cause)

@@ -125,7 +125,7 @@ def test_times_are_in_the_readers_zone(page: Page, site: Site) -> None:
 def test_the_charts_are_drawn_for_each_span(page: Page) -> None:
     page.goto("/")
     canvases = page.locator("#charts canvas")
-    expect(canvases).to_have_count(2)
+    expect(canvases).to_have_count(4)
     box = canvases.first.bounding_box()
     assert box is not None
     assert box["width"] > 300

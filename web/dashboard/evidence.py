@@ -15,10 +15,15 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What was seen, why it matters, and where to go next; since when, where that is known."""
+    """What was seen, why it matters, and where to go next; since when, where that is known.
 
+    `key` names what is at fault, in the words of the incidents; `also` is what else comes of it.
+    """
+
+    key: str
     level: Level
     what: str
     step: str
     href: str
     since: datetime | None = None
+    also: tuple[Evidence, ...] = ()

@@ -18,6 +18,14 @@ PAGES = {
 }
 # What else has incidents are those whose fault failing runs are.
 PAGE_OF_FAILURES = "/runs?state=failed"
+# What is wrong with a queue is kept in one incident; here each has an item of its own.
+SUBJECTS = {
+    "paused": "paused",
+    "messages_failing": "dead",
+    "dead_letters": "dead",
+    "ledger": "ledger",
+    "slow": "rate",
+}
 LEVELS = {Severity.WARNING: Level.LOOK, Severity.ERROR: Level.ACT}
 
 
@@ -30,21 +38,22 @@ def href_of(incident: Incident) -> str:
 
 
 def incident_evidence(incidents: Sequence[Incident]) -> Iterator[Evidence]:
-    """What is told of each that is more than a remark."""
+    """What the last look still saw of each, and is more than a remark."""
     for incident in incidents:
-        if (level := LEVELS.get(incident.severity)) is not None:
-            yield Evidence(
-                level=level,
-                what=" ".join([incident.title, *_step(incident)]),
-                step="See it",
-                href=href_of(incident),
-                since=incident.opened_at,
-            )
+        for alert in incident.standing:
+            if (level := LEVELS.get(alert.severity)) is not None:
+                yield Evidence(
+                    key=_key(incident, alert),
+                    level=level,
+                    what=f"{alert.what} {alert.step}",
+                    step="See it",
+                    href=href_of(incident),
+                    since=incident.opened_at,
+                )
 
 
-def _step(incident: Incident) -> Iterator[str]:
-    """The next step of the worst that is wrong with it."""
-    open_ones = [alert for alert in incident.alerts if alert.is_open]
-    if open_ones:
-        worst: Alert = max(open_ones, key=lambda alert: alert.severity.level)
-        yield worst.step
+def _key(incident: Incident, alert: Alert) -> str:
+    """A queue may be paused, have dead letters and lose messages, each for itself."""
+    name = incident.key.partition(":")[2]
+    subject = SUBJECTS.get(alert.kind)
+    return f"{subject}:{name}" if subject else incident.key

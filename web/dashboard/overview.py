@@ -11,8 +11,9 @@ from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from redis import RedisError
 
-from brokers.latency import COARSE, DAY_S, FINE, HOUR_S, merged
+from brokers.latency import COARSE, DAY_S, FINE, HOUR_S, SYNC_QUEUES, merged
 from brokers.operations import QueueState
+from stores.redis.registry import unserved, without_actor
 from stores.sql.runs import RunFilter
 from sync.errors import TransientError
 from sync.ports import Progressed
@@ -21,12 +22,15 @@ from web.access import Reader
 from web.api.queues import queue_states
 from web.dashboard.charts import SHARES, marks
 from web.dashboard.facts import (
-    SILENT_FOR_S,
+    HELD_SHOWN,
+    HELD_WITHIN,
     paused_by,
     roles_alive,
     running_syncs,
+    silent_processes,
     slow_messages,
     succeeded_count,
+    throttled_s,
     troubles,
 )
 from web.dashboard.incidents import href_of
@@ -82,6 +86,7 @@ def read_overview(services: Services, checkup: Checkup) -> dict[str, Any]:
     queues = queue_states(services)
     running = running_syncs(services)
     alive = roles_alive(services)
+    processes = services.registry.list()
     alerts = [one for one in services.stores.incidents.current() if one.is_open]
     verdict = judge(
         Facts(
@@ -93,8 +98,13 @@ def read_overview(services: Services, checkup: Checkup) -> dict[str, Any]:
             paused_by=paused_by(services, queues),
             troubles=troubles(services),
             succeeded_count=succeeded_count(services),
-            silent=services.registry.silent(SILENT_FOR_S),
+            silent=silent_processes(services),
             slow=slow_messages(services),
+            unserved=unserved(processes, [queue.name for queue in queues]),
+            without_actor=without_actor(processes),
+            throttled_s=throttled_s(services),
+            held=services.stores.outcomes.held(since=services.clock.now() - HELD_WITHIN, limit=HELD_SHOWN),
+            sync_queues=SYNC_QUEUES,
             incidents=alerts,
             rules=services.settings().alerts,
         )

@@ -93,10 +93,8 @@ def duration(seconds: float | None) -> str:
     """`20 ms`, `4.5 s`, `45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
     if seconds is None:
         return NOTHING
-    if seconds < 0.1:
-        return f"{round(1000 * seconds)} ms"
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f} s" if seconds >= 0.1 else f"{round(1000 * seconds)} ms"
     whole = round(seconds)
     if whole < MINUTE_S:
         return f"{whole} s"

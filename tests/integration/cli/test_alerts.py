@@ -27,10 +27,10 @@ from tests.unit.notifications.builders import finished
 NOW = SystemClock().now()
 
 
-def incident(number: int, **fields: object) -> Incident:
+def incident(number: int, *, severity: Severity = Severity.ERROR, **fields: object) -> Incident:
     alert = Alert(
         kind="paused",
-        severity=Severity.WARNING,
+        severity=severity,
         what="It is paused.",
         step="Resume it.",
         since=NOW,
@@ -44,7 +44,8 @@ def incident(number: int, **fields: object) -> Incident:
         alerts=(alert,),
         first_seen_at=NOW - timedelta(minutes=number),
         seen_at=NOW,
-        **{"severity": Severity.ERROR, "opened_at": NOW - timedelta(minutes=number), **fields},  # type: ignore[arg-type]
+        severity=severity,
+        **{"opened_at": NOW - timedelta(minutes=number), **fields},  # type: ignore[arg-type]
     )
 
 

@@ -102,17 +102,17 @@ def test_a_queue_is_paused_and_the_overview_says_by_whom(browser: httpx.Client, 
 def test_an_open_incident_is_the_verdict_with_its_next_step(browser: httpx.Client, site: Site) -> None:
     now = site.services.clock.now()
     alert = Alert(
-        kind="breaker_open",
+        kind="channel_refuses",
         severity=Severity.ERROR,
-        what="playhq does not answer.",
-        step="Ask the provider.",
+        what="slack refuses notices.",
+        step="Mend its settings.",
         since=now,
         is_open=True,
     )
     site.stores.incidents.save(
         Incident(
             id="i1",
-            key="provider:playhq",
+            key="channel:slack",
             severity=Severity.ERROR,
             title=alert.what,
             party=None,
@@ -124,9 +124,9 @@ def test_an_open_incident_is_the_verdict_with_its_next_step(browser: httpx.Clien
     )
     verdict = browser.get("/").text.partition("<dl")[0]
     assert 'class="verdict act"' in verdict
-    assert "playhq does not answer. Ask the provider." in verdict
+    assert "slack refuses notices. Mend its settings." in verdict
     assert f'datetime="{now:%Y-%m-%dT%H:%M:%S}Z"' in verdict
-    assert 'href="/runs?state=failed"' in verdict
+    assert 'href="/config"' in verdict
 
 
 def test_a_running_sync_shows_how_far_it_is_and_what_is_left(browser: httpx.Client, site: Site) -> None:

@@ -74,6 +74,12 @@ def test_without_a_sync_its_schedule_is_named(
     assert said in answer.text
 
 
+def test_a_last_sync_that_failed_says_why() -> None:
+    failed = replace(RUN, state=RunState.FAILED, message="the provider refuses our key.")
+    answer = explain_idle(failed, waits_for_person=None, ticks=[NIGHTLY], now=START)
+    assert answer.text == "The last sync failed: the provider refuses our key. nightly is next."
+
+
 def test_what_waits_for_a_person_comes_before_the_schedule() -> None:
     answer = explain_idle(RUN, waits_for_person=RUN, ticks=[NIGHTLY], now=START)
     assert (answer.gate, answer.href) == ("held", "/runs/r1#plan")

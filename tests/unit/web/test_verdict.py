@@ -12,7 +12,7 @@ from settings.schema import AlertsSettings
 from sync.incident import Alert, Incident, Severity
 from sync.report import Mode, Run, RunState
 from web.dashboard.evidence import Level
-from web.dashboard.verdict import Facts, Running, Slow, Trouble, Verdict, judge
+from web.dashboard.verdict import Facts, Pause, Running, Slow, Trouble, Verdict, judge
 
 NOW = datetime(2031, 10, 18, 1, 0, tzinfo=UTC)
 EMPTY = Ledger(enqueued=0, done=0, coalesced=0, deleted=0, waiting=0, delayed=0, leased=0, dead=0)
@@ -65,9 +65,10 @@ def test_a_required_check_that_fails_is_to_be_acted_on_and_another_is_not() -> N
 
 def test_a_paused_queue_says_who_paused_it() -> None:
     queue = replace(QUIET, is_paused=True, waiting=waiting(3), oldest_age_s=5)
-    verdict = judge(replace(WELL, queues=[queue], paused_by={"syncs": "ann at 00:12 UTC"}))
+    verdict = judge(replace(WELL, queues=[queue], paused_by={"syncs": Pause(by="ann", at=NOW)}))
     assert verdict.level is Level.LOOK
-    assert "paused by ann at 00:12 UTC; 3 wait" in verdict.evidence[0].what
+    (told,) = verdict.evidence
+    assert (told.what, told.since) == ("syncs is paused by ann; 3 wait.", NOW)
 
 
 def test_work_that_nobody_takes_is_to_be_acted_on() -> None:
@@ -129,6 +130,7 @@ def test_a_run_is_stuck_by_its_accounts_own_history(
 def test_the_worst_comes_first_and_names_the_whole() -> None:
     queue = replace(QUIET, dead=1, waiting=waiting(1), oldest_age_s=90)
     verdict = judge(replace(WELL, queues=[queue], worker_count=0))
+    assert verdict.evidence[1].what == "1 dead letter in syncs."
     assert [one.level for one in verdict.evidence] == [Level.ACT, Level.LOOK]
     assert verdict.level is Level.ACT
 
@@ -146,13 +148,14 @@ def test_while_redis_is_gone_what_only_asks_it_says_nothing_more() -> None:
 
 
 def trouble(count: int, *, is_put_off: bool = True) -> Trouble:
-    return Trouble(count=count, is_put_off=is_put_off, message="proxy 1 of 1 refused (407)", run_id="r9")
+    message = "proxy 1 of 1 refused (407)"
+    return Trouble(key="proxy", count=count, is_put_off=is_put_off, message=message, run_id="r9")
 
 
 def test_syncs_that_are_put_off_say_why() -> None:
     (told,) = judge(replace(WELL, troubles=[trouble(1)], succeeded_count=20)).evidence
     assert told.level is Level.LOOK
-    assert told.what == "1 sync is put off: proxy 1 of 1 refused (407)"
+    assert told.what == "1 sync is put off: proxy 1 of 1 refused (407)."
     assert told.href == "/runs/r9"
 
 
@@ -166,6 +169,11 @@ def test_a_process_that_fell_silent_is_named() -> None:
     (told,) = judge(replace(WELL, silent=["worker:host-1:417"])).evidence
     assert told.level is Level.LOOK
     assert "worker:host-1:417 fell silent" in told.what
+
+
+def test_a_machine_whose_workers_keep_dying_is_one_item() -> None:
+    (told,) = judge(replace(WELL, silent=["worker:host-1:417", "worker:host-1:431"])).evidence
+    assert "A worker on host-1 fell silent 2 times" in told.what
 
 
 def test_a_message_that_runs_for_too_long_is_named_by_its_queue() -> None:
@@ -216,6 +224,125 @@ def test_an_incident_leads_to_where_its_cause_can_be_seen(key: str, href: str) -
 
 def test_a_mere_remark_leaves_the_verdict_good() -> None:
     assert judge(replace(WELL, incidents=[incident(Severity.INFO)])).level is Level.GOOD
+
+
+def open_alert(kind: str, severity: Severity = Severity.ERROR, *, key: str = "queue:syncs") -> Incident:
+    one = incident(severity, key=key)
+    return replace(one, alerts=(replace(one.alerts[1], kind=kind, severity=severity),))
+
+
+def items(**changes: Any) -> list[str]:
+    """What the verdict's items say first."""
+    return [one.what for one in judge(replace(WELL, **changes)).evidence]
+
+
+LONG_WAITING = replace(QUIET, waiting=waiting(3), oldest_age_s=9000)
+NO_WORKER = {"workers": {"status": "warn", "output": "No worker runs, so nothing is carried out."}}
+
+
+def test_a_paused_queue_and_its_incident_are_one_item_as_bad_and_old_as_the_incident() -> None:
+    paused = replace(LONG_WAITING, is_paused=True, oldest_age_s=30)
+    verdict = judge(replace(WELL, queues=[paused], incidents=[open_alert("paused"), open_alert("slow")]))
+    (told,) = verdict.evidence
+    assert (told.what, told.level, told.since) == ("syncs is paused; 3 wait.", Level.ACT, NOW)
+
+
+@pytest.mark.parametrize("kind", ["paused", "stalled", "dead_letters", "ledger"])
+def test_what_is_mended_is_gone_before_its_incident_is_closed(kind: str) -> None:
+    assert items(incidents=[open_alert(kind)]) == []
+    assert items(incidents=[open_alert("no_worker", key="workers")]) == []
+
+
+def test_what_the_last_look_did_not_see_any_more_is_over() -> None:
+    fading = open_alert("slow")
+    fading = replace(fading, alerts=(replace(fading.alerts[0], missed=1),))
+    assert items(incidents=[fading]) == []
+
+
+def test_without_a_worker_that_is_the_one_item_and_what_comes_of_it_stands_below() -> None:
+    verdict = judge(
+        replace(
+            WELL,
+            checks=NO_WORKER,
+            queues=[LONG_WAITING, replace(LONG_WAITING, name="direct")],
+            worker_count=0,
+            silent=["worker:host-1:417"],
+            incidents=[open_alert("no_worker", key="workers"), open_alert("stalled")],
+        )
+    )
+    (told,) = verdict.evidence
+    assert told.what == "workers: No worker runs, so nothing is carried out."
+    assert [one.key for one in told.also] == ["queue:syncs", "queue:direct", "silent:worker:host-1"]
+
+
+def test_a_paused_queue_is_an_item_of_its_own_although_no_worker_lives() -> None:
+    assert len(items(checks=NO_WORKER, queues=[replace(LONG_WAITING, is_paused=True)], worker_count=0)) == 2
+
+
+def test_dead_letters_come_of_what_lets_syncs_fail() -> None:
+    failing = replace(QUIET, dead=7, died_per_minute=4.0)
+    refused = Trouble(
+        key="provider:playhq", count=7, is_put_off=False, message="401", run_id="r9", step="Put the key."
+    )
+    sync_queues = frozenset({"syncs"})
+    verdict = judge(replace(WELL, queues=[failing], troubles=[refused], sync_queues=sync_queues))
+    (told,) = verdict.evidence
+    assert told.what == "7 syncs failed in the last hour: 401. Put the key."
+    assert {one.key for one in told.also} == {"dead:syncs"}
+    elsewhere = replace(failing, name="notifications")
+    assert len(items(queues=[elsewhere], troubles=[refused], sync_queues=sync_queues)) == 2
+
+
+def test_a_key_that_is_refused_is_to_be_acted_on_at_once() -> None:
+    one = replace(trouble(1, is_put_off=False), is_hopeless=True)
+    assert judge(replace(WELL, troubles=[one], succeeded_count=900)).level is Level.ACT
+
+
+def test_dead_notices_come_of_the_channel_that_refuses_them() -> None:
+    dead = replace(QUIET, name="notifications", dead=5)
+    refusing = open_alert("channel_refuses", key="channel:slack")
+    (told,) = judge(replace(WELL, queues=[dead], incidents=[refusing])).evidence
+    assert (told.key, [one.key for one in told.also]) == ("channel:slack", ["dead:notifications"])
+
+
+def test_a_provider_that_is_down_is_one_item() -> None:
+    down = {"provider:playhq": {"status": "warn", "output": "api.playhq.com does not answer."}}
+    resting = Trouble(key="provider:playhq", count=3, is_put_off=True, message="it rests", run_id="r9")
+    told = [open_alert("breaker_open", Severity.WARNING, key="provider:playhq")]
+    assert len(items(checks=down, troubles=[resting], incidents=told)) == 1
+
+
+def test_a_throttled_provider_says_until_when() -> None:
+    (told,) = items(throttled_s={"playhq": 170.0})
+    assert "playhq throttles: everybody who uses its key pauses for 3 min more" in told
+    assert items(throttled_s={"playhq": 2.0}) == []
+
+
+def test_what_a_guard_held_back_waits_for_a_person() -> None:
+    (told,) = judge(replace(WELL, held=[RUN, replace(RUN, id="r0")])).evidence
+    assert "the sync of account 42 and 1 more would write; it waits for a person" in told.what
+    assert told.href == "/runs/r1#plan"
+
+
+def test_a_queue_without_a_worker_is_told_once() -> None:
+    queue = replace(LONG_WAITING, name="direct")
+    checks = {"served": {"status": "warn", "output": "No worker serves direct."}}
+    (told,) = items(checks=checks, queues=[queue], unserved=["direct"], incidents=[])
+    assert told.startswith("No worker serves direct; 3 wait there.")
+
+
+def test_a_worker_without_an_actor_for_its_queue_is_named() -> None:
+    (told,) = items(without_actor={"worker:host-1:417": ("syncs",)})
+    assert told.startswith("worker:host-1:417 serves syncs but has no actor for it")
+
+
+def test_while_redis_refuses_writes_only_the_disk_is_told_beside_it() -> None:
+    checks = {
+        "redis": {"status": "fail", "output": "It refuses writes."},
+        "disk": {"status": "warn", "output": "nearly full"},
+    }
+    told = items(checks=checks, queues=[LONG_WAITING], worker_count=0, silent=["worker:host-1:417"])
+    assert told == ["redis: It refuses writes.", "disk: nearly full"]
 
 
 def test_the_thresholds_are_those_of_the_alerts() -> None:
