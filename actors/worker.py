@@ -300,6 +300,7 @@ def _build_run(  # noqa: PLR0913, PLR0917  everything that a run is made of
         stop=drain,
         progress=Progress(client, namespace),
         map_concurrently=InThreads(sync.grade_concurrency),
+        asked_ahead=sync.grade_concurrency,
         announce=announce,
         let_next=publisher.let_next,
         fan_out=FanOut(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import httpx
 
+from providers.asking import Asking
 from providers.ports import Answers, Breaker, Ledger
 from providers.turnstile import Turnstile
 from providers.upstream import Upstream
@@ -44,6 +45,7 @@ class Door:
     turnstile: Turnstile
     breaker: Breaker
     answers: Answers
+    asking: Asking = field(default_factory=Asking)
 
 
 def stoppable_sleep(stop: StopSignal) -> Callable[[float], None]:

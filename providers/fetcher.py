@@ -37,7 +37,7 @@ from sync.report import RequestCounts
 
 T = TypeVar("T")
 
-# How often a request that waits for another one's answer looks for it.
+# How often a request that waits for another process's answer looks for it.
 LOOKS_EVERY_S = (0.02, 0.25)
 # So many requests of a run may be repeated whatever its size; the others are a share of all.
 REPEATS_ALLOWED = 10
@@ -97,6 +97,21 @@ class Fetcher:
         obtained = self._obtain(question)
         return _decode_stored(obtained.body, question) if obtained.decoded is None else obtained.decoded
 
+    def recall(self, path: str, shape: type[T], *, params: Params = ()) -> T | None:
+        """What an earlier run was answered, unasked: a hint at what to ask, never a record.
+
+        None when nothing is stored, or when this run would use it as it is.
+        """
+        upstream = self._door.upstream
+        stored = self._door.answers.read(upstream.answer_key(_address(upstream, path, params)))
+        if stored is None or stored.body is None or stored.fetched_at >= self._fresh_after:
+            return None
+        try:
+            return msgspec.json.decode(stored.body, type=shape)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            # Of an earlier release.
+            return None
+
     def fetch_digest(self, path: str, shape: type[Any], *, operation: str) -> str:
         """Ask as `fetch` does, and answer a digest of what came: the same for the same bytes.
 
@@ -132,32 +147,31 @@ class Fetcher:
         lookup = self._look_up(key, question)
         if lookup.answer is not None and lookup.is_fresh:
             return self._use_stored(lookup.answer, question)
-        asked_at = self._timing.now()
+        with self._door.asking.of(key):
+            return self._ask_for_all(key, question, lookup.answer)
+
+    def _ask_for_all(self, key: str, question: _Question[T], stored: Answer | None) -> _Obtained[T]:
+        """Ask, and store what comes for whoever waits for it."""
+        answers, asker, asked_at = self._door.answers, question.asker, self._timing.now()
         try:
-            answer, obtained = self._ask(question, lookup.answer)
+            answer, obtained = self._ask(question, stored)
         except NotFound:
             self._record(question, None)
-            self._door.answers.save(
-                key, None, validators=(None, None), fetched_at=asked_at, asker=question.asker
-            )
+            answers.save(key, None, validators=(None, None), fetched_at=asked_at, asker=asker)
             raise
         except (ProviderUnavailable, ProviderResting, RateLimited):
-            self._door.answers.abandon(key, asker=question.asker)
-            if self._may_serve_stale(lookup.answer):
-                return self._use_stored(lookup.answer, question)
+            answers.abandon(key, asker=asker)
+            if self._may_serve_stale(stored):
+                return self._use_stored(stored, question)
             raise
         except BaseException:
-            self._door.answers.abandon(key, asker=question.asker)
+            answers.abandon(key, asker=asker)
             raise
         if answer.is_confirmed:
-            self._door.answers.confirm(key, fetched_at=answer.fetched_at, asker=question.asker)
+            answers.confirm(key, fetched_at=answer.fetched_at, asker=asker)
         else:
-            self._door.answers.save(
-                key,
-                answer.body,
-                validators=answer.validators,
-                fetched_at=answer.fetched_at,
-                asker=question.asker,
+            answers.save(
+                key, answer.body, validators=answer.validators, fetched_at=answer.fetched_at, asker=asker
             )
         return obtained
 
@@ -184,7 +198,7 @@ class Fetcher:
             lookup = self._door.answers.look_up(key, fresh_after=question.fresh_after, asker=question.asker)
             if lookup.is_fresh or lookup.has_turn:
                 return lookup
-            self._timing.sleep(wait_s)
+            self._door.asking.wait(key, wait_s, self._timing.sleep)
             wait_s = min(wait_s * 1.5, longest_wait_s)
 
     def _ask(self, question: _Question[T], stored: Answer | None) -> tuple[_Fetched, _Obtained[T]]:

@@ -100,6 +100,10 @@ class Answers(Protocol):
         """Read the stored answer; when it is older than `fresh_after`, try to take the turn."""
         ...
 
+    def read(self, key: str) -> Answer | None:
+        """The stored answer, however old; nobody's turn is touched."""
+        ...
+
     def save(
         self, key: str, body: bytes | None, *, validators: Validators, fetched_at: datetime, asker: str
     ) -> None:
@@ -150,6 +154,10 @@ class Fetches(Protocol):
         lasts_s: float = 0.0,
     ) -> T:
         """GET a path below the upstream's address and decode it into `shape`; see `Fetcher`."""
+        ...
+
+    def recall(self, path: str, shape: type[T], *, params: Params = ()) -> T | None:
+        """An answer of an earlier run, unasked; None when there is none, or this run has a newer one."""
         ...
 
     def fetch_digest(self, path: str, shape: type[Any], *, operation: str) -> str:

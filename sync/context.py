@@ -91,6 +91,10 @@ class Context:
     fan_out: FanOut | None = None
     # Which grades need no work; None when all are worked through.
     seals: Seals | None = None
+    # Asks what the stages will ask; None when nothing is asked ahead of them.
+    ahead: Source | None = None
+    # What that found: a digest of the provider's answers for a grade, by its id.
+    digests: dict[str, str] = field(default_factory=dict)
     # What other workers' requests for this run came to.
     shared_requests: RequestCounts = field(default_factory=RequestCounts)
     # Then validation takes its listings from the checkpoints instead of fetching them.
@@ -108,6 +112,12 @@ class Context:
     # What the guards held back, in a real run kept with its verdict for a person to approve.
     holds: list[Hold] = field(default_factory=list)
     held: dict[Stage, list[Change]] = field(default_factory=dict)
+
+    @property
+    def requests(self) -> RequestCounts:
+        """What the run has cost so far, whoever asked."""
+        own = self.source.requests + self.shared_requests
+        return own + self.ahead.requests if self.ahead is not None else own
 
     def fill_scope(self, stages: Collection[Stage], stage: Stage) -> None:
         """Take from the CMS what `stage` works on and no stage of this run collects."""

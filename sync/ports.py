@@ -358,6 +358,10 @@ class Seals(Protocol):
 
     def find(self, organisation_key: str, grade_id: str) -> Seal | None: ...
 
+    def sealed(self, organisation_key: str) -> Collection[str]:
+        """The grades that have a seal, whether it still holds or not."""
+        ...
+
     def save(self, organisation_key: str, grade_id: str, seal: Seal) -> None: ...
 
 

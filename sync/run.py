@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sync.approval import hash_of_held
+from sync.ahead import asking_ahead
 from sync.causes import cause_of
 from sync.context import Context, Extra, FanOut, Rules
 from sync.dry_run import PassingCheckpoints, PlannedCms
 from sync.errors import (
     AccountBusy,
-    DeferredError,
     InvalidRequest,
     LeaseLost,
     NotFound,
     PermanentError,
-    SyncError,
-    TransientError,
 )
 from sync.fan_out import HelpedSeasons, help_with
-from sync.guard import with_sizes
 from sync.model import Account, Organisation, OrganisationKind
-from sync.outbox import waiting_of, with_waiting, without_waiting
+from sync.outbox import without_waiting
 from sync.ports import (
     Announce,
     Checkpoints,
@@ -39,33 +35,16 @@ from sync.ports import (
     Runs,
     Seals,
     Sizes,
+    Source,
     Sources,
     StopSignal,
 )
 from sync.presets import PRESETS, stages_of
-from sync.report import Mode, Outcome, Run, RunState, Stage, StageReport
+from sync.report import Mode, Run, RunState, Stage
 from sync.scope import Scope
-from sync.stages import competitions, extras, fixture_cleanup, fixture_validation, games, teams, tracking
+from sync.staging import perform_stages
+from sync.verdict import describe, has_results, verdict_of, what_is_partial
 from sync.window import Window
-from sync.work import StageWork
-
-_PERFORM: Mapping[Stage, Callable[[Context, StageWork], None]] = {
-    Stage.COMPETITIONS: competitions.perform,
-    Stage.TEAMS: teams.perform,
-    Stage.GAMES: games.perform,
-    Stage.FIXTURE_VALIDATION: fixture_validation.perform,
-    Stage.FIXTURE_CLEANUP: fixture_cleanup.perform,
-    Stage.EXTRAS: extras.perform,
-    Stage.TRACKING: tracking.perform,
-}
-
-# What a stage works on; one that failed ends the stages that depend on it.
-_NEEDS: Mapping[Stage, Stage] = {
-    Stage.TEAMS: Stage.COMPETITIONS,
-    Stage.GAMES: Stage.TEAMS,
-    Stage.FIXTURE_VALIDATION: Stage.GAMES,
-    Stage.FIXTURE_CLEANUP: Stage.FIXTURE_VALIDATION,
-}
 
 _KIND_OF_MODE: Mapping[Mode, OrganisationKind] = {
     Mode.CLUB: OrganisationKind.CLUB,
@@ -73,8 +52,6 @@ _KIND_OF_MODE: Mapping[Mode, OrganisationKind] = {
     Mode.ASSOCIATION: OrganisationKind.ASSOCIATION,
     Mode.ASSOCIATION_DIRECT: OrganisationKind.ASSOCIATION,
 }
-
-_SEVERITY = (Outcome.SUCCEEDED, Outcome.PARTIAL, Outcome.FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +93,8 @@ class SyncRun:
     rules: Rules = field(default_factory=Rules)
     presets: Mapping[str, frozenset[Stage]] = field(default_factory=lambda: PRESETS)
     fan_out: FanOut | None = None
+    # So many requests at once are asked ahead of the stages; 0: none.
+    asked_ahead: int = 0
     seals: Seals | None = None
     helped: HelpedSeasons = field(default_factory=HelpedSeasons)
     extras: Mapping[str, Extra] = field(default_factory=dict)
@@ -138,9 +117,10 @@ class SyncRun:
             with self.leases.hold(f"{organisation.provider}:{organisation.id}", owner=run.id) as lease:
                 run = self._start(self._begun_anew(run, request), organisation)
                 context = self._open_context(request, run, organisation, lease)
+                context.ahead = self._open_ahead(request, context)
                 context.usual_sizes = self.sizes.read(lease.fence.key)
-                with self._shown_as_updating(run):
-                    run = self._perform_stages(context, run, stages)
+                with self._shown_as_updating(run), asking_ahead(context, stages, at_once=self.asked_ahead):
+                    run = perform_stages(context, run, stages, runs=self.runs, sizes=self.sizes)
                 return self._finish(run)
         except LeaseLost:
             # Whoever holds the lease now writes the run's record.
@@ -172,8 +152,8 @@ class SyncRun:
         if run.state.is_final:
             self._settle(run)
             return
-        state = RunState.PARTIAL if _has_results(run.stages) else RunState.FAILED
-        run = replace(run, state=state, message=_describe(error), cause=cause_of(error))
+        state = RunState.PARTIAL if has_results(run.stages) else RunState.FAILED
+        run = replace(run, state=state, message=describe(error), cause=cause_of(error))
         self._finish(run, is_announced=not isinstance(error, AccountBusy))
 
     def finish_as_answered(self, run_id: str, *, by: str) -> None:
@@ -204,8 +184,8 @@ class SyncRun:
                 for stage, report in run.stages.items()
             }
             is_settled = run.state is RunState.PARTIAL
-            state = _verdict(reports) if is_settled else run.state
-            message = _what_is_partial(reports) if is_settled else run.message
+            state = verdict_of(reports) if is_settled else run.state
+            message = what_is_partial(reports) if is_settled else run.message
             self._finish(replace(run, stages=reports, state=state, message=message))
         return True
 
@@ -323,6 +303,18 @@ class SyncRun:
             seals=None if run.dry_run else self.seals,
         )
 
+    def _open_ahead(self, request: SyncRequest, context: Context) -> Source | None:
+        """For whoever waits: a night has enough other runs to use its quota up."""
+        if not self.asked_ahead or request.is_patient:
+            return None
+        return self.sources.open(
+            context.scope.organisation.provider,
+            run_id=context.run_id,
+            fresh_after=context.fresh_after,
+            is_urgent=request.is_urgent,
+            is_helping=True,
+        )
+
     def _open_helping(self, task: GradeTask) -> Context | None:
         """The context of one grade of another worker's run; None when it is not known here."""
         season = self.helped.find(task, self.runs, self.cms, self.checkpoints)
@@ -356,74 +348,11 @@ class SyncRun:
             self.cms.set_flags(run.account_id, is_updating=False)
             raise
 
-    def _perform_stages(self, context: Context, run: Run, stages: Sequence[Stage]) -> Run:
-        """Answers the run with its verdict; raises what stopped it, the reports being saved."""
-        earlier = run
-        reports: dict[Stage, StageReport] = {}
-        stopped_by: SyncError | None = None
-        for stage in stages:
-            work = StageWork(context, stage)
-            ended_by = None
-            if reason := _reason_to_skip(stage, reports):
-                report = StageReport(outcome=Outcome.SKIPPED, message=reason)
-            else:
-                ended_by = self._perform_stage(context, work, stages)
-                report = work.report(context.cms.count_changes(run.id).get(stage, {}), error=ended_by)
-            reports[stage] = self._timed(report, work, earlier.stages.get(stage))
-            run = replace(
-                run,
-                stages={**earlier.stages, **reports},
-                requests=earlier.requests + context.source.requests + context.shared_requests,
-                holds=tuple(context.holds),
-                plan_hash=_plan_hash(context),
-            )
-            self.runs.save(run)
-            if isinstance(ended_by, TransientError | DeferredError):
-                raise ended_by
-            stopped_by = stopped_by or ended_by or work.first_transient
-        if stopped_by is not None:
-            raise stopped_by
-        if not run.dry_run:
-            self._remember_listings(context)
-        waiting = waiting_of(context.cms, run.id)
-        reports = {stage: with_waiting(report, waiting.get(stage, 0)) for stage, report in reports.items()}
-        return replace(
-            run,
-            stages={**earlier.stages, **reports},
-            state=_verdict(reports),
-            message=_what_is_partial(reports),
-        )
-
-    def _remember_listings(self, context: Context) -> None:
-        """Keep what the guards held back, and how large the other listings were."""
-        for stage, held in context.held.items():
-            # With the verdict and not before: an attempt that is repeated may hold something else.
-            context.cms.record_plan(context.run_id, stage, held)
-        usual = with_sizes(context.usual_sizes, context.sizes)
-        if usual != context.usual_sizes:
-            self.sizes.save(context.lease.fence.key, usual)
-
-    def _perform_stage(self, context: Context, work: StageWork, stages: Sequence[Stage]) -> SyncError | None:
-        """Answers what ended the stage early. Raises LeaseLost: then not even a report is written."""
-        try:
-            context.fill_scope(stages, work.stage)
-            _PERFORM[work.stage](context, work)
-        except LeaseLost:
-            raise
-        except SyncError as error:
-            return error
-        return None
-
-    def _timed(self, report: StageReport, work: StageWork, earlier: StageReport | None) -> StageReport:
-        """With the time that earlier attempts of the run spent on the stage."""
-        duration_s = (self.clock.now() - work.started_at).total_seconds()
-        return replace(report, duration_s=duration_s + (earlier.duration_s if earlier else 0.0))
-
     def _postpone(self, run_id: str, error: BaseException) -> None:
         run = self.runs.find(run_id)
         if not run.state.is_final:
             self.runs.save(
-                replace(run, state=RunState.DEFERRED, message=_describe(error), cause=cause_of(error))
+                replace(run, state=RunState.DEFERRED, message=describe(error), cause=cause_of(error))
             )
 
     def _finish(self, run: Run, *, is_announced: bool = True) -> Run:
@@ -453,54 +382,3 @@ class SyncRun:
             self.cms.set_flags(run.account_id, is_updating=False)
         elif run.state is RunState.SUCCEEDED:
             self.cms.set_flags(run.account_id, is_setup=True)
-
-
-def _reason_to_skip(stage: Stage, reports: Mapping[Stage, StageReport]) -> str | None:
-    needed = _NEEDS.get(stage)
-    if needed is not None and needed in reports:
-        if reports[needed].outcome in (Outcome.FAILED, Outcome.SKIPPED):
-            return f"needs {needed}, which did not succeed"
-    elif stage is Stage.FIXTURE_CLEANUP:
-        return f"needs {needed}, which the preset leaves out"
-    return None
-
-
-def _plan_hash(context: Context) -> str | None:
-    """Of a dry run all that it would write, of any other what its guards held back."""
-    if isinstance(context.cms, PlannedCms):
-        return context.cms.plan_hash()
-    return hash_of_held([change for held in context.held.values() for change in held], context.holds)
-
-
-def _verdict(reports: Mapping[Stage, StageReport]) -> RunState:
-    worst = max(
-        (report.outcome for report in reports.values() if report.outcome is not Outcome.SKIPPED),
-        key=_SEVERITY.index,
-        default=Outcome.SUCCEEDED,
-    )
-    return RunState(worst.value)
-
-
-def _what_is_partial(reports: Mapping[Stage, StageReport]) -> str | None:
-    reasons = [
-        f"{stage}: {'; '.join(_reasons(report))}"
-        for stage, report in reports.items()
-        if report.outcome is Outcome.PARTIAL
-    ]
-    return "; ".join(reasons) or None
-
-
-def _reasons(report: StageReport) -> Iterator[str]:
-    if report.waiting:
-        yield f"{report.waiting} changes wait until the CMS is back"
-    if report.message:
-        yield report.message
-
-
-def _describe(error: BaseException) -> str:
-    """Our own errors are sentences; of a bug or an interrupt, the name tells most."""
-    return str(error) if isinstance(error, SyncError) else f"{type(error).__name__}: {error}"
-
-
-def _has_results(reports: Mapping[Stage, StageReport]) -> bool:
-    return any(report.read or report.created or report.updated for report in reports.values())

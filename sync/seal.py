@@ -21,14 +21,20 @@ from sync.ports import DigestsAnswers, DigestsRecords, Seal
 LASTS = timedelta(days=7)
 
 
+def grades_with_seals(context: Context) -> Collection[str]:
+    """The ids of the organisation's grades that most likely need no work."""
+    if context.seals is None or context.rules.code is None:
+        return ()
+    return context.seals.sealed(_key_of(context))
+
+
 class SealedGrade:
     """One look at a grade: is it as it was sealed, and if not, may it be sealed now?"""
 
     def __init__(self, context: Context, grade: Grade) -> None:
         self._context = context
         self._grade = grade
-        organisation = context.scope.organisation
-        self._key = f"{organisation.provider}:{organisation.id}"
+        self._key = _key_of(context)
         self._answers: str | None = None
 
     def find_result(self) -> Mapping[str, Any] | None:
@@ -41,13 +47,22 @@ class SealedGrade:
             return None
         if not isinstance(context.source, DigestsAnswers) or not isinstance(context.cms, DigestsRecords):
             return None
-        self._answers = context.source.fetch_digest(grade)
         seal = context.seals.find(self._key, grade.id)
-        if seal is None or seal.answers != self._answers or context.clock.now() - seal.sealed_at > LASTS:
-            return None
-        if seal.ground != self._ground(grade, seal.team_ids):
-            return None
-        return seal.result if seal.stored == context.cms.digest_grade(grade.id) else None
+        if seal is not None:
+            self._answers = context.digests.get(grade.id) or context.source.fetch_digest(grade)
+            if self._holds(seal, context.cms):
+                return seal.result
+        # For a new seal: of the answers that are worked with, which may be newer than those asked ahead.
+        self._answers = context.source.fetch_digest(grade)
+        return None
+
+    def _holds(self, seal: Seal, cms: DigestsRecords) -> bool:
+        return (
+            seal.answers == self._answers
+            and self._context.clock.now() - seal.sealed_at <= LASTS
+            and seal.ground == self._ground(self._grade, seal.team_ids)
+            and seal.stored == cms.digest_grade(self._grade.id)
+        )
 
     def digest_stored(self) -> str | None:
         """To be taken before and after the stored records are read; None when sealing is no use."""
@@ -86,6 +101,11 @@ class SealedGrade:
         teams = [(listed.get(team_id) or stored.get(team_id), stored.get(team_id)) for team_id in team_ids]
         own = sorted(scope.own_team_ids()) if scope.is_club else ()
         return digest_of((context.rules.code, context.rules.limits, grade, teams, own))
+
+
+def _key_of(context: Context) -> str:
+    organisation = context.scope.organisation
+    return f"{organisation.provider}:{organisation.id}"
 
 
 def digest_of(values: Iterable[object]) -> str:

@@ -131,6 +131,10 @@ class MemoryAnswers:
             self._turns[key] = asker
             return MemoryLookup(answer=answer, has_turn=True)
 
+    def read(self, key: str) -> MemoryAnswer | None:
+        with self._lock:
+            return self._answers.get(key)
+
     def save(
         self,
         key: str,

@@ -375,6 +375,7 @@ def _drill(seed: int, client: redis.Redis, folder: Path) -> Iterator[Drill]:
                 stop=fate,
                 progress=Progress(client, namespace),
                 map_concurrently=InThreads(3),
+                asked_ahead=3,
                 announce=lambda _run: None,
                 let_next=lambda _run: None,
                 rules=Rules(removal_confirmations=CONFIRMATIONS, code="this code"),

@@ -7,11 +7,14 @@ from urllib.parse import quote
 
 from providers.playhq.wire import GradeGames, GradeLadders, OldGradeLadders, Page, UnpagedList
 from providers.ports import Fetches, Params
-from sync.errors import UnexpectedResponse
+from sync.concurrency import InThreads
+from sync.errors import NotFound, UnexpectedResponse
 from sync.report import RequestCounts
 
 # The largest known season has 10 pages of about 100 teams.
 MAX_PAGES = 100
+# The quota decides how many of them go out; more would only wait.
+PAGES_AT_ONCE = 8
 
 
 class PlayHQClient:
@@ -85,6 +88,7 @@ class PlayHQClient:
 
     def _fetch_pages(self, path: str, operation: str) -> list[Any]:
         """All items of all pages; a set that cannot be completed is an error, never a part."""
+        self._ask_known_pages(path, operation)
         items: list[Any] = []
         params: Params = ()
         cursors: set[str] = set()
@@ -103,6 +107,37 @@ class PlayHQClient:
             cursors.add(cursor)
             params = (("cursor", cursor),)
         raise UnexpectedResponse(f"{operation}: no end after {MAX_PAGES} pages")
+
+    def _ask_known_pages(self, path: str, operation: str) -> None:
+        """Ask the pages of the last listing side by side, so that going through them waits for one only.
+
+        Nothing is taken from them here: whether the listing still has these pages, its own cursors tell.
+        """
+
+        def ask(params: Params) -> None:
+            try:
+                self._fetcher.fetch(
+                    path, Page, operation=f"{operation}, a page known before", params=params, attempts=1
+                )
+            except (NotFound, UnexpectedResponse):
+                # Then the listing has other pages by now.
+                return
+
+        known = self._known_pages(path)
+        if len(known) > 1:
+            for _ in InThreads(PAGES_AT_ONCE)(ask, known):
+                pass
+
+    def _known_pages(self, path: str) -> list[Params]:
+        """The first page and those that its cursors led to at the last listing."""
+        known: list[Params] = []
+        params: Params = ()
+        while params not in known and (page := self._fetcher.recall(path, Page, params=params)) is not None:
+            known.append(params)
+            if not page.metadata.has_more or not page.metadata.next_cursor:
+                break
+            params = (("cursor", page.metadata.next_cursor),)
+        return known
 
 
 def _games_of(grade_id: str) -> tuple[str, str]:

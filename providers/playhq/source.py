@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 
 from providers.playhq.client import PlayHQClient
@@ -43,15 +45,13 @@ class PlayHQSource:
         The newest season can be missing from the listing although its grades answer
         already. So an unlisted season counts as soon as its grades do.
         """
-        listing = parse_seasons(self._client.fetch_seasons(organisation.id), organisation)
         if organisation.kind is OrganisationKind.CLUB:
-            return listing
+            return self._fetch_listed_seasons(organisation)
+        with ThreadPoolExecutor(1) as beside:
+            hinted = beside.submit(copy_context().run, self._hinted_seasons, organisation)
+            listing = self._fetch_listed_seasons(organisation)
         listed = {season.id for season in listing.records}
-        unlisted = [
-            season
-            for season in self._hinted_seasons(organisation)
-            if season.id not in listed and self._answers(season)
-        ]
+        unlisted = [season for season in hinted.result() if season.id not in listed and self._answers(season)]
         # The other answers do not name the association; its listed seasons do.
         name = next((season.association_name for season in listing.records if season.association_name), None)
         named = [replace(season, association_name=season.association_name or name) for season in unlisted]
@@ -88,6 +88,9 @@ class PlayHQSource:
             if self._is_cricket:
                 raise
             return parse_old_ladders(self._client.fetch_old_ladders(grade.id), grade.id)
+
+    def _fetch_listed_seasons(self, organisation: Organisation) -> Listing[Season]:
+        return parse_seasons(self._client.fetch_seasons(organisation.id), organisation)
 
     def _hinted_seasons(self, association: Organisation) -> list[Season]:
         """Seasons that registrations name (a hint, which may fail) and those of the settings."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from redis import Redis
 
@@ -71,6 +72,7 @@ class RedisAnswers:
     """Satisfies `providers.ports.Answers`; the client must not decode responses."""
 
     def __init__(self, redis: Redis, namespace: str) -> None:
+        self._redis = redis
         self._prefix = f"{{{namespace}}}:answers:"
         self._look_up = redis.register_script(_LOOK_UP)
         self._save = redis.register_script(_SAVE)
@@ -84,6 +86,12 @@ class RedisAnswers:
                 keys=self._keys(key), args=[_us(fresh_after), asker, TURN_LIVES_S * 1000]
             )
         return StoredLookup(answer=_answer(stored), is_fresh=bool(is_fresh), has_turn=bool(has_turn))
+
+    def read(self, key: str) -> StoredAnswer | None:
+        """The stored answer, however old; nobody's turn is touched."""
+        with answering():
+            stored: Any = self._redis.hmget(f"{self._prefix}{key}", "at", "body", "etag", "last_modified")
+        return _answer(stored)
 
     def save(
         self,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 import msgspec
 import redis
 
@@ -32,6 +35,12 @@ class RedisSeals:
         except msgspec.DecodeError:
             # Of another release; then the grade is worked through and sealed anew.
             return None
+
+    def sealed(self, organisation_key: str) -> Collection[str]:
+        """The grades that have a seal, whether it still holds or not."""
+        with answering():
+            found: Any = self._client.hkeys(self._prefix + organisation_key)
+        return {grade_id.decode() for grade_id in found}
 
     def save(self, organisation_key: str, grade_id: str, seal: Seal) -> None:
         key = self._prefix + organisation_key

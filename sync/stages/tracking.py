@@ -7,7 +7,7 @@ from sync.work import StageWork
 
 
 def perform(context: Context, work: StageWork) -> None:
-    requests = context.source.requests
+    requests = context.requests
     work.note(
         f"{requests.sent} requests sent, {requests.cache_hits} answered from the cache, "
         f"{requests.retried} repeated, {requests.throttled} throttled"

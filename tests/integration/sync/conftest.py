@@ -154,6 +154,7 @@ def bench(tmp_path: Path, redis_client: redis.Redis, namespace: str) -> Iterator
             stop=FakeStopSignal(),
             progress=Progress(redis_client, namespace),
             map_concurrently=InThreads(4),
+            asked_ahead=4,
             announce=announced.append,
             let_next=lambda _: None,
             rules=Rules(removal_confirmations=2, code="this code"),

@@ -21,6 +21,13 @@ from tests.integration.sync.conftest import Bench
 KINDS = list(OrganisationKind)
 
 
+@pytest.fixture
+def bench(bench: Bench) -> Bench:
+    """Nothing is asked ahead: then no other stored answer is used but those of grades worked through."""
+    bench.sync_run = replace(bench.sync_run, asked_ahead=0)
+    return bench
+
+
 def first_of(bench: Bench, kind: OrganisationKind) -> str:
     return bench.accounts(kind)[0]
 
