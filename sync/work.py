@@ -151,9 +151,11 @@ class StageWork:
         return refused
 
     def progressed(self, done: int, total: int) -> None:
-        """Tell who watches how many of the stage's units are done; it never goes backwards."""
+        """Tell who watches how many of the stage's units are done; what is not further is no news."""
         with self.lock:
-            self._furthest = done = max(self._furthest, done)
+            if done <= self._furthest:
+                return
+            self._furthest = done
         self.context.progress.publish(
             Progressed(
                 run_id=self.context.run_id,

@@ -116,9 +116,7 @@ class PlayHQClient:
 
         def ask(params: Params) -> None:
             try:
-                self._fetcher.fetch(
-                    path, Page, operation=f"{operation}, a page known before", params=params, attempts=1
-                )
+                self._fetcher.fetch(path, Page, operation=f"{operation}, a page known before", params=params)
             except (NotFound, UnexpectedResponse):
                 # Then the listing has other pages by now.
                 return
