@@ -22,8 +22,9 @@ import msgspec
 
 from providers.door import Door, Timing
 from providers.ports import ORDINARY, Answer, Conduct, Lookup, Params, Tape, Validators, question_of
+from providers.receiving import receive
 from providers.upstream import Upstream
-from providers.verdicts import Faulty, NotModified, Received, Throttled, judge
+from providers.verdicts import NOT_JSON, Faulty, NotModified, Received, Throttled, judge
 from sync.errors import (
     NotFound,
     ProviderResting,
@@ -248,10 +249,15 @@ class Fetcher:
             asked_at = self._timing.now()
             self._count(sent=1)
             try:
-                response = self._door.http.get(question.url, headers=self._headers(stored))
+                response = receive(
+                    self._door.http, question.url, self._headers(stored), operation, self._door.settings
+                )
             except httpx.ProxyError as error:
                 # The proxy's fault, not the host's: another proxy may do.
                 raise _Failure(ProxyUnavailable(f"{operation}: {error}")) from error
+            except UnexpectedResponse:
+                breaker.succeeded()
+                raise
             except httpx.RequestError as error:
                 breaker.failed()
                 raise _Failure(
@@ -348,9 +354,10 @@ class Fetcher:
     def _headers(self, stored: Answer | None) -> dict[str, str]:
         headers = {"Accept": "application/json", **dict(self._door.upstream.headers)}
         etag, last_modified = stored.validators if stored is not None else (None, None)
-        if etag is not None:
+        # A header that is not ASCII can be received, but not sent.
+        if etag is not None and etag.isascii():
             headers["If-None-Match"] = etag
-        if last_modified is not None:
+        if last_modified is not None and last_modified.isascii():
             headers["If-Modified-Since"] = last_modified
         return headers
 
@@ -417,7 +424,7 @@ def _address(upstream: Upstream, path: str, params: Params) -> str:
 def _decode(answer: _Fetched, question: _Question[T]) -> T:
     try:
         return msgspec.json.decode(answer.body, type=question.shape)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise _Failure(_broken(question, error)) from error
 
 
@@ -425,7 +432,7 @@ def _decode_stored(body: bytes, question: _Question[T]) -> T:
     """Raises UnexpectedResponse for an answer that an earlier release was content with."""
     try:
         return msgspec.json.decode(body, type=question.shape)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise _broken(question, error) from error
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -43,6 +45,8 @@ class Faulty:
 
 Verdict = Received | NotModified | Throttled | Faulty
 
+# What decoding raises for bytes that are no JSON, or JSON nested beyond all reason.
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _STRAY_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _RETRIABLE = frozenset({408, 425})
 
@@ -72,6 +76,11 @@ def judge(response: httpx.Response, operation: str, *, now: datetime) -> Verdict
         raise NotFound(f"{operation}: the provider does not know it ({status})")
     if response.is_server_error or status in _RETRIABLE:
         return Faulty(status, wait_s)
+    if response.has_redirect_location:
+        raise UnexpectedResponse(
+            f"{operation}: the provider sends us on to {_host(response.headers['Location'])} ({status}), "
+            "where our key does not go; if it moved, its base_url must be the new address"
+        )
     raise UnexpectedResponse(f"{operation}: unexpected answer ({status}{_explanation(response)})")
 
 
@@ -81,11 +90,11 @@ def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
         return None
     try:
         return max(0.0, float(int(value)))
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
@@ -94,14 +103,27 @@ def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
 
 def _utf8(response: httpx.Response) -> bytes:
     charset = (response.charset_encoding or "utf-8").lower()
-    body = response.content if charset in ("utf-8", "utf8") else response.text.encode()
+    body = response.content
+    if charset not in ("utf-8", "utf8"):
+        # JSON is UTF-8 whatever a wrong label says, and the decoder tells when it is not.
+        with suppress(LookupError, UnicodeError):
+            body = body.decode(charset).encode()
     return body.removeprefix(_STRAY_BYTE_ORDER_MARK)
+
+
+def _host(location: str) -> str:
+    """Nothing else of an address: the rest may hold a token."""
+    try:
+        host = urlsplit(location).netloc.rpartition("@")[2]
+    except ValueError:
+        return "an unreadable address"
+    return host[:200] or "another path of its own"
 
 
 def _is_json(body: bytes) -> bool:
     try:
         msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_JSON:
         return False
     return True
 
@@ -110,7 +132,7 @@ def _explanation(response: httpx.Response) -> str:
     """What a JSON error body says, if it says something; error shapes are not documented."""
     try:
         body = msgspec.json.decode(response.content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_JSON:
         return ""
     if not isinstance(body, dict):
         return ""

@@ -107,6 +107,8 @@ class HttpSettings(Section):
     proxies: Annotated[tuple[ProxyUrl, ...], BeforeValidator(values.comma_separated)] = ()
     connect_timeout_s: float = Field(default=5.0, gt=0)
     read_timeout_s: float = Field(default=20.0, gt=0)
+    body_timeout_s: float = Field(default=60.0, gt=0)
+    max_body_bytes: int = Field(default=32_000_000, ge=1)
     write_timeout_s: float = Field(default=20.0, gt=0)
     pool_timeout_s: float = Field(default=30.0, gt=0)
     attempts: int = Field(default=4, ge=1, le=10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections import defaultdict, deque
@@ -16,7 +17,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer; `fault` may be "reset", "cut" (half of the body) or "hang"."""
+    """One answer; `fault` may be "reset", "cut" (half of the body), "hang" or "trickle" (never an end)."""
 
     body: Any = None
     status: int = 200
@@ -39,7 +40,7 @@ class Seen:
 class ProviderServer:
     """Answers a path (with its query) from its script; the last reply stays for ever."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.seen: list[Seen] = []
         self.in_flight = 0
         self.most_in_flight = 0
@@ -47,10 +48,16 @@ class ProviderServer:
         self._scripts: dict[str, deque[Reply | Callable[[Seen], Reply]]] = defaultdict(deque)
         self._lock = threading.Lock()
         self._http = _Server(("127.0.0.1", 0), _handler_of(self))
+        self._scheme = "https" if tls else "http"
+        if tls:
+            # The handshake belongs into the connection's own thread, at its first read.
+            self._http.socket = tls.wrap_socket(
+                self._http.socket, server_side=True, do_handshake_on_connect=False
+            )
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._http.server_address[1]}"
 
     @property
     def targets(self) -> list[str]:
@@ -105,41 +112,54 @@ class _Server(ThreadingHTTPServer):
         """A client that went away is what many tests are about."""
 
 
+class _Answering(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    released: threading.Event
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        pass
+
+    def answer(self, reply: Reply) -> None:
+        if reply.fault == "hang":
+            self.released.wait(30)
+        if reply.fault in ("reset", "hang"):
+            # Linger 0: closing sends a reset instead of an orderly end.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            self.connection.close()
+            return
+        has_body = reply.status not in (204, 304)
+        headers = {"Content-Type": "application/json", **reply.headers}
+        if has_body and reply.fault != "trickle":
+            headers.setdefault("Content-Length", str(len(reply.content)))
+        self.send_response(reply.status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if has_body:
+            self._send_body(reply)
+
+    def _send_body(self, reply: Reply) -> None:
+        # After anything but what was announced, the connection is of no more use.
+        if reply.fault is not None or "Content-Length" in reply.headers:
+            self.close_connection = True
+        if reply.fault == "trickle":
+            while not self.released.wait(0.02):
+                self.wfile.write(b" ")
+        elif reply.fault == "cut":
+            self.wfile.write(reply.content[: len(reply.content) // 2])
+        else:
+            self.wfile.write(reply.content)
+
+
 def _handler_of(provider: ProviderServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
+    class Handler(_Answering):
+        released = provider.released
 
         def do_GET(self) -> None:
             with provider.counted():
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                self._answer(provider.reply_to(Seen(self.path, headers)))
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-            pass
-
-        def _answer(self, reply: Reply) -> None:
-            if reply.fault == "hang":
-                provider.released.wait(30)
-            if reply.fault in ("reset", "hang"):
-                # Linger 0: closing sends a reset instead of an orderly end.
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.close_connection = True
-                self.connection.close()
-                return
-            content = reply.content
-            self.send_response(reply.status)
-            for name, value in {"Content-Type": "application/json", **reply.headers}.items():
-                self.send_header(name, value)
-            if reply.status not in (204, 304):
-                self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            if reply.status in (204, 304):
-                return
-            if reply.fault == "cut":
-                self.wfile.write(content[: len(content) // 2])
-                self.close_connection = True
-                return
-            self.wfile.write(content)
+                self.answer(provider.reply_to(Seen(self.path, headers)))
 
     return Handler

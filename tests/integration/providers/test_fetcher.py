@@ -137,6 +137,8 @@ def retry_after_forms() -> list[Any]:
         pytest.param({"Retry-After": "0"}, id="zero"),
         pytest.param({"Retry-After": "-5"}, id="negative"),
         pytest.param({"Retry-After": "soon"}, id="unreadable"),
+        pytest.param({"Retry-After": "9" * 400}, id="endless"),
+        pytest.param({"Retry-After": "Mon, 01 Jan 99999999999 00:00:00 GMT"}, id="beyond any calendar"),
         pytest.param({}, id="absent"),
     ]
 
