@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -21,6 +22,7 @@ from settings.schema import HttpSettings
 
 # Below the 5 s after which common servers drop an idle connection.
 KEEP_ALIVE_S = 4.0
+_WANTS_OTHER_CREDENTIALS = "wants other credentials (407)"
 
 
 def open_client(settings: HttpSettings, *, concurrency: int) -> httpx.Client:
@@ -32,7 +34,10 @@ def open_client(settings: HttpSettings, *, concurrency: int) -> httpx.Client:
     if settings.proxies:
         proxies = [proxy.get_secret_value() for proxy in settings.proxies]
         transport: httpx.BaseTransport = ProxiedTransport(
-            [ShardedTransport(context, concurrency=concurrency, proxy=proxy) for proxy in proxies]
+            [
+                (_host(proxy), ShardedTransport(context, concurrency=concurrency, proxy=proxy))
+                for proxy in proxies
+            ]
         )
     else:
         transport = ShardedTransport(context, concurrency=concurrency)
@@ -93,31 +98,33 @@ class ProxiedTransport(httpx.BaseTransport):
     """Sends each request through the next proxy; a failing one rests for a while.
 
     Raises httpx.ProxyError for whatever the proxy did wrong, a 407 answer included, so
-    that nothing of it is taken for the provider's word.
+    that nothing of it is taken for the provider's word. Each proxy comes with the name that
+    errors call it by.
     """
 
-    def __init__(self, proxies: Sequence[httpx.BaseTransport]) -> None:
+    def __init__(self, proxies: Sequence[tuple[str, httpx.BaseTransport]]) -> None:
         self._proxies = proxies
         self._rotation = Rotation(proxies, time.monotonic)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        number, proxy = self._rotation.next()
+        number, (_, proxy) = self._rotation.next()
         try:
             response = proxy.handle_request(request)
         except (httpx.ProxyError, httpx.ConnectError, httpx.ConnectTimeout) as error:
-            self._refuse(number, "cannot be reached or refuses to connect", error)
+            self._refuse(number, _what_is_wrong(error), error)
         if response.status_code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
             response.close()
-            self._refuse(number, "wants other credentials (407)", None)
+            self._refuse(number, _WANTS_OTHER_CREDENTIALS, None)
         return response
 
     def close(self) -> None:
-        for proxy in self._proxies:
+        for _, proxy in self._proxies:
             proxy.close()
 
     def _refuse(self, number: int, what: str, cause: Exception | None) -> NoReturn:
         self._rotation.rest(number)
-        raise httpx.ProxyError(f"proxy {number + 1} of {len(self._proxies)} {what}") from cause
+        name = self._proxies[number][0]
+        raise httpx.ProxyError(f"proxy {number + 1} of {len(self._proxies)}, {name}, {what}") from cause
 
 
 class _CountedStream(httpx.SyncByteStream):
@@ -137,3 +144,25 @@ class _CountedStream(httpx.SyncByteStream):
             self._is_open = False
             self._busy[self._number] -= 1
         self._stream.close()
+
+
+def _host(proxy: str) -> str:
+    """Host and port, without the credentials."""
+    return urlsplit(proxy).netloc.rpartition("@")[2]
+
+
+def _what_is_wrong(error: httpx.TransportError) -> str:
+    # All that httpx tells of a refused CONNECT is the status line in the text.
+    status = str(error).partition(" ")[0]
+    if status == "407":
+        return _WANTS_OTHER_CREDENTIALS
+    if status.isdecimal():
+        return f"refuses to connect ({status})"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return (
+                "leads to no TLS connection that can be trusted: look at its certificate and the provider's"
+            )
+        cause = cause.__cause__
+    return "cannot be reached"

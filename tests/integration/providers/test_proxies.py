@@ -68,7 +68,9 @@ def test_provider_is_unavailable_while_all_proxies_fail_but_its_breaker_stays_cl
 ) -> None:
     bad = through(*(f"http://agent:wrong@{proxy.address}" for proxy in proxies))
     for _ in range(3):
-        with pytest.raises(ProviderUnavailable, match=r"proxy \d of 2 wants other credentials"):
+        with pytest.raises(
+            ProviderUnavailable, match=r"proxy \d of 2, 127\.0\.0\.1:\d+, wants other credentials"
+        ):
             open_fetcher(settings=bad).fetch(PATHS[0], dict, operation="fetch a thing")
     assert fetch_all(open_fetcher, QUICK) == len(PATHS)
 
