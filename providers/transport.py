@@ -71,17 +71,25 @@ class ShardedTransport(httpx.BaseTransport):
     ) -> None:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE_S)
         context = context or _tls_context()
-        self._shards = [
-            httpx.HTTPTransport(verify=context, limits=limits, proxy=proxy, trust_env=False)
-            for _ in range(concurrency)
-        ]
+        self._open = functools.partial(
+            httpx.HTTPTransport, verify=context, limits=limits, proxy=proxy, trust_env=False
+        )
+        self._shards = [self._open() for _ in range(concurrency)]
         self._busy = [0] * concurrency
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         number = self._busy.index(min(self._busy))
         self._busy[number] += 1
+        shard = self._shards[number]
         try:
-            response = self._shards[number].handle_request(request)
+            response = shard.handle_request(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            # httpcore keeps a tunnel whose TLS failed as if it were in use, and the pool is full for ever.
+            self._busy[number] -= 1
+            if not self._busy[number]:
+                self._shards[number] = self._open()
+                shard.close()
+            raise
         except BaseException:
             self._busy[number] -= 1
             raise
@@ -158,11 +166,15 @@ def _what_is_wrong(error: httpx.TransportError) -> str:
         return _WANTS_OTHER_CREDENTIALS
     if status.isdecimal():
         return f"refuses to connect ({status})"
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLError):
-            return (
-                "leads to no TLS connection that can be trusted: look at its certificate and the provider's"
-            )
-        cause = cause.__cause__
+    if _is_about_tls(error):
+        return "leads to no TLS connection that can be trusted: look at its certificate and the provider's"
     return "cannot be reached"
+
+
+def _is_about_tls(error: BaseException | None) -> bool:
+    while error is not None:
+        # httpcore keeps the error of TLS as the argument of its own.
+        if any(isinstance(told, ssl.SSLError) for told in (error, *error.args)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
