@@ -18,7 +18,7 @@ from providers.reach import Probe, probe_of, reach
 from providers.registry import load_plugins
 from settings import logs
 from settings.problems import variable_name
-from settings.schema import Settings
+from settings.schema import HttpSettings, Settings
 from stores.redis.errors import answering
 from stores.sql.engine import open_engine, ping
 from stores.sql.migrate import pending
@@ -146,26 +146,32 @@ def _providers(settings: Settings, timeout_s: float) -> Iterator[Connection]:
             probes[name] = probe
         advice = f"mend the section providers.{name}: its address and key"
         yield Connection(
-            f"provider {name}", _ask_provider(probe, timeout_s, is_offered=make is not None), advice
+            f"provider {name}",
+            _ask_provider(probe, settings.http, timeout_s, is_offered=make is not None),
+            advice,
         )
     for name, reason in plugins.broken.items():
         yield Connection(f"provider {name}", _raise(reason), "mend or uninstall its package")
     through = next(iter(probes.values()), None)
     for number, proxy in enumerate(settings.http.proxies, start=1):
         advice = f"mend number {number} of {variable_name('http.proxies')}: http://user:password@host:port"
-        yield Connection(f"proxy {number}", _ask_proxy(through, proxy.get_secret_value(), timeout_s), advice)
+        yield Connection(
+            f"proxy {number}", _ask_proxy(through, settings.http, proxy.get_secret_value(), timeout_s), advice
+        )
 
 
-def _ask_provider(probe: Probe | None, timeout_s: float, *, is_offered: bool) -> Callable[[], str]:
+def _ask_provider(
+    probe: Probe | None, http: HttpSettings, timeout_s: float, *, is_offered: bool
+) -> Callable[[], str]:
     if probe is None:
         return lambda: NOT_CONFIGURED if is_offered else "offers no probe: only a sync shows whether it works"
-    return lambda: reach(probe, timeout_s=timeout_s)
+    return lambda: reach(probe, http, timeout_s=timeout_s)
 
 
-def _ask_proxy(through: Probe | None, proxy: str, timeout_s: float) -> Callable[[], str]:
+def _ask_proxy(through: Probe | None, http: HttpSettings, proxy: str, timeout_s: float) -> Callable[[], str]:
     if through is None:
         return _raise("no provider is configured that could be asked through it")
-    return lambda: reach(through, timeout_s=timeout_s, proxy=proxy)
+    return lambda: reach(through, http, timeout_s=timeout_s, proxy=proxy)
 
 
 def _channels(settings: Settings) -> Iterator[Connection]:

@@ -6,11 +6,11 @@ import socket
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import httpx
 
 from sync.errors import CredentialsRejected, DeferredError, PermanentError, TransientError
+from sync.retry_after import parse_retry_after
 
 # When a 429 does not say how long.
 DEFAULT_RETRY_AFTER_S = 30.0
@@ -86,12 +86,5 @@ def connect(client: httpx.Client, url: str, *, what: str) -> str:
 
 def retry_after_s(response: httpx.Response) -> float:
     """Retry-After as seconds or as a date (RFC 9110, 10.2.3), within bounds."""
-    text = response.headers.get("retry-after", "")
-    try:
-        wait_s = float(text)
-    except ValueError:
-        try:
-            wait_s = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            wait_s = DEFAULT_RETRY_AFTER_S
-    return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S)
+    wait_s = parse_retry_after(response.headers.get("retry-after"), now=datetime.now(UTC))
+    return DEFAULT_RETRY_AFTER_S if wait_s is None else min(wait_s, MAX_RETRY_AFTER_S)

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, Generic, TypeGuard, TypeVar
-from urllib.parse import urlencode
 
 import httpx
 import msgspec
@@ -23,7 +22,6 @@ import msgspec
 from providers.door import Door, Timing
 from providers.ports import ORDINARY, Answer, Conduct, Lookup, Params, Tape, Validators, question_of
 from providers.receiving import receive
-from providers.upstream import Upstream
 from providers.verdicts import NOT_JSON, Faulty, NotModified, Received, Throttled, judge
 from sync.errors import (
     NotFound,
@@ -134,7 +132,7 @@ class Fetcher:
     ) -> _Question[T]:
         return _Question(
             text=question_of(path, params),
-            url=_address(self._door.upstream, path, params),
+            url=self._door.upstream.address(path, params),
             shape=shape,
             operation=operation,
             attempts=attempts or self._door.settings.attempts,
@@ -298,7 +296,7 @@ class Fetcher:
     def _judge(self, response: httpx.Response, operation: str) -> Received | NotModified:
         breaker = self._door.breaker
         try:
-            verdict = judge(response, operation, now=self._timing.now())
+            verdict = judge(response, operation, self._door.upstream, now=self._timing.now())
         except SyncError:
             breaker.succeeded()
             raise
@@ -414,11 +412,6 @@ class _Throttling(Exception):
     def __init__(self, verdict: Throttled) -> None:
         super().__init__(verdict.status)
         self.verdict = verdict
-
-
-def _address(upstream: Upstream, path: str, params: Params) -> str:
-    query = urlencode([*params, *upstream.params])
-    return f"{upstream.base_url.rstrip('/')}{path}{'?' if query else ''}{query}"
 
 
 def _decode(answer: _Fetched, question: _Question[T]) -> T:

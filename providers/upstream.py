@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
+
+# Shorter ones would blank out ordinary words.
+_LEAST_SECRET_CHARS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +41,21 @@ class Upstream:
     def quota_name(self) -> str:
         return f"{self.provider}:{self._fingerprint(self.host)}"
 
+    def address(self, path: str, params: Iterable[tuple[str, str]] = ()) -> str:
+        """Where a question goes; it may hold a secret."""
+        query = urlencode([*params, *self.params])
+        return f"{self.base_url.rstrip('/')}{path}{'?' if query else ''}{query}"
+
     def answer_key(self, url: str) -> str:
         """A key for stored answers: never the same for two credentials."""
         return f"{self.provider}:{self._fingerprint(url)}"
+
+    def without_secrets(self, text: str) -> str:
+        """A text of the provider's, which may repeat what we sent, fit to be shown."""
+        for secret in {self.credential, *(value for _, value in self.params)}:
+            if len(secret) >= _LEAST_SECRET_CHARS:
+                text = text.replace(secret, "…")
+        return text
 
     def _fingerprint(self, subject: str) -> str:
         identity = "\n".join((self.provider, self.credential, *map(str, self.headers), subject))

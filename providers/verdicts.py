@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
+from providers.upstream import Upstream
 from sync.errors import CredentialsRejected, NotFound, UnexpectedResponse
+from sync.retry_after import parse_retry_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,8 @@ _STRAY_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _RETRIABLE = frozenset({408, 425})
 
 
-def judge(response: httpx.Response, operation: str, *, now: datetime) -> Verdict:
-    """Tell what to do with an answer.
+def judge(response: httpx.Response, operation: str, upstream: Upstream, *, now: datetime) -> Verdict:
+    """Tell what to do with an answer of the upstream.
 
     Raises CredentialsRejected (401, 403 with JSON), NotFound (404, 410) and
     UnexpectedResponse (a redirect or any other refusal): repeating those cannot help.
@@ -69,7 +70,7 @@ def judge(response: httpx.Response, operation: str, *, now: datetime) -> Verdict
         return Throttled(status, wait_s, is_block=True)
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise CredentialsRejected(
-            f"{operation}: the provider refuses our key ({status}{_explanation(response)}); "
+            f"{operation}: the provider refuses our key ({status}{_explanation(response, upstream)}); "
             "check the key, its tenant and what it may read"
         )
     if status in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
@@ -81,24 +82,7 @@ def judge(response: httpx.Response, operation: str, *, now: datetime) -> Verdict
             f"{operation}: the provider sends us on to {_host(response.headers['Location'])} ({status}), "
             "where our key does not go; if it moved, its base_url must be the new address"
         )
-    raise UnexpectedResponse(f"{operation}: unexpected answer ({status}{_explanation(response)})")
-
-
-def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
-    """Seconds to wait, from either form of Retry-After; None when absent or unreadable."""
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(int(value)))
-    except (ValueError, OverflowError):
-        pass
-    try:
-        at = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return max(0.0, (at - now).total_seconds())
+    raise UnexpectedResponse(f"{operation}: unexpected answer ({status}{_explanation(response, upstream)})")
 
 
 def _utf8(response: httpx.Response) -> bytes:
@@ -128,7 +112,7 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def _explanation(response: httpx.Response) -> str:
+def _explanation(response: httpx.Response, upstream: Upstream) -> str:
     """What a JSON error body says, if it says something; error shapes are not documented."""
     try:
         body = msgspec.json.decode(response.content)
@@ -138,4 +122,4 @@ def _explanation(response: httpx.Response) -> str:
         return ""
     texts = (body.get(key) for key in ("error", "message"))
     text = next((text for text in texts if isinstance(text, str) and text), None)
-    return f': "{text[:200]}"' if text else ""
+    return f': "{upstream.without_secrets(text)[:200]}"' if text else ""

@@ -102,6 +102,29 @@ class PlayHQBench:
         return open_playhq(settings, outbound, fresh_after=fresh_after, is_urgent=False)
 
 
+class PlayHQOldBench(PlayHQBench):
+    """A sport other than cricket, of whose grades only version 1 knows."""
+
+    questions: Mapping[str, Question] = {
+        **PlayHQBench.questions,
+        "fixture": Question(PlayHQBench.questions["fixture"].call, PlayHQBench.old_games_target),
+        "ladders": Question(PlayHQBench.questions["ladders"].call, PlayHQBench.old_ladder_target),
+    }
+
+    def __init__(self) -> None:
+        super().__init__(tenant="afl")
+
+    def serve(self, server: ProviderServer) -> None:
+        super().serve(server)
+        standings = [{"team": {"id": playhq.HAWKS, "name": "Hawks"}, "played": 6, "ranking": 1}]
+        server.script(self.games_target, Reply({"error": "not found"}, 404))
+        server.script(self.ladder_target, Reply({"error": "not found"}, 404))
+        server.script(self.old_games_target, Reply(page(playhq.flat_game())))
+        server.script(
+            self.old_ladder_target, Reply({"data": {"ladders": [{"pool": None, "standings": standings}]}})
+        )
+
+
 def page(*items: Any, cursor: str | None = None) -> dict[str, Any]:
     """A PlayHQ page; with a cursor more follow."""
     return {"data": list(items), "metadata": {"hasMore": cursor is not None, "nextCursor": cursor}}

@@ -13,17 +13,24 @@ import pytest
 from providers.outbound import Outbound
 from sync.errors import CredentialsRejected, NotFound, ProviderUnavailable, RateLimited, UnexpectedResponse
 from sync.ports import Fixture
-from tests.contract.providers.benches import SECRET, Bench, PlayCricketBench, PlayHQBench, Question
+from tests.contract.providers.benches import (
+    SECRET,
+    Bench,
+    PlayCricketBench,
+    PlayHQBench,
+    PlayHQOldBench,
+    Question,
+)
 from tests.provider_server import ProviderServer, Reply
 
-BENCHES: list[Bench] = [PlayHQBench(), PlayCricketBench()]
+BENCHES: list[Bench] = [PlayHQBench(), PlayHQOldBench(), PlayCricketBench()]
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def cases(benches: Iterable[Bench]) -> pytest.MarkDecorator:
     """Every question to each of the providers."""
     values = [
-        pytest.param(bench, question, id=f"{bench.association.provider}-{name}")
+        pytest.param(bench, question, id=f"{type(bench).__name__}-{name}")
         for bench in benches
         for name, question in bench.questions.items()
     ]
@@ -192,7 +199,9 @@ def test_our_secret_is_never_told(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     bench.serve(server)
-    server.script(question.target, Reply({"error": "no"}, status, {"Retry-After": "100"}))
+    server.script(
+        question.target, Reply({"error": f"{SECRET} is not welcome"}, status, {"Retry-After": "100"})
+    )
     with pytest.raises(Exception) as refused:  # noqa: PT011 - whatever it is, it must not tell
         ask(bench, question, server, outbound)
     assert any(SECRET in str(seen) for seen in server.seen)

@@ -151,3 +151,16 @@ def test_whatever_hangs_is_given_up_in_time_and_the_others_still_answer(
     found = {one["name"]: one for one in json.loads(done.output)["connections"]}
     assert found["redis"]["is_good"]
     assert not found["provider playhq"]["is_good"]
+
+
+def test_answer_without_measure_is_not_read_to_its_end(tmp_path: Path, httpserver: HTTPServer) -> None:
+    httpserver.expect_request(SEASONS).respond_with_data("x" * 1_000_000)
+    found = look(
+        {
+            "CLUBSYNC_HOME": str(tmp_path),
+            "CLUBSYNC_PROVIDERS__PLAYHQ__BASE_URL": httpserver.url_for(""),
+            "CLUBSYNC_HTTP__MAX_BODY_BYTES": "10000",
+        }
+    )
+    assert "http.max_body_bytes" in found["provider playhq"].value
+    assert not found["provider playhq"].is_good
