@@ -32,7 +32,7 @@ from brokers.operations import Operations
 from brokers.publisher import Publisher
 from brokers.redis import PriorityRedisBroker
 from brokers.tracing import trace
-from cms.registry import EMBEDDED, CmsContext, behind_outbox, listener_of, open_cms
+from cms.registry import EMBEDDED, CmsContext, behind_outbox, listener_of, open_cms, told_to
 from notifications.cms_callback import CmsCallback
 from notifications.live import LiveNotifications, Ports
 from notifications.watch import open_watch
@@ -72,7 +72,7 @@ from sync.concurrency import InThreads
 from sync.context import FanOut
 from sync.delivery import Delivery
 from sync.errors import ConfigurationError, NotFound
-from sync.ports import Cms
+from sync.ports import Cms, Runs
 from sync.report import Run
 from sync.run import SyncRun
 
@@ -118,6 +118,7 @@ def start() -> None:
             drain,
             publisher,
             behind_outbox(cms, context, ground.outbox),
+            told_to(cms, ground.stores.runs),
             notifications,
             open_sources(ground.settings),
         ),
@@ -279,6 +280,7 @@ def _build_run(  # noqa: PLR0913, PLR0917  everything that a run is made of
     drain: DrainOnSigterm,
     publisher: Publisher,
     cms: Cms,
+    runs: Runs,
     notifications: LiveNotifications,
     sources: InstalledSources,
 ) -> SyncRun:
@@ -293,7 +295,7 @@ def _build_run(  # noqa: PLR0913, PLR0917  everything that a run is made of
         sources=sources,
         cms=cms,
         leases=RedisLeases(client, namespace, lease_s=sync.lease_s),
-        runs=ground.stores.runs,
+        runs=runs,
         sizes=ground.stores.sizes,
         checkpoints=Checkpoints(client, namespace),
         clock=ground.clock,

@@ -15,7 +15,7 @@ from cms.local import LocalStores
 from settings.schema import CmsSettings
 from sync.errors import ConfigurationError
 from sync.outbox import Outbox, OutboxCms
-from sync.ports import Clock, Cms
+from sync.ports import Clock, Cms, Runs
 from sync.report import Run
 
 GROUP = "clubsync.cms"
@@ -37,6 +37,15 @@ class Listener(Protocol):
 
     def run_ended(self, run: Run) -> None:
         """Called once after the verdict. Raises CmsUnavailable when the CMS surely did not hear of it."""
+        ...
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """A CMS that keeps a log of runs of its own."""
+
+    def track(self, run: Run) -> None:
+        """Called at a run's start, after each of its stages and with its verdict. Never raises."""
         ...
 
 
@@ -68,6 +77,27 @@ def behind_outbox(cms: Cms, context: CmsContext, outbox: Outbox) -> Cms:
 def listener_of(cms: Cms) -> Callable[[Run], None] | None:
     """How to tell the CMS of a run's end; None when it does not want to know."""
     return cms.run_ended if isinstance(cms, Listener) else None
+
+
+def told_to(cms: Cms, runs: Runs) -> Runs:
+    """The run records, of which a CMS that keeps a log of its own is told."""
+    return _ToldRuns(runs, cms) if isinstance(cms, Tracker) else runs
+
+
+@dataclass(frozen=True, slots=True)
+class _ToldRuns:
+    runs: Runs
+    tracker: Tracker
+
+    def request(self, run: Run) -> None:
+        self.runs.request(run)
+
+    def find(self, run_id: str) -> Run:
+        return self.runs.find(run_id)
+
+    def save(self, run: Run) -> None:
+        self.runs.save(run)
+        self.tracker.track(run)
 
 
 def installed_kinds() -> tuple[str, ...]:

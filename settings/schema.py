@@ -151,6 +151,8 @@ class StrapiSettings(Section):
     token: SecretStr | None = None
     version: Literal["auto", "v4", "v5"] = "auto"
     create_grades: bool = True
+    data_collections: bool = False
+    admin_account_id: int | None = Field(default=None, ge=1)
     write_concurrency: int = Field(default=4, ge=1, le=10)
     status_labels: dict[str, str] = {
         "UPCOMING": "Upcoming",

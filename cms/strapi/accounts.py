@@ -66,16 +66,24 @@ class Accounts:
     def find_number(self, account_id: int) -> int | None:
         """What the CMS calls the account, or None when it has none; never raises."""
         try:
-            registered = self._stores.accounts.find(account_id)
+            self._stores.accounts.find(account_id)
         except NotFound:
             # It was the CMS's own number that was asked for.
             return account_id
+        entry = self.find_row(account_id)
+        return entry.number if entry else None
+
+    def find_row(self, account_id: int) -> Entry | None:
+        """The CMS's row of the account, or None when it has none; never raises."""
         try:
-            entry = self._find_of(registered.organisation)
+            try:
+                registered = self._stores.accounts.find(account_id)
+            except NotFound:
+                return self._find(account_id)
+            return self._find_of(registered.organisation)
         except SyncError as error:
             log.warning("cms_account_not_found", extra={"account_id": account_id, "reason": str(error)})
             return None
-        return entry.number if entry else None
 
     def _find_in_cms(self, account_id: int) -> Account:
         entry = self._find(account_id, [*_RELATIONS.values(), _TYPE])

@@ -13,11 +13,13 @@ from dataclasses import replace
 from datetime import date
 from typing import TypeVar
 
+from cms.kept_here import KeptHere
 from cms.local import LocalStores
 from cms.strapi.accounts import Accounts
 from cms.strapi.callbacks import Callbacks
 from cms.strapi.client import StrapiClient
 from cms.strapi.club_links import ClubLinks
+from cms.strapi.data_collections import DataCollections
 from cms.strapi.drift import as_in_cms
 from cms.strapi.formats import short_code
 from cms.strapi.projection import ASSOCIATIONS, Projection, Row, game_collection
@@ -29,8 +31,6 @@ from sync.model import (
     Game,
     Grade,
     Ladder,
-    Organisation,
-    OrganisationKind,
     Record,
     RecordKind,
     Season,
@@ -42,20 +42,28 @@ from sync.report import Run, Stage
 R = TypeVar("R", bound=Record)
 
 
-class StrapiCms:
+class StrapiCms(KeptHere):
     """Satisfies `sync.ports.Cms`, where each promise is written down."""
 
     def __init__(
         self, client: StrapiClient, stores: LocalStores, settings: StrapiSettings, clock: Clock
     ) -> None:
+        super().__init__(stores)
         self._client = client
-        self._stores = stores
         self._clock = clock
         self._accounts = Accounts(client, stores)
         self._callbacks = Callbacks(client)
         self._projection = Projection(settings)
         self._upserts = Upserts(client, self._claim, concurrency=settings.write_concurrency)
         self._club_links = ClubLinks(client)
+        self._data_collections = DataCollections(
+            client,
+            stores.cms_refs,
+            self._accounts.find_row,
+            clock,
+            admin_account_id=settings.admin_account_id,
+        )
+        self._logs_runs = settings.data_collections
         self._sports: dict[str, str | None] = {}
 
     def close(self) -> None:
@@ -64,12 +72,6 @@ class StrapiCms:
 
     def find_account(self, account_id: int) -> Account:
         return self._accounts.find(account_id)
-
-    def find_organisation(self, kind: OrganisationKind, organisation_id: str) -> Organisation | None:
-        return self._stores.organisations.find(kind, organisation_id)
-
-    def save_organisation(self, organisation: Organisation) -> None:
-        self._stores.organisations.save(organisation)
 
     def set_flags(
         self, account_id: int, *, is_setup: bool | None = None, is_updating: bool | None = None
@@ -83,6 +85,11 @@ class StrapiCms:
         number = self._accounts.find_number(run.account_id)
         if number is not None:
             self._callbacks.run_ended(run, number)
+
+    def track(self, run: Run) -> None:
+        """Keep the CMS's own log of the run, where the settings ask for one. Never raises."""
+        if self._logs_runs:
+            self._data_collections.track(run)
 
     def read_seasons(self, association_ids: Collection[str]) -> Mapping[str, Season]:
         return self._as_in_cms(self._stores.mirror.read_seasons(association_ids))
@@ -132,31 +139,6 @@ class StrapiCms:
             if written or seen:
                 mirror.follow(run_id, stage, written, seen=seen, fence=fence)
         return refused
-
-    def record_plan(self, run_id: str, stage: Stage, changes: Sequence[Change]) -> None:
-        self._stores.changes.record(run_id, stage, changes, is_applied=False)
-
-    def count_changes(self, run_id: str) -> Mapping[Stage, Mapping[Action, int]]:
-        return self._stores.changes.count_written(run_id)
-
-    def record_absences(
-        self,
-        grade_id: str,
-        *,
-        missing: Collection[str],
-        present: Collection[str],
-        day: date,
-        is_doubtful: bool = False,
-    ) -> Mapping[str, int]:
-        return self._stores.absences.record(
-            grade_id, missing=missing, present=present, day=day, is_doubtful=is_doubtful
-        )
-
-    def count_absences(
-        self, grade_id: str, *, missing: Collection[str], day: date, is_doubtful: bool = False
-    ) -> Mapping[str, int]:
-        del grade_id  # the port names it for CMSs that need it
-        return self._stores.absences.count(missing=missing, day=day, is_doubtful=is_doubtful)
 
     def _claim(self, collection: str, keys: Sequence[str]) -> Collection[str]:
         return self._stores.cms_refs.claim(collection, keys, now=self._clock.now())

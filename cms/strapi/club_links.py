@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from cms.strapi.client import RecordRefused, StrapiClient
+from cms.strapi.calls import RecordRefused
+from cms.strapi.client import StrapiClient
 from cms.strapi.entries import Entry, connection
 from cms.strapi.formats import short_code
 from cms.strapi.projection import CLUBS, COMPETITIONS, KEYS, LINKS

@@ -20,13 +20,17 @@ class Version(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`ref` is the number in v4 and the documentId in v5; relations only where populated."""
+    """`ref` is the number in v4 and the documentId in v5; relations only where populated.
+
+    `is_draft`: people keep it out of what is published, and it stays so.
+    """
 
     version: Version
     ref: str
     number: int
     fields: Mapping[str, Any]
     relations: Mapping[str, Sequence[Entry]]
+    is_draft: bool = False
 
     @property
     def age(self) -> tuple[str, int]:
@@ -45,10 +49,13 @@ def read_entry(raw: Any, populated: Collection[str] = ()) -> Entry:
         raise CmsAnswersWrongly("the CMS answered an entry without a number")
     # A v5 entry in v4's clothing (the response-format header) has both.
     version = Version.V5 if "documentId" in raw else Version.V4
-    flat: Mapping[str, Any] = raw.get("attributes", raw)
+    ref = raw["documentId"] if version is Version.V5 else str(number)
+    flat = raw.get("attributes", raw)
+    if not isinstance(flat, Mapping) or not isinstance(ref, str) or not ref:
+        raise CmsAnswersWrongly(f"the CMS answered entry {number} without its fields or its documentId")
     return Entry(
         version=version,
-        ref=raw["documentId"] if version is Version.V5 else str(number),
+        ref=ref,
         number=number,
         fields={name: flat[name] for name in flat if name not in populated and name not in _BOOKKEEPING},
         relations={name: _read_related(flat[name]) for name in flat if name in populated},
@@ -69,9 +76,9 @@ def _spelled(version: Version, ref: str) -> Any:
 
 def _number(value: Any) -> int | None:
     """A row's number, which some databases and proxies spell as a text."""
-    if isinstance(value, str) and value.isdigit():
+    if isinstance(value, str) and value.isdecimal():
         return int(value)
-    return value if isinstance(value, int) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _read_related(value: Any) -> Sequence[Entry]:

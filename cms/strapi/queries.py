@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cms.strapi.entries import Version
+
 Query = list[tuple[str, str]]
 
 # At 101 items the server's query parser drops the whole filter and answers every row.
@@ -21,6 +23,12 @@ def populated(relations: Sequence[str]) -> Query:
     return [(f"populate[{place}]", relation) for place, relation in enumerate(relations)]
 
 
+def drafts(version: Version | None) -> Query:
+    """What makes a question be about drafts too (v4), or about drafts (v5), each where there are some."""
+    of_v4, of_v5 = ("publicationState", "preview"), ("status", "draft")
+    return {Version.V4: [of_v4], Version.V5: [of_v5], None: [of_v4, of_v5]}[version]
+
+
 def page(number: int, *, order_by: str) -> Query:
     """A page of the list in a total order: by `id` in v4, by `documentId` in v5.
 
@@ -30,4 +38,6 @@ def page(number: int, *, order_by: str) -> Query:
         ("sort[0]", f"{order_by}:asc"),
         ("pagination[page]", str(number)),
         ("pagination[pageSize]", str(PAGE_SIZE)),
+        # A CMS may be set to leave the totals out.
+        ("pagination[withCount]", "true"),
     ]

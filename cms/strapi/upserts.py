@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from cms.strapi.client import RecordFailed, RecordRefused, StrapiClient
+from cms.strapi.calls import AnswerGarbled, RecordFailed, RecordRefused
+from cms.strapi.client import StrapiClient
 from cms.strapi.entries import Entry, connection
 from cms.strapi.projection import ASSOCIATIONS, KEYS, Row, Target, is_same
-from sync.errors import CmsUnavailable, RateLimited, SyncError
+from sync.errors import CmsUnavailable, NotFound, RateLimited, SyncError
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +82,17 @@ class Upserts:
             return list(pool.map(write_one, rows))
 
     def find(self, rows: Sequence[Row], relations: Sequence[str] = ()) -> Mapping[str, Sequence[Entry]]:
-        """The stored entries of rows of one collection, by key and oldest first."""
-        keys = [row.key for row in rows]
-        return self._client.find_by_keys(rows[0].collection, rows[0].key_field, keys, relations)
+        """The stored entries of rows of one collection, by key and oldest first.
+
+        One that people took back into a draft is found as such: a second, published one would
+        be a duplicate.
+        """
+        collection, field = rows[0].collection, rows[0].key_field
+        keys = {row.key for row in rows}
+        found = dict(self._client.find_by_keys(collection, field, sorted(keys), relations))
+        if missing := sorted(keys - found.keys()):
+            found.update(self._client.find_by_keys(collection, field, missing, relations, is_draft=True))
+        return found
 
     def _found_or_claimed(
         self, rows: Sequence[Row], relations: Sequence[str]
@@ -135,15 +144,16 @@ class Upserts:
         for attempt in range(1, _CREATE_ATTEMPTS + 1):
             try:
                 self._send(row, fields, lambda body: self._client.create(row.collection, body))
-            except (CmsUnavailable, RateLimited):
-                # It may have been stored all the same: a second POST would make a duplicate.
+            except (CmsUnavailable, RateLimited, AnswerGarbled):
+                # It may have been stored all the same, or be on its way: a second POST would make
+                # a duplicate.
+                time.sleep(_CREATE_PAUSE_S * attempt)
                 found = self.find([row], sorted(row.links)).get(row.key, ())
                 if found:
                     self._update(row, found[0], refs)
                     return Done.CREATED
                 if attempt == _CREATE_ATTEMPTS:
                     raise
-                time.sleep(_CREATE_PAUSE_S * attempt)
             else:
                 break
         return Done.CREATED
@@ -152,7 +162,16 @@ class Upserts:
         fields = {**differing(row, entry), **_link_changes(row, entry, refs)}
         if not fields:
             return Done.UNCHANGED
-        self._send(row, fields, lambda body: self._client.update(row.collection, entry.ref, body))
+        try:
+            self._send(
+                row,
+                fields,
+                lambda body: self._client.update(row.collection, entry.ref, body, is_draft=entry.is_draft),
+            )
+        except NotFound as error:
+            raise RecordRefused(
+                "somebody deleted it in the CMS just now; the next sync makes it anew"
+            ) from error
         return Done.UPDATED
 
     def _send(self, row: Row, fields: Mapping[str, Any], send: Callable[[Mapping[str, Any]], object]) -> None:

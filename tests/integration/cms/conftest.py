@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,12 @@ def strapi(request: pytest.FixtureRequest) -> Iterator[StrapiServer]:
         tables = FaceTables(_FACES[name]())
     else:
         tables = RealTables(request.getfixturevalue("open_real_strapi")(name))
+    with serving_harbour(tables) as strapi:
+        yield strapi
+
+
+@contextmanager
+def serving_harbour(tables: Tables) -> Iterator[StrapiServer]:
     with serving(tables) as strapi:
         strapi.add(
             "associations", Name="Harbour", href="https://example.test/org/association-1", Sport="Cricket"

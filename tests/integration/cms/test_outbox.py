@@ -46,7 +46,7 @@ COLLECTIONS = ("competitions", "grades", "teams", "game-meta-datas")
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cms.strapi.client._RETRY_BASE_S", 0.0)
+    monkeypatch.setattr("cms.strapi.calls._RETRY_BASE_S", 0.0)
     monkeypatch.setattr("cms.strapi.upserts._CREATE_PAUSE_S", 0.0)
     monkeypatch.setattr("cms.strapi.upserts._LOOK_PAUSE_S", 0.0)
 

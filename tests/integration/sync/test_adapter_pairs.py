@@ -40,6 +40,14 @@ from tests.fakes import FakeClock, FakeStopSignal
 # Play-Cricket's seasons are asked for by the year that it is.
 TODAY = datetime.now(UTC).date()
 CMS_PATHS = {"embedded": None, "strapi_v4": "/strapi-v4/api/", "strapi_v5": "/strapi-v5/api/"}
+PAIRS = [
+    *((provider, name, False) for provider in ("playhq", "playcricket") for name in CMS_PATHS),
+    # Football, whose games come from the older version of the API.
+    ("playhq_football", "embedded", False),
+    # With draft and publish.
+    ("playhq", "strapi_v4", True),
+    ("playhq", "strapi_v5", True),
+]
 
 
 @dataclass
@@ -78,29 +86,24 @@ class Pair:
         return str(max(moments))
 
 
-@pytest.fixture(params=CMS_PATHS)
-def cms_name(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
-@pytest.fixture(params=["playhq", "playcricket"])
+@pytest.fixture(params=PAIRS, ids=str)
 def pair(
-    request: pytest.FixtureRequest,
-    cms_name: str,
-    tmp_path: Path,
-    redis_client: redis.Redis,
-    namespace: str,
+    request: pytest.FixtureRequest, tmp_path: Path, redis_client: redis.Redis, namespace: str
 ) -> Iterator[Pair]:
-    provider: str = request.param
+    source, cms_name, has_drafts = request.param
+    provider, _, sport = source.partition("_")
     path = CMS_PATHS[cms_name]
+    tenant = "afl" if sport else "ca"
     simulator = Simulator(World(plan_world("demo", None, None), seed=7, today=TODAY))
     with running(simulator) as address, httpx.Client(base_url=address, timeout=30) as http:
+        if has_drafts:
+            anew = {"version": int(cms_name[-1]), "drafts": True}
+            http.post("/_simulator/strapi", json=anew).raise_for_status()
         fast = {"requests_per_s": 2000, "concurrency": 8}
         settings = Settings.model_validate(
             {
                 "providers": {
-                    "playhq": {"base_url": address, "api_key": "key-1234", **fast},
+                    "playhq": {"base_url": address, "api_key": "key-1234", "tenant": tenant, **fast},
                     "playcricket": {
                         "base_url": f"{address}{PREFIX.rstrip('/')}",
                         "api_token": "token-1234",
@@ -139,19 +142,17 @@ def pair(
             announce=lambda _: None,
             let_next=lambda _: None,
         )
-        yield Pair(sync_run, http, clock, provider, smallest_league(http, provider), path)
+        yield Pair(sync_run, http, clock, provider, smallest_league(http, provider, tenant), path)
         outbound.close()
         if isinstance(cms, StrapiCms):
             cms.close()
         engine.dispose()
 
 
-def smallest_league(http: httpx.Client, provider: str) -> str:
-    """The last of the simulator's cricket associations is a small one."""
-    if provider == "playcricket":
-        found = http.get("/_simulator/accounts", params={"provider": "playcricket"}).json()
-    else:
-        found = http.get("/_simulator/accounts", params={"tenant": "ca"}).json()
+def smallest_league(http: httpx.Client, provider: str, tenant: str) -> str:
+    """The last of the simulator's associations is a small one."""
+    query = {"provider": provider} if provider == "playcricket" else {"tenant": tenant}
+    found = http.get("/_simulator/accounts", params=query).json()
     leagues = [one["organisation"] for one in found if one["type"] == "association"]
     return str(leagues[-1])
 

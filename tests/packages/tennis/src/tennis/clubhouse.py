@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from threading import RLock
@@ -16,16 +15,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from cms.kept_here import KeptHere
 from cms.local import LocalStores
 from cms.registry import CmsContext
 from sync.changes import Action, Change
 from sync.model import (
-    Account,
     Game,
     Grade,
     Ladder,
-    Organisation,
-    OrganisationKind,
     Record,
     RecordKind,
     Season,
@@ -45,27 +42,13 @@ _KINDS: Mapping[type[Record], str] = {
 }
 
 
-@dataclass
-class Clubhouse:
+class Clubhouse(KeptHere):
     """Satisfies `sync.ports.Cms`; one process at a time."""
 
-    file: Path
-    stores: LocalStores
-    _lock: RLock = field(default_factory=RLock)
-
-    def find_account(self, account_id: int) -> Account:
-        return self.stores.accounts.find(account_id)
-
-    def find_organisation(self, kind: OrganisationKind, organisation_id: str) -> Organisation | None:
-        return self.stores.organisations.find(kind, organisation_id)
-
-    def save_organisation(self, organisation: Organisation) -> None:
-        self.stores.organisations.save(organisation)
-
-    def set_flags(
-        self, account_id: int, *, is_setup: bool | None = None, is_updating: bool | None = None
-    ) -> None:
-        self.stores.accounts.set_flags(account_id, is_setup=is_setup, is_updating=is_updating)
+    def __init__(self, file: Path, stores: LocalStores) -> None:
+        super().__init__(stores)
+        self._file = file
+        self._lock = RLock()
 
     def read_seasons(self, association_ids: Collection[str]) -> Mapping[str, Season]:
         return self._read(Season, lambda season: season.association_id in association_ids)
@@ -101,7 +84,7 @@ class Clubhouse:
     def apply(
         self, run_id: str, stage: Stage, changes: Sequence[Change], *, fence: Fence
     ) -> Sequence[Quarantined]:
-        self.stores.mirror.check_fence(fence)
+        self._stores.mirror.check_fence(fence)
         refused, written = [], []
         with self._lock:
             shelves = self._load()
@@ -117,34 +100,9 @@ class Clubhouse:
                     continue
                 _put(shelves, change)
                 written.append(change)
-            self.file.write_text(json.dumps(shelves, indent=1))
-        self.stores.changes.record(run_id, stage, written, is_applied=True)
+            self._file.write_text(json.dumps(shelves, indent=1))
+        self._stores.changes.record(run_id, stage, written, is_applied=True)
         return refused
-
-    def record_plan(self, run_id: str, stage: Stage, changes: Sequence[Change]) -> None:
-        self.stores.changes.record(run_id, stage, changes, is_applied=False)
-
-    def count_changes(self, run_id: str) -> Mapping[Stage, Mapping[Action, int]]:
-        return self.stores.changes.count_written(run_id)
-
-    def record_absences(
-        self,
-        grade_id: str,
-        *,
-        missing: Collection[str],
-        present: Collection[str],
-        day: date,
-        is_doubtful: bool = False,
-    ) -> Mapping[str, int]:
-        return self.stores.absences.record(
-            grade_id, missing=missing, present=present, day=day, is_doubtful=is_doubtful
-        )
-
-    def count_absences(
-        self, grade_id: str, *, missing: Collection[str], day: date, is_doubtful: bool = False
-    ) -> Mapping[str, int]:
-        del grade_id
-        return self.stores.absences.count(missing=missing, day=day, is_doubtful=is_doubtful)
 
     def _read(
         self, record_type: type[R], is_wanted: Callable[[R], bool], *, shelf: str | None = None
@@ -155,7 +113,7 @@ class Clubhouse:
         return {record.id: record for record in records if is_wanted(record)}
 
     def _load(self) -> dict[str, dict[str, Any]]:
-        shelves: dict[str, dict[str, Any]] = json.loads(self.file.read_text()) if self.file.exists() else {}
+        shelves: dict[str, dict[str, Any]] = json.loads(self._file.read_text()) if self._file.exists() else {}
         return shelves
 
 
