@@ -95,6 +95,11 @@ def judge_removals(*, removals: int, stored: int, limits: Limits) -> Verdict:
 
 def judge_quarantine(*, quarantined: int, total: int, limits: Limits) -> Verdict:
     """Judge how many records of one answer broke their contract."""
-    if quarantined >= limits.quarantine_min_count and quarantined > limits.quarantine_max_share * total:
+    if are_too_many(quarantined, total=total, limits=limits):
         return Verdict(Guard.QUARANTINE, f"{quarantined} of {total} records are unreadable")
     return PASSED
+
+
+def are_too_many(quarantined: int, *, total: int, limits: Limits) -> bool:
+    """Whether so many records in quarantine are no longer single records' faults."""
+    return quarantined >= limits.quarantine_min_count and quarantined > limits.quarantine_max_share * total

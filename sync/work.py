@@ -17,7 +17,7 @@ from sync.errors import (
     SyncError,
     TransientError,
 )
-from sync.guard import PASSED, Verdict, judge_quarantine, judge_size
+from sync.guard import PASSED, Verdict, are_too_many, judge_quarantine, judge_size
 from sync.ports import Progressed, Quarantined
 from sync.report import Hold, Outcome, Stage, StageReport
 
@@ -234,9 +234,14 @@ class StageWork:
             return Outcome.FAILED
         if error is not None:
             return Outcome.PARTIAL if wrote_some else Outcome.FAILED
-        # Unreadable records are counted and told; alone they do not spoil the verdict, or
-        # one odd record at the provider would keep a customer out for ever.
-        return Outcome.PARTIAL if self._failures or self._holds else Outcome.SUCCEEDED
+        # Unreadable and refused records are counted and told; a few alone do not spoil the
+        # verdict, or one odd record at the provider would keep a customer out for ever.
+        is_spoilt = self._failures or self._holds or self._has_lost_many
+        return Outcome.PARTIAL if is_spoilt else Outcome.SUCCEEDED
+
+    @property
+    def _has_lost_many(self) -> bool:
+        return are_too_many(self._quarantined, total=self._read, limits=self.context.rules.limits)
 
     def _messages(self, error: SyncError | None) -> list[str]:
         failed = self._failures
@@ -247,6 +252,8 @@ class StageWork:
         if error is not None and all(error is not failure for _, failure in failed):
             failures.insert(0, str(error))
         held = [f"{hold.where}: {hold.reason}" for hold in self._holds]
+        if self._has_lost_many and not held:
+            held = [f"{self._quarantined} of {self._read} records were not stored"]
         return [*failures, *held, *self._notes]
 
 

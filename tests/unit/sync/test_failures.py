@@ -299,6 +299,14 @@ def test_a_record_that_the_cms_refuses_does_not_stop_the_others(engine: Engine) 
     assert run.stages[Stage.GAMES].quarantined == 1
     assert "the CMS refused game game-3" in str(run.stages[Stage.GAMES].message)
     assert len(engine.cms.games) == 5
+    assert run.outcome is Outcome.SUCCEEDED
+
+
+def test_a_cms_that_refuses_most_records_spoils_the_verdict(engine: Engine) -> None:
+    engine.cms.refused_ids |= engine.world.games.keys()
+    run = engine.sync_association()
+    assert run.outcome is Outcome.PARTIAL
+    assert "games: 6 of 10 records were not stored; the CMS refused game" in str(run.message)
 
 
 def test_stage_and_run_tell_their_only_failure_in_the_same_words(engine: Engine) -> None:
