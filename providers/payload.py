@@ -11,6 +11,7 @@ from sync.ports import Quarantined
 
 R = TypeVar("R")
 JsonObject = dict[str, Any]
+_FLAGS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 class BrokenRecord(Exception):
@@ -75,6 +76,14 @@ def identifier(item: JsonObject, key: str) -> str:
 def optional_identifier(item: JsonObject, key: str) -> str | None:
     value = text(item, key)
     return value.lower() if value is not None else None
+
+
+def flag(item: JsonObject, key: str) -> bool | None:
+    """True or false, in JSON or spelled out; None when missing or anything else."""
+    value = item.get(key)
+    if isinstance(value, str):
+        return _FLAGS.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
 
 
 def part(item: JsonObject, key: str) -> JsonObject:

@@ -99,7 +99,7 @@ class PlayHQClient:
             items += page.data
             if not page.metadata.has_more:
                 return items
-            cursor = page.metadata.next_cursor
+            cursor = "" if page.metadata.next_cursor is None else str(page.metadata.next_cursor)
             if not cursor:
                 raise UnexpectedResponse(f"{operation}: more pages are announced without a cursor")
             if cursor in cursors:

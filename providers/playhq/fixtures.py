@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from providers.payload import (
     BrokenRecord,
     JsonObject,
+    flag,
     identifier,
     moment,
     optional_identifier,
@@ -178,7 +179,8 @@ def _sides(teams: list[JsonObject]) -> dict[str, Any]:
     if len(teams) != 2:
         raise BrokenRecord(f"two teams were expected, not {len(teams)}")
     first, second = teams
-    is_second_home = second.get("isHomeTeam") is True and first.get("isHomeTeam") is not True
+    says_first, says_second = flag(first, "isHomeTeam"), flag(second, "isHomeTeam")
+    is_second_home = says_second is not says_first and (says_second is True or says_first is False)
     home, away = (second, first) if is_second_home else (first, second)
     home_id, away_id = identifier(home, "id"), identifier(away, "id")
     if home_id == away_id:

@@ -12,7 +12,8 @@ import msgspec
 
 class Metadata(msgspec.Struct, rename="camel"):
     has_more: bool
-    next_cursor: str | None = None
+    # Opaque; some serializers make a number of one that looks like it.
+    next_cursor: str | int | None = None
 
 
 class Page(msgspec.Struct):

@@ -68,6 +68,16 @@ def test_cursor_goes_back_unchanged_but_encoded(server: ProviderServer, open_sou
     assert team_ids(open_source()) == [playhq.HAWKS, playhq.GULLS]
 
 
+def test_cursor_that_came_as_a_number_goes_back_as_its_digits(
+    server: ProviderServer, open_source: OpenSource
+) -> None:
+    first = page(playhq.team())
+    first["metadata"] = {"hasMore": True, "nextCursor": 100}
+    server.script(PlayHQBench.teams_target, Reply(first))
+    server.script(f"{PlayHQBench.teams_target}?cursor=100", Reply(page(playhq.team(id=playhq.GULLS))))
+    assert team_ids(open_source()) == [playhq.HAWKS, playhq.GULLS]
+
+
 def test_end_is_where_no_more_is_announced_whatever_the_cursor(
     server: ProviderServer, open_source: OpenSource
 ) -> None:

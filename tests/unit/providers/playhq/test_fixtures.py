@@ -141,7 +141,16 @@ def test_home_is_who_the_flag_says_whatever_the_order() -> None:
     assert (parsed.home_id, parsed.away_id) == (HAWKS, GULLS)
 
 
-@pytest.mark.parametrize("flag", [True, False, None])
+@pytest.mark.parametrize(
+    ("of_first", "of_second"),
+    [("false", "true"), (False, "True"), (None, True), (False, None), ("no", "yes")],
+)
+def test_home_is_who_the_flag_says_however_it_is_spelled(of_first: object, of_second: object) -> None:
+    parsed = parse_game(teams=[{"id": GULLS, "isHomeTeam": of_first}, {"id": HAWKS, "isHomeTeam": of_second}])
+    assert (parsed.home_id, parsed.away_id) == (HAWKS, GULLS)
+
+
+@pytest.mark.parametrize("flag", [True, False, None, "", "maybe", 7])
 def test_order_decides_where_the_flag_says_nothing(flag: object) -> None:
     parsed = parse_game(teams=[{"id": HAWKS, "isHomeTeam": flag}, {"id": GULLS, "isHomeTeam": flag}])
     assert (parsed.home_id, parsed.away_id) == (HAWKS, GULLS)
