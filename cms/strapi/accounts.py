@@ -103,7 +103,7 @@ class Accounts:
             found = self._client.find_linked(_COLLECTION, relation, KEYS[CLUBS], [code], [])
         else:
             related = self._client.find_by_endings(ASSOCIATIONS, "href", [code])
-            numbers = [str(entry.number) for entry in related.values()]
+            numbers = [str(entries[0].number) for entries in related.values()]
             found = self._client.find_linked(_COLLECTION, relation, "id", numbers, [])
         return min(found, key=lambda entry: entry.age, default=None)
 

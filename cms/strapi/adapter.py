@@ -241,8 +241,8 @@ class StrapiCms(KeptHere):
         """What the CMS says of the association; it does not change while a process lives."""
         if association_id not in self._sports:
             code = short_code(association_id)
-            entry = self._client.find_by_endings(ASSOCIATIONS, "href", [code]).get(code)
-            self._sports[association_id] = entry.fields.get("Sport") if entry else None
+            entries = self._client.find_by_endings(ASSOCIATIONS, "href", [code]).get(code)
+            self._sports[association_id] = entries[0].fields.get("Sport") if entries else None
         return self._sports[association_id]
 
 

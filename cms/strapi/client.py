@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +12,7 @@ import httpx
 
 from cms.strapi.calls import Calls, QuestionTooLong
 from cms.strapi.entries import Entry, Version, read_entry
-from cms.strapi.queries import IN_LIMIT, Query, drafts, is_in, page, populated
+from cms.strapi.queries import IN_LIMIT, Query, contains_any, drafts, is_in, page, populated
 from sync.errors import CmsAnswersWrongly, CmsUnavailable, NotFound
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,11 @@ class StrapiClient:
         found: dict[str, list[Entry]] = {}
         wanted = {key.casefold(): key for key in keys}
         extra = drafts(self.version) if is_draft else []
-        for entry in self._list_in(collection, field, sorted(wanted.values()), relations, extra):
+
+        def asking(portion: Sequence[str]) -> Query:
+            return [*is_in(field, portion), *populated(relations), *extra]
+
+        for entry in self._list_each(collection, asking, sorted(wanted.values()), relations):
             key = wanted.get(str(entry.fields.get(field)).casefold())
             if key is None:
                 raise CmsAnswersWrongly(
@@ -77,26 +81,35 @@ class StrapiClient:
             entries.sort(key=lambda entry: entry.age)
         return found
 
-    def find_by_endings(self, collection: str, field: str, codes: Sequence[str]) -> Mapping[str, Entry]:
-        """The oldest entry of each code that ends the field, as a page address; others are left out."""
-        found: dict[str, Entry] = {}
-        for code in sorted(set(codes)):
-            # Not $endsWith: some addresses end in a slash.
-            entries = self._list(collection, [(f"filters[{field}][$contains]", code)], ())
-            own = [
-                entry
-                for entry in entries
-                if address_end(entry.fields.get(field)).casefold() == code.casefold()
-            ]
-            if own:
-                found[code] = min(own, key=lambda entry: entry.age)
+    def find_by_endings(
+        self, collection: str, field: str, codes: Sequence[str], relations: Sequence[str] = ()
+    ) -> Mapping[str, Sequence[Entry]]:
+        """The entries of each code that ends the field, as a page address, oldest first."""
+        found: dict[str, list[Entry]] = {}
+        wanted = {code.casefold(): code for code in codes}
+
+        # Not $endsWith: some addresses end in a slash.
+        def asking(portion: Sequence[str]) -> Query:
+            return [*contains_any(field, portion), *populated(relations)]
+
+        for entry in self._list_each(collection, asking, sorted(wanted.values()), relations):
+            code = wanted.get(address_end(entry.fields.get(field)).casefold())
+            if code is not None:
+                found.setdefault(code, []).append(entry)
+        for entries in found.values():
+            entries.sort(key=lambda entry: entry.age)
         return found
 
     def find_linked(
         self, collection: str, relation: str, field: str, keys: Sequence[str], relations: Sequence[str]
     ) -> Sequence[Entry]:
         """Entries whose relation holds one with a field among the keys, with their relations."""
-        return self._list_in(collection, f"{relation}.{field}", sorted(set(keys)), relations)
+        return self._list_each(
+            collection,
+            lambda portion: [*is_in(f"{relation}.{field}", portion), *populated(relations)],
+            sorted(set(keys)),
+            relations,
+        )
 
     def create(self, collection: str, fields: Mapping[str, Any]) -> Entry:
         """POST once. Raises RecordRefused; CmsUnavailable, RateLimited and AnswerGarbled when it is not
@@ -118,22 +131,20 @@ class StrapiClient:
         """Call a route of the CMS's own, once, whatever its body. Raises NotFound when it has none."""
         self._calls.receive("GET", route)
 
-    def _list_in(
+    def _list_each(
         self,
         collection: str,
-        field: str,
+        asking: Callable[[Sequence[str]], Query],
         values: Sequence[str],
         relations: Sequence[str],
-        extra: Query | None = None,
     ) -> Sequence[Entry]:
-        """The entries whose field is one of the values, asked for in portions that the CMS takes."""
+        """The entries that the values name, asked for in portions that the CMS takes."""
         found: list[Entry] = []
         portions = [values[start : start + IN_LIMIT] for start in range(0, len(values), IN_LIMIT)]
         while portions:
             portion = portions.pop(0)
             try:
-                query = [*is_in(field, portion), *populated(relations), *(extra or [])]
-                found += self._list(collection, query, relations)
+                found += self._list(collection, asking(portion), relations)
             except QuestionTooLong as error:
                 if len(portion) == 1:
                     raise CmsAnswersWrongly(str(error)) from error

@@ -55,7 +55,8 @@ class Row:
 
     `links` are only added to what a relation holds; those named in `exact` hold nothing
     else, and the row is not written without those in `required`. `name_fields` and
-    `parent` tell this record from another with the same short code. A row that
+    `parent` tell this record from another with the same short code. `addresses` are columns
+    with page addresses that end in the key, for entries whose key nobody filled in. A row that
     `must_exist` is not made, and one without the columns in `needed` not written.
     """
 
@@ -68,6 +69,7 @@ class Row:
     required: frozenset[str] = frozenset()
     name_fields: tuple[str, ...] = ()
     parent: str | None = None
+    addresses: tuple[str, ...] = ()
     must_exist: bool = False
     needed: frozenset[str] = frozenset()
 
@@ -101,6 +103,8 @@ class Projection:
             links={"association": [Target(ASSOCIATIONS, short_code(season.association_id))]},
             name_fields=("competitionName", "season"),
             parent="association",
+            # `url` in older rows.
+            addresses=("competitionUrl", "url"),
         )
 
     def grade(self, grade: Grade) -> Row:
@@ -115,6 +119,7 @@ class Projection:
             required=frozenset({"competition"}),
             name_fields=("gradeName",),
             parent="competition",
+            addresses=("url",),
             must_exist=not self._settings.create_grades,
         )
 

@@ -19,6 +19,11 @@ def is_in(field: str, values: Sequence[str]) -> Query:
     return [(f"filters{brackets}[$in][{place}]", value) for place, value in enumerate(values)]
 
 
+def contains_any(field: str, values: Sequence[str]) -> Query:
+    """Rows whose field contains one of the values, at most IN_LIMIT of them."""
+    return [(f"filters[$or][{place}][{field}][$contains]", value) for place, value in enumerate(values)]
+
+
 def populated(relations: Sequence[str]) -> Query:
     return [(f"populate[{place}]", relation) for place, relation in enumerate(relations)]
 

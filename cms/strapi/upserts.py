@@ -20,7 +20,7 @@ from cms.strapi.calls import AnswerGarbled, RecordFailed, RecordRefused
 from cms.strapi.client import StrapiClient
 from cms.strapi.entries import Entry, connection
 from cms.strapi.projection import ASSOCIATIONS, KEYS, Row, Target, is_same
-from sync.errors import CmsUnavailable, NotFound, RateLimited, SyncError
+from sync.errors import CmsAnswersWrongly, CmsUnavailable, NotFound, RateLimited, SyncError
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ _BROKEN_AFTER = 3
 # Another run that creates the same row is done within seconds, or dead.
 _LOOKS_AT_OTHERS = 6
 _LOOK_PAUSE_S = 0.5
-# v5 refuses a body with a name that it does not know, and says which.
-_UNKNOWN_COLUMN = re.compile(r"Invalid key (\w+)")
+# A name that it does not know is refused by v5, in a question also by newer v4s, which say which.
+_UNKNOWN_COLUMN = re.compile(r"Invalid (?:key|parameter) (\w+)")
 
 
 class Done(Enum):
@@ -92,7 +92,31 @@ class Upserts:
         found = dict(self._client.find_by_keys(collection, field, sorted(keys), relations))
         if missing := sorted(keys - found.keys()):
             found.update(self._client.find_by_keys(collection, field, missing, relations, is_draft=True))
+        for address in rows[0].addresses:
+            if missing := sorted(keys - found.keys()):
+                found.update(self._find_by_address(rows[0], address, missing, relations))
         return found
+
+    def _find_by_address(
+        self, row: Row, address: str, keys: Sequence[str], relations: Sequence[str]
+    ) -> Mapping[str, Sequence[Entry]]:
+        """The entries without a key whose page address ends in one; none where there is no such column."""
+        collection = row.collection
+        if address in self._missing_columns[collection]:
+            return {}
+        try:
+            found = self._client.find_by_endings(collection, address, keys, relations)
+        except CmsAnswersWrongly as error:
+            unknown = _UNKNOWN_COLUMN.search(str(error))
+            if unknown is None or unknown[1] != address:
+                raise
+            self._missing_columns[collection].add(address)
+            return {}
+        unkeyed = {
+            key: [entry for entry in entries if not entry.fields.get(row.key_field)]
+            for key, entries in found.items()
+        }
+        return {key: entries for key, entries in unkeyed.items() if entries}
 
     def _found_or_claimed(
         self, rows: Sequence[Row], relations: Sequence[str]
@@ -159,7 +183,7 @@ class Upserts:
         return Done.CREATED
 
     def _update(self, row: Row, entry: Entry, refs: Refs) -> Done:
-        fields = {**differing(row, entry), **_link_changes(row, entry, refs)}
+        fields = {**_missing_key(row, entry), **differing(row, entry), **_link_changes(row, entry, refs)}
         if not fields:
             return Done.UNCHANGED
         try:
@@ -199,9 +223,8 @@ class Upserts:
             if collection == ASSOCIATIONS:
                 found = self._client.find_by_endings(ASSOCIATIONS, "href", sorted(wanted))
             else:
-                by_key = self._client.find_by_keys(collection, KEYS[collection], sorted(wanted))
-                found = {key: entries[0] for key, entries in by_key.items()}
-            refs.update({Target(collection, key): entry for key, entry in found.items()})
+                found = self._client.find_by_keys(collection, KEYS[collection], sorted(wanted))
+            refs.update({Target(collection, key): entries[0] for key, entries in found.items()})
         return refs
 
 
@@ -212,6 +235,11 @@ def differing(row: Row, entry: Entry) -> Mapping[str, Any]:
         for name, wanted in row.fields.items()
         if name in entry.fields and not is_same(name, wanted, entry.fields[name])
     }
+
+
+def _missing_key(row: Row, entry: Entry) -> Mapping[str, Any]:
+    has_none = row.key_field in entry.fields and not entry.fields[row.key_field]
+    return {row.key_field: row.key} if has_none else {}
 
 
 class _Failures:

@@ -369,6 +369,19 @@ def test_column_that_the_cms_does_not_have_is_left_out(cms: StrapiCms, strapi: S
     assert strapi.writes == []
 
 
+def test_address_column_that_the_cms_does_not_have_is_asked_for_once(
+    cms: StrapiCms, strapi: StrapiServer
+) -> None:
+    del columns_of(strapi, "competitions")["competitionUrl"]
+    targets: list[str] = []
+    strapi.before = lambda request: targets.append(request.target)
+    for number in range(3):
+        assert apply(cms, created(season(f"season-{number}"))) == []
+
+    assert sum("competitionUrl" in target for target in targets) == 1
+    assert len(strapi.rows("competitions")) == 3
+
+
 def test_cms_without_soft_deletion_keeps_the_game_and_says_so(cms: StrapiCms, strapi: StrapiServer) -> None:
     fields = columns_of(strapi, "game-meta-datas")
     for name in ("isDeleted", "deletedAt", "deletionReason"):

@@ -241,6 +241,32 @@ def test_row_of_another_record_with_the_same_short_code_is_left_alone(
     assert "Newcomers" not in [row["teamName"] for row in strapi.rows("teams")]
 
 
+@pytest.mark.parametrize("column", ["competitionUrl", "url"])
+def test_competition_whose_key_nobody_filled_in_is_known_by_its_address(
+    cms: StrapiCms, strapi: StrapiServer, column: str
+) -> None:
+    strapi.add("competitions", **{column: "/org/harbour/season-1/"})
+    assert apply(cms, created(SEASON)) == []
+    strapi.requests.clear()
+    assert apply(cms, created(SEASON)) == []
+
+    assert [row["competitionId"] for row in strapi.rows("competitions")] == ["season-1"]
+    assert strapi.writes == []
+
+
+def test_grades_whose_keys_nobody_filled_in_are_known_by_their_addresses(
+    cms: StrapiCms, strapi: StrapiServer
+) -> None:
+    grades = [grade(f"grade-{number}", url=f"/a/grade-{number}") for number in range(60)]
+    strapi.add("grades", gradeName="Of another record", url="/a/grade-3", gradeId="elsewhere")
+    for one in grades[1:]:
+        strapi.add("grades", gradeName=one.name, url=one.url)
+    assert apply(cms, created(SEASON), *map(created, grades)) == []
+
+    keys = [row["gradeId"] for row in strapi.rows("grades")]
+    assert sorted(keys) == sorted(["elsewhere", *(one.id for one in grades)])
+
+
 def test_grades_are_left_to_a_cms_that_makes_them_itself(
     strapi: StrapiServer, open_strapi: OpenStrapi, stores: SqlStores
 ) -> None:
