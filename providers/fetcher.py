@@ -102,12 +102,12 @@ class Fetcher:
         None when nothing is stored, or when this run would use it as it is.
         """
         upstream = self._door.upstream
-        stored = self._door.answers.read(upstream.answer_key(_address(upstream, path, params)))
+        stored = self._door.answers.read(upstream.answer_key(upstream.address(path, params)))
         if stored is None or stored.body is None or stored.fetched_at >= self._fresh_after:
             return None
         try:
             return msgspec.json.decode(stored.body, type=shape)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except NOT_JSON:
             # Of an earlier release.
             return None
 

@@ -99,7 +99,7 @@ class PlayHQClient:
             items += page.data
             if not page.metadata.has_more:
                 return items
-            cursor = "" if page.metadata.next_cursor is None else str(page.metadata.next_cursor)
+            cursor = page.metadata.cursor
             if not cursor:
                 raise UnexpectedResponse(f"{operation}: more pages are announced without a cursor")
             if cursor in cursors:
@@ -132,9 +132,9 @@ class PlayHQClient:
         params: Params = ()
         while params not in known and (page := self._fetcher.recall(path, Page, params=params)) is not None:
             known.append(params)
-            if not page.metadata.has_more or not page.metadata.next_cursor:
+            if not page.metadata.has_more or not page.metadata.cursor:
                 break
-            params = (("cursor", page.metadata.next_cursor),)
+            params = (("cursor", page.metadata.cursor),)
         return known
 
 

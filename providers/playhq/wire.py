@@ -12,8 +12,12 @@ import msgspec
 
 class Metadata(msgspec.Struct, rename="camel"):
     has_more: bool
-    # Opaque; some serializers make a number of one that looks like it.
     next_cursor: str | int | None = None
+
+    @property
+    def cursor(self) -> str:
+        """Opaque, empty when there is none; some serializers make a number of one that looks like it."""
+        return "" if self.next_cursor is None else str(self.next_cursor)
 
 
 class Page(msgspec.Struct):
