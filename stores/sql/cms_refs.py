@@ -38,7 +38,7 @@ class CmsRefs:
 
         A claim lapses after a minute, in case its owner died.
         """
-        statement = conflicting_insert(self._engine.dialect, cms_refs)
+        statement = conflicting_insert(self._engine.dialect.name, cms_refs)
         statement = statement.on_conflict_do_update(
             index_elements=[cms_refs.c.collection, cms_refs.c.key],
             set_={"ref": statement.excluded.ref},

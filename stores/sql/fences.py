@@ -14,7 +14,7 @@ _RETRY_AFTER_S = 5.0
 
 def check_fence(connection: Connection, fence: Fence) -> None:
     """Lock the fence's row and remember its token. Raises LeaseLost when a later one has written."""
-    statement = conflicting_insert(connection.dialect, fences).values(key=fence.key, token=fence.token)
+    statement = conflicting_insert(connection.dialect.name, fences).values(key=fence.key, token=fence.token)
     statement = statement.on_conflict_do_update(
         index_elements=[fences.c.key],
         set_={"token": statement.excluded.token},

@@ -59,7 +59,7 @@ class SqlOutbox:
         rows = {(change.kind, change.record_id): {**_columns(change), **shared} for change in changes}
         if not rows:
             return
-        statement = conflicting_insert(self._engine.dialect, outbox)
+        statement = conflicting_insert(self._engine.dialect.name, outbox)
         replaced = {column.name for column in outbox.c} - {"kind", "record_id", "queued_at", "stage"}
         statement = statement.on_conflict_do_update(
             index_elements=[outbox.c.kind, outbox.c.record_id],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Table
+from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 # Well under the 32,766 variables that SQLite takes in one statement.
@@ -20,19 +21,16 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
     """
     if not rows:
         return
-    keys = [column.name for column in table.primary_key]
-    statement = conflicting_insert(connection.dialect, table)
-    written = [name for name in rows[0] if name not in keys]
-    statement = statement.on_conflict_do_update(
-        index_elements=keys, set_={name: statement.excluded[name] for name in written}
-    )
+    keys = _keys_of(table)
+    statement = _upsert_of(connection.dialect.name, table, tuple(rows[0]))
     connection.execute(statement, sorted(rows, key=lambda row: [row[key] for key in keys]))
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows; those that break a unique key are there already and stay as they are."""
     if rows:
-        connection.execute(conflicting_insert(connection.dialect, table).on_conflict_do_nothing(), rows)
+        statement = conflicting_insert(connection.dialect.name, table).on_conflict_do_nothing()
+        connection.execute(statement, rows)
 
 
 def chunked(values: Collection[str]) -> Iterator[list[str]]:
@@ -42,6 +40,20 @@ def chunked(values: Collection[str]) -> Iterator[list[str]]:
         yield chunk
 
 
-def conflicting_insert(dialect: Dialect, table: Table) -> Any:
+def conflicting_insert(dialect: str, table: Table) -> Any:
     """An INSERT that takes an ON CONFLICT clause."""
-    return (sqlite if dialect.name == "sqlite" else postgresql).insert(table)
+    return (sqlite if dialect == "sqlite" else postgresql).insert(table)
+
+
+@lru_cache
+def _upsert_of(dialect: str, table: Table, columns: Sequence[str]) -> Any:
+    """Kept, because it takes longer to build than SQLite takes to carry it out for one row."""
+    keys = _keys_of(table)
+    statement = conflicting_insert(dialect, table)
+    return statement.on_conflict_do_update(
+        index_elements=keys, set_={name: statement.excluded[name] for name in columns if name not in keys}
+    )
+
+
+def _keys_of(table: Table) -> Sequence[str]:
+    return [column.name for column in table.primary_key]
