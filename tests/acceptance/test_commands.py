@@ -182,7 +182,7 @@ def test_a_provider_that_throttles_is_waited_for(system: Installation, simulator
 
 
 def test_a_batch_syncs_every_account_of_its_filter(system: Installation) -> None:
-    done = system.run("batch", "--filter", "type=club", "--wait", "--json")
+    done = system.run_apart("batch", "--filter", "type=club", "--wait", "--json")
     assert done.code == 0, done.err
     assert (done.json()["total"], done.json()["succeeded"]) == (3, 3)
 
@@ -200,6 +200,12 @@ def test_a_message_in_the_inbox_is_carried_out(system: Installation, eventually:
         return [run for run in runs if run["preset"] == "quick" and run["outcome"] == "succeeded"]
 
     assert eventually(found, deadline_s=20)
+
+
+def test_up_says_which_port_is_busy(system: Installation) -> None:
+    second = system.run_apart("up", PORT=str(system.port), CLUBSYNC_HOME=f"{system.home}-other")
+    assert second.code == 1
+    assert f"port {system.port} is in use" in second.err
 
 
 def test_the_system_says_that_it_is_well_once_nothing_is_dead(system: Installation) -> None:

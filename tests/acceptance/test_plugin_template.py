@@ -99,7 +99,7 @@ def test_what_a_package_adds_works_and_what_is_broken_harms_nothing_else(
         assert "RuntimeError: no such library" in listed[kind, "sunk"]["health"]
 
     system.start()
-    done = system.run("sync", "association", "1", "--preset", "fixtures", "--wait", "--json", timeout_s=120)
+    done = system.run("sync", "association", "1", "--preset", "fixtures", "--wait", "--json")
     run = done.json()
     assert run["outcome"] == "partial"
     assert set(run["stages"]) == {"competitions", "teams", "games", "extras"}

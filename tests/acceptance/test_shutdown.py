@@ -104,11 +104,3 @@ def test_killed_workers_leave_runs_that_a_new_worker_finishes(
     runs = wait_for_the_batch(system, eventually)
     assert {run["outcome"] for run in runs} == {"succeeded"}
     assert system.stop() == 0
-
-
-def test_up_says_which_port_is_busy(system: Installation) -> None:
-    system.start()
-    second = system.run("up", PORT=str(system.port), CLUBSYNC_HOME=f"{system.home}-other")
-    assert second.code == 1
-    assert f"port {system.port} is in use" in second.err
-    assert system.stop() == 0
