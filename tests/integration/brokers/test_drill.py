@@ -28,7 +28,6 @@ from tests.conftest import Eventually
 from tests.integration.brokers.server import Server
 
 ROOT = Path(__file__).parents[3]
-DRILL_S = 25.0
 CHECK_HEALTH = '{"actor": "check_health"}'
 BIN = Path(sys.executable).parent
 WORK = ("tests.integration.brokers.drill_actors", *("-p", "1", "-t", "8", "--skip-logging"))
@@ -38,6 +37,8 @@ PROGRAMS = (
     (sys.executable, "-m", "scheduler"),
     (sys.executable, "-m", "scheduler"),
 )
+REDIS = len(PROGRAMS)
+KILLS = (*range(len(PROGRAMS)), REDIS, *range(len(PROGRAMS)), REDIS)
 
 
 @pytest.fixture
@@ -133,15 +134,14 @@ def test_everything_sent_is_done_whoever_is_killed(
     client: Any = redis.Redis.from_url(server.url)
     sender = Sender(broker, client, chance)
     sender.start()
-    end = time.monotonic() + DRILL_S
-    while time.monotonic() < end:
-        time.sleep(chance.uniform(1.5, 3))
-        if chance.random() < 0.2:
+    for victim in chance.sample(KILLS, len(KILLS)):
+        time.sleep(chance.uniform(0.5, 2.5))  # of work, shorter and longer than a start
+        if victim == REDIS:
             server.kill()
-            time.sleep(chance.uniform(0, 1))
+            time.sleep(chance.uniform(0, 1))  # without it
             server.start()
         else:
-            programs.kill_one(chance.randrange(len(PROGRAMS)))
+            programs.kill_one(victim)
     sender.may_stop.set()
     sender.join(30)
 

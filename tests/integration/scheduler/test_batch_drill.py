@@ -32,7 +32,7 @@ from sync.model import OrganisationKind
 from sync.report import RunState
 from tests.conftest import Eventually
 
-ACCOUNTS = 5000
+ACCOUNTS = 3000  # six pieces
 START_S = 60.0
 Spawn = Callable[[], "subprocess.Popen[bytes]"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
