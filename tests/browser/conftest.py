@@ -12,14 +12,13 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.integration.web.conftest import (
     Site,
-    current_database,
     engine,
     outliving_stops,
     site,
     worker,
 )
 
-__all__ = ["current_database", "engine", "outliving_stops", "site", "worker"]
+__all__ = ["engine", "outliving_stops", "site", "worker"]
 
 CHROMIUM = Path("/usr/bin/chromium")
 INSTALL = "install it with `apt-get install chromium`"
