@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,20 @@ def lone(server: Server) -> Iterator[PriorityRedisBroker]:
     broker.client.close()
 
 
+@pytest.fixture
+def wait_until_sending_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, eventually: Eventually
+) -> Callable[[], None]:
+    """Until a middleware could not send what it sends after a message; it tries only for a moment."""
+    monkeypatch.setattr("dramatiq.worker.POST_PROCESS_MESSAGE_RETRY_DELAY_SECS", 0.2)
+    monkeypatch.setattr("brokers.sender.FIRST_PAUSE_S", 0.01)
+
+    def wait() -> None:
+        eventually(lambda: "Unexpected failure in" in caplog.text)
+
+    return wait
+
+
 def note(number: int, **options: Any) -> Message[Any]:
     return Message("default", "note", (number,), {}, options)
 
@@ -104,9 +119,10 @@ def test_messages_lent_in_a_lost_answer_come_back(
     declare(far, done.append, actor_name="note")
     with working(on=far):
         for number in range(30):
+            proxy.lost.clear()
             proxy.answers_to_lose = 1
             broker.enqueue(note(number))
-            time.sleep(0.02)
+            assert proxy.lost.wait(10)
         broker.join("default", timeout=20_000)
     assert sorted(set(done)) == list(range(30))
 
@@ -116,23 +132,26 @@ def test_reset_connections_lose_nothing(
     proxy: Proxy,
     broker: PriorityRedisBroker,
     working: Working,
-    operations: Operations,
+    eventually: Eventually,
 ) -> None:
     done: list[int] = []
 
     def slow(number: int) -> None:
-        time.sleep(0.005)
+        time.sleep(0.005)  # the load
         done.append(number)
+
+    def has_gone(beyond: int) -> bool:
+        return len(done) > beyond
 
     declare(far, slow, actor_name="note")
     broker.enqueue_many([note(number) for number in range(400)])
     with working(on=far, threads=8):
-        for _ in range(5):
-            time.sleep(0.05)
+        for beyond in range(0, 300, 60):
+            eventually(partial(has_gone, beyond))
             proxy.cut()
         broker.join("default", timeout=20_000)
     assert set(done) == set(range(400))
-    ledger = operations.ledger("default")
+    ledger = Operations(broker).ledger("default")
     assert ledger.done == 400
     assert ledger.is_balanced
 
@@ -142,11 +161,9 @@ def test_a_retry_that_cannot_be_sent_is_not_lost(
     proxy: Proxy,
     broker: PriorityRedisBroker,
     working: Working,
-    monkeypatch: pytest.MonkeyPatch,
+    wait_until_sending_is_given_up: Callable[[], None],
 ) -> None:
     """dramatiq swallows the failure of its Retries and acknowledges the message."""
-    monkeypatch.setattr("dramatiq.worker.POST_PROCESS_MESSAGE_RETRY_DELAY_SECS", 0.2)
-    monkeypatch.setattr("brokers.sender.FIRST_PAUSE_S", 0.01)
     attempts: list[int] = []
 
     def fail_once(number: int) -> None:
@@ -159,7 +176,7 @@ def test_a_retry_that_cannot_be_sent_is_not_lost(
     declare(far, fail_once, actor_name="note", min_backoff=50, max_backoff=50)
     with working(on=far):
         broker.enqueue(note(1))
-        time.sleep(1)
+        wait_until_sending_is_given_up()
         proxy.answers_to_lose = 0
         broker.join("default", timeout=20_000)
     assert attempts == [1, 1]
@@ -170,10 +187,8 @@ def test_the_next_of_a_pipeline_that_cannot_be_sent_is_not_lost(
     proxy: Proxy,
     broker: PriorityRedisBroker,
     working: Working,
-    monkeypatch: pytest.MonkeyPatch,
+    wait_until_sending_is_given_up: Callable[[], None],
 ) -> None:
-    monkeypatch.setattr("dramatiq.worker.POST_PROCESS_MESSAGE_RETRY_DELAY_SECS", 0.2)
-    monkeypatch.setattr("brokers.sender.FIRST_PAUSE_S", 0.01)
     seen: list[int] = []
 
     @dramatiq.actor(broker=far)
@@ -188,7 +203,7 @@ def test_the_next_of_a_pipeline_that_cannot_be_sent_is_not_lost(
 
     with working(on=far):
         dramatiq.pipeline([first.message(1), Message("default", "second", (), {}, {})], broker=broker).run()
-        time.sleep(1)
+        wait_until_sending_is_given_up()
         proxy.answers_to_lose = 0
         broker.join("default", timeout=20_000)
     assert set(seen) == {2}
@@ -208,7 +223,7 @@ def test_a_stall_longer_than_every_timeout_loses_and_doubles_nothing(
         proxy.stall()
         sender = threading.Thread(target=far.enqueue, args=(note(1),))
         sender.start()
-        time.sleep(7)
+        time.sleep(7)  # the stall itself
         proxy.flow()
         sender.join(15)
         assert not sender.is_alive()
@@ -239,7 +254,7 @@ def test_a_killed_redis_comes_back_with_everything(
     done: list[int] = []
 
     def slow(number: int) -> None:
-        time.sleep(0.01)
+        time.sleep(0.01)  # the load
         done.append(number)
 
     declare(lone, slow, actor_name="note")
@@ -248,7 +263,7 @@ def test_a_killed_redis_comes_back_with_everything(
     with working(on=lone):
         eventually(lambda: len(done) > 20)
         server.kill()
-        time.sleep(0.5)
+        time.sleep(0.5)  # the outage itself
         server.start()
         lone.join("default", timeout=20_000)
     assert set(done) == set(range(120))
@@ -301,7 +316,7 @@ def test_a_worker_outlives_a_read_only_primary(
         lone.client.replicaof("127.0.0.1", 1)
         sender = threading.Thread(target=lone.enqueue, args=(note(1),))
         sender.start()
-        time.sleep(0.4)
+        time.sleep(0.4)  # the failover itself
         lone.client.replicaof("NO", "ONE")
         sender.join(10)
         lone.join("default", timeout=20_000)

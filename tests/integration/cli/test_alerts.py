@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import Engine
 
 from cli.alerts import alerts
 from cli.notices import notices
 from cli.status import status
 from settings.rules import EVENTS
-from stores.sql import migrate
 from stores.sql.accounts import NewAccount
-from stores.sql.engine import open_engine
 from stores.sql.stores import SqlStores, open_stores
 from sync.causes import Party
 from sync.clock import SystemClock
@@ -50,13 +49,10 @@ def incident(number: int, *, severity: Severity = Severity.ERROR, **fields: obje
 
 
 @pytest.fixture
-def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqlStores:
-    url = f"sqlite:///{tmp_path}/cli.db"
-    monkeypatch.setenv("DATABASE_URL", url)
+def stores(sqlite_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqlStores:
+    monkeypatch.setenv("DATABASE_URL", str(sqlite_engine.url))
     monkeypatch.setenv("CLUBSYNC_HOME", str(tmp_path))
-    engine = open_engine(url, busy_timeout_s=10)
-    migrate.upgrade(engine)
-    return open_stores(engine, SystemClock())
+    return open_stores(sqlite_engine, SystemClock())
 
 
 def test_open_incidents_are_listed_and_make_it_fail(stores: SqlStores) -> None:

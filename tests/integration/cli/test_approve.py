@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import Engine
 
 from cli.runs import runs
-from stores.sql import migrate
-from stores.sql.engine import open_engine
 from stores.sql.stores import SqlStores, open_stores
 from sync.approval import hash_of
 from sync.clock import SystemClock
@@ -26,15 +25,14 @@ HELD = plan_removals([game()], cause="missing from the fixture on 3 days").chang
 
 
 @pytest.fixture
-def stores(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> SqlStores:
+def stores(
+    sqlite_engine: Engine, tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> SqlStores:
     """A database where run `held` holds the removal of a game back."""
-    url = f"sqlite:///{tmp_path}/cli.db"
-    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("DATABASE_URL", str(sqlite_engine.url))
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("CLUBSYNC_HOME", str(tmp_path))
-    engine = open_engine(url, busy_timeout_s=10)
-    migrate.upgrade(engine)
-    stores = open_stores(engine, SystemClock())
+    stores = open_stores(sqlite_engine, SystemClock())
     cleanup = StageReport(outcome=Outcome.PARTIAL, held=1, plan_hash=hash_of(HELD))
     run = Run(
         id="held",

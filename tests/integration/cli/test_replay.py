@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import Engine
 
 from cli.backend import Backend
 from cli.runs import runs
@@ -15,8 +16,6 @@ from providers.outbound import Outbound
 from providers.registry import InstalledSources, load_plugins
 from providers.replaying import replay
 from settings.schema import Settings
-from stores.sql import migrate
-from stores.sql.engine import open_engine
 from stores.sql.stores import SqlStores, open_stores
 from sync.clock import SystemClock
 from sync.ports import Fence
@@ -31,14 +30,11 @@ RUN_ID = "night-1"
 
 
 @pytest.fixture
-def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqlStores:
+def stores(sqlite_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqlStores:
     """A database that knows of one run, of an association, and of nothing that it wrote."""
-    url = f"sqlite:///{tmp_path}/cli.db"
-    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("DATABASE_URL", str(sqlite_engine.url))
     monkeypatch.setenv("CLUBSYNC_HOME", str(tmp_path))
-    engine = open_engine(url, busy_timeout_s=10)
-    migrate.upgrade(engine)
-    stores = open_stores(engine, SystemClock())
+    stores = open_stores(sqlite_engine, SystemClock())
     now = datetime(2031, 10, 20, tzinfo=UTC)
     stores.runs.save(
         Run(

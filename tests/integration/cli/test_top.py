@@ -100,10 +100,14 @@ def test_it_redraws_until_ctrl_c(eventually: Eventually) -> None:
     )
     os.close(far_end)
     shown = Shown(terminal)
-    eventually(lambda: shown.text.count(b"updates") >= 3, deadline_s=30)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
-    os.close(terminal)
+    try:
+        eventually(lambda: shown.text.count(b"updates") >= 3, deadline_s=30)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
 
 
 def test_a_redis_that_goes_away_is_said_and_asked_again() -> None:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import Engine
 
 from cli.runs import runs
-from stores.sql import migrate
-from stores.sql.engine import open_engine
 from stores.sql.stores import SqlStores, open_stores
 from sync.clock import SystemClock
 from sync.ports import Fence
@@ -19,15 +18,14 @@ from tests.records import created, game, grade, season, team, updated
 
 
 @pytest.fixture
-def stores(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> SqlStores:
+def stores(
+    sqlite_engine: Engine, tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> SqlStores:
     """A database where run `bad` has renamed a round."""
-    url = f"sqlite:///{tmp_path}/cli.db"
-    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("DATABASE_URL", str(sqlite_engine.url))
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("CLUBSYNC_HOME", str(tmp_path))
-    engine = open_engine(url, busy_timeout_s=10)
-    migrate.upgrade(engine)
-    stores = open_stores(engine, SystemClock())
+    stores = open_stores(sqlite_engine, SystemClock())
     fence = Fence("playhq:club-1", 1)
     for run_id, changes in (
         ("first", [created(record) for record in (season(), grade(), team("home"), team("away"), game())]),

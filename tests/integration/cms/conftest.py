@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,7 +17,6 @@ from cms.strapi.adapter import StrapiCms
 from cms.strapi.plugin import open_cms
 from settings.schema import CmsSettings, StrapiSettings
 from simulator.strapi.face import Strapi
-from stores.sql import migrate
 from stores.sql.engine import open_engine
 from stores.sql.stores import SqlStores, open_stores
 from tests.fakes import FakeClock
@@ -56,10 +56,10 @@ def stores(sqlite_engine: Engine) -> SqlStores:
 
 
 @pytest.fixture
-def other_stores(tmp_path: Path) -> Iterator[SqlStores]:
+def other_stores(migrated_sqlite: Path, tmp_path: Path) -> Iterator[SqlStores]:
     """Another local database, as after the first one was lost."""
-    engine = open_engine(f"sqlite:///{tmp_path}/other.db", busy_timeout_s=10)
-    migrate.upgrade(engine)
+    path = shutil.copy(migrated_sqlite, tmp_path / "other.db")
+    engine = open_engine(f"sqlite:///{path}", busy_timeout_s=10)
     yield open_stores(engine, FakeClock())
     engine.dispose()
 

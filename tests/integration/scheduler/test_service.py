@@ -4,12 +4,12 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import redis
+from sqlalchemy import Engine
 
 from brokers.messages import Request, SyncClub
 from brokers.operations import Operations
@@ -30,8 +30,6 @@ from stores.redis.clock import RedisClock
 from stores.redis.leadership import Leadership
 from stores.redis.schedule import RunNow, Schedule
 from stores.sql.accounts import AccountFilter, NewAccount
-from stores.sql.engine import open_engine
-from stores.sql.migrate import upgrade
 from stores.sql.runs import RunFilter
 from stores.sql.stores import SqlStores, open_stores
 from sync.clock import SystemClock
@@ -44,11 +42,9 @@ CLOCK = SystemClock()
 
 
 @pytest.fixture
-def stores(tmp_path: Path) -> Iterator[SqlStores]:
+def stores(sqlite_engine: Engine) -> SqlStores:
     """A database with three clubs."""
-    engine = open_engine(f"sqlite:///{tmp_path}/clubsync.db", busy_timeout_s=5)
-    upgrade(engine)
-    opened = open_stores(engine, CLOCK)
+    opened = open_stores(sqlite_engine, CLOCK)
     opened.accounts.add_many(
         [
             NewAccount(
@@ -57,8 +53,7 @@ def stores(tmp_path: Path) -> Iterator[SqlStores]:
             for n in range(ACCOUNTS)
         ]
     )
-    yield opened
-    engine.dispose()
+    return opened
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,7 +14,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, insert, select, text
 
-from stores.sql import migrate
 from stores.sql.engine import open_engine, reading, writing
 from stores.sql.stores import open_stores
 from stores.sql.tables import audit, fences
@@ -70,13 +70,9 @@ def append(engine: Engine) -> None:
 
 
 @pytest.fixture
-def sqlite_path(tmp_path: Path) -> Path:
+def sqlite_path(migrated_sqlite: Path, tmp_path: Path) -> Path:
     """A migrated SQLite file."""
-    path = tmp_path / "locks.db"
-    engine = open_engine(f"sqlite:///{path}", busy_timeout_s=10)
-    migrate.upgrade(engine)
-    engine.dispose()
-    return path
+    return Path(shutil.copy(migrated_sqlite, tmp_path / "locks.db"))
 
 
 @pytest.fixture

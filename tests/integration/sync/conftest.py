@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -31,8 +30,6 @@ from stores.redis.leases import RedisLeases
 from stores.redis.progress import Progress
 from stores.redis.quotas import RedisLedgers
 from stores.redis.seals import RedisSeals
-from stores.sql import migrate
-from stores.sql.engine import open_engine
 from stores.sql.stores import SqlStores, open_stores
 from sync.concurrency import InThreads
 from sync.context import FanOut, Rules
@@ -117,7 +114,7 @@ def _by_key(records: list[Any]) -> dict[Any, Any]:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, redis_client: redis.Redis, namespace: str) -> Iterator[Bench]:
+def bench(sqlite_engine: Engine, redis_client: redis.Redis, namespace: str) -> Iterator[Bench]:
     simulator = Simulator(World(plan_world("demo", None, None), seed=7, today=TODAY))
     with running(simulator) as address, httpx.Client(base_url=address, timeout=30) as http:
         settings = Settings.model_validate(
@@ -133,10 +130,8 @@ def bench(tmp_path: Path, redis_client: redis.Redis, namespace: str) -> Iterator
                 "http": {"retry_base_s": 0.001, "retry_cap_s": 0.01, "max_throttle_wait_s": 0.05},
             }
         )
-        engine = open_engine(f"sqlite:///{tmp_path}/test.db", busy_timeout_s=10)
-        migrate.upgrade(engine)
         clock = FakeClock(datetime.combine(TODAY, time(2), UTC))
-        stores = open_stores(engine, clock)
+        stores = open_stores(sqlite_engine, clock)
         announced: list[Run] = []
         outbound = Outbound(
             ledgers=RedisLedgers(redis_client, namespace),
@@ -160,9 +155,8 @@ def bench(tmp_path: Path, redis_client: redis.Redis, namespace: str) -> Iterator
             rules=Rules(removal_confirmations=2, code="this code"),
             seals=RedisSeals(redis_client, namespace),
         )
-        yield Bench(sync_run, stores, http, clock, engine, settings, outbound, announced)
+        yield Bench(sync_run, stores, http, clock, sqlite_engine, settings, outbound, announced)
         outbound.close()
-        engine.dispose()
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from pathlib import Path
 
 import httpx
 import pytest
 import redis
+from sqlalchemy import Engine
 
 from cms.registry import CmsContext, behind_outbox, open_cms
 from cms.strapi.adapter import StrapiCms
@@ -28,8 +28,6 @@ from stores.redis.checkpoints import Checkpoints
 from stores.redis.leases import RedisLeases
 from stores.redis.progress import Progress
 from stores.redis.quotas import RedisLedgers
-from stores.sql import migrate
-from stores.sql.engine import open_engine
 from stores.sql.outbox import SqlOutbox
 from stores.sql.stores import open_stores
 from sync.concurrency import InThreads
@@ -88,7 +86,7 @@ class Pair:
 
 @pytest.fixture(params=PAIRS, ids=str)
 def pair(
-    request: pytest.FixtureRequest, tmp_path: Path, redis_client: redis.Redis, namespace: str
+    request: pytest.FixtureRequest, sqlite_engine: Engine, redis_client: redis.Redis, namespace: str
 ) -> Iterator[Pair]:
     source, cms_name, has_drafts = request.param
     provider, _, sport = source.partition("_")
@@ -116,10 +114,8 @@ def pair(
                 },
             }
         )
-        engine = open_engine(f"sqlite:///{tmp_path}/test.db", busy_timeout_s=10)
-        migrate.upgrade(engine)
         clock = FakeClock(datetime.combine(TODAY, time(2), UTC))
-        stores = open_stores(engine, clock)
+        stores = open_stores(sqlite_engine, clock)
         outbound = Outbound(
             ledgers=RedisLedgers(redis_client, namespace),
             answers=RedisAnswers(redis_client, namespace),
@@ -127,7 +123,7 @@ def pair(
         )
         context = CmsContext(settings=settings.cms, stores=stores, clock=clock)
         cms = open_cms(context)
-        outbox = SqlOutbox(engine, clock, max_records=1000)
+        outbox = SqlOutbox(sqlite_engine, clock, max_records=1000)
         sync_run = SyncRun(
             sources=InstalledSources(load_plugins(), outbound, settings),
             cms=behind_outbox(cms, context, outbox),
@@ -146,7 +142,6 @@ def pair(
         outbound.close()
         if isinstance(cms, StrapiCms):
             cms.close()
-        engine.dispose()
 
 
 def smallest_league(http: httpx.Client, provider: str, tenant: str) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import httpx
 import pytest
@@ -43,9 +41,7 @@ from stores.redis.schedule import Schedule
 from stores.redis.trends import Trends
 from stores.redis.versions import RedisVersions, open_history, open_reloader
 from stores.sql.accounts import NewAccount
-from stores.sql.engine import open_engine
 from stores.sql.gathered import Gathered
-from stores.sql.migrate import upgrade
 from stores.sql.stores import SqlStores, open_stores
 from stores.sql.tokens import Role, Tokens
 from sync.clock import SystemClock
@@ -115,22 +111,10 @@ class Site:
         return httpx.Client(base_url=self.base_url, headers=headers, timeout=10)
 
 
-@pytest.fixture(scope="session")
-def current_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database of this version, migrated once for all tests."""
-    path = tmp_path_factory.mktemp("database") / "clubsync.db"
-    engine = open_engine(f"sqlite:///{path}", busy_timeout_s=5)
-    upgrade(engine)
-    engine.dispose()
-    return path
-
-
 @pytest.fixture
-def engine(current_database: Path, tmp_path: Path) -> Iterator[Engine]:
-    shutil.copy(current_database, tmp_path / "clubsync.db")
-    engine = open_engine(f"sqlite:///{tmp_path}/clubsync.db", busy_timeout_s=5)
-    yield engine
-    engine.dispose()
+def engine(sqlite_engine: Engine) -> Engine:
+    """SQLite only: what a database may change about the answers is tested where the stores are."""
+    return sqlite_engine
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_nothing_is_read_once_nobody_watches() -> None:
             while pulse._beating is not None:  # noqa: ASYNC110 it ends by itself
                 await asyncio.sleep(0.005)
         reads = source.reads
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(5 * live.READ_EVERY_S)  # in which nothing may happen
         return source.reads - reads
 
     assert asyncio.run(run()) == 0
@@ -80,10 +80,12 @@ def test_streams_end_when_the_process_drains() -> None:
     async def run() -> None:
         stopping = asyncio.Event()
         pulse = Pulse(Source().read, stopping)
-        watching = [asyncio.create_task(watch(pulse, [], 99)) for _ in range(WATCHERS)]
-        await asyncio.sleep(0.05)
-        stopping.set()
-        async with asyncio.timeout(10):
+        told: list[list[int | None]] = [[] for _ in range(WATCHERS)]
+        watching = [asyncio.create_task(watch(pulse, one, 99)) for one in told]
+        async with asyncio.timeout(30):
+            while not all(told):  # noqa: ASYNC110 others fill the lists
+                await asyncio.sleep(0.005)
+            stopping.set()
             await asyncio.gather(*watching)
 
     asyncio.run(run())
@@ -113,7 +115,7 @@ def test_what_many_ask_for_at_once_is_read_once() -> None:
         shared = Shared(source.read, lasts_s=0.05)
         answers = set(await asyncio.gather(*(shared.get() for _ in range(50))))
         source.value = "b"
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # the first answer's life ends by the clock
         return answers | {await shared.get()}
 
     assert asyncio.run(run()) == {"a", "b"}
