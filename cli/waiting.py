@@ -87,11 +87,13 @@ def _await_verdict(backend: Backend, run_id: str, waiting: Waiting) -> Run:
     while True:
         with contextlib.suppress(NotFound):  # a message from the inbox gets its run when it starts
             run = backend.stores.runs.find(run_id)
-            if run.state.is_final or time.monotonic() > deadline_s:
+            if run.state.is_final:
                 return run
             if not waiting.is_json and (line := _progress_line(run)) != shown:
                 click.echo(line, err=True)
                 shown = line
+            if time.monotonic() > deadline_s:
+                return run
         time.sleep(POLL_S)
 
 

@@ -113,9 +113,12 @@ def postgres_engine(postgres_server: str, migrated_postgres: str) -> Iterator[En
 @contextmanager
 def _database(server: str, name: str, *, template: str = "template0", keeps: bool = False) -> Iterator[str]:
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        # By default the pages go through the log, which takes twice as long.
+        has_strategies = connection.info.server_version >= 150_000
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+            sql.Identifier(name), sql.Identifier(template)
         )
+        connection.execute(create + sql.SQL(" STRATEGY FILE_COPY") if has_strategies else create)
     yield server.removesuffix("postgres") + name
     if keeps:
         return
