@@ -54,7 +54,7 @@ class StrapiCms(KeptHere):
         self._accounts = Accounts(client, stores)
         self._callbacks = Callbacks(client)
         self._projection = Projection(settings)
-        self._upserts = Upserts(client, self._claim, concurrency=settings.write_concurrency)
+        self._upserts = Upserts(client, stores.cms_refs, self._claim, concurrency=settings.write_concurrency)
         self._club_links = ClubLinks(client)
         self._data_collections = DataCollections(
             client,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
+from cms.local import CmsRefs
 from cms.strapi.calls import AnswerGarbled, RecordFailed, RecordRefused
 from cms.strapi.client import StrapiClient
 from cms.strapi.entries import Entry, connection
@@ -55,8 +56,10 @@ Refs = Mapping[Target, Entry]
 
 
 class Upserts:
-    def __init__(self, client: StrapiClient, claim: Claim, *, concurrency: int) -> None:
+    def __init__(self, client: StrapiClient, made: CmsRefs, claim: Claim, *, concurrency: int) -> None:
         self._client = client
+        # Where the rows that we made are, by collection and key.
+        self._made = made
         self._claim = claim
         self._concurrency = concurrency
         # Columns that this CMS turned out not to have, by collection.
@@ -160,6 +163,7 @@ class Upserts:
         return Done.ABSENT if row.must_exist else self._create(row, refs)
 
     def _create(self, row: Row, refs: Refs) -> Done:
+        self._check_lost(row)
         fields = {name: value for name, value in row.fields.items() if value is not None}
         for name, targets in row.links.items():
             if entries := [refs[target] for target in targets if target in refs]:
@@ -167,7 +171,7 @@ class Upserts:
         fields[row.key_field] = row.key
         for attempt in range(1, _CREATE_ATTEMPTS + 1):
             try:
-                self._send(row, fields, lambda body: self._client.create(row.collection, body))
+                self._send(row, fields, lambda body: self._make(row, body))
             except (CmsUnavailable, RateLimited, AnswerGarbled):
                 # It may have been stored all the same, or be on its way: a second POST would make
                 # a duplicate.
@@ -181,6 +185,25 @@ class Upserts:
             else:
                 break
         return Done.CREATED
+
+    def _make(self, row: Row, body: Mapping[str, Any]) -> None:
+        entry = self._client.create(row.collection, body)
+        self._made.save(row.collection, row.key, entry.ref)
+
+    def _check_lost(self, row: Row) -> None:
+        """Raise CmsAnswersWrongly when a row that we made is still there, though no lookup answers it."""
+        ref = self._made.find(row.collection, row.key)
+        if ref is None:
+            return
+        try:
+            entry = self._client.find_by_ref(row.collection, ref)
+        except NotFound:
+            return
+        if str(entry.fields.get(row.key_field)).casefold() == row.key.casefold():
+            raise CmsAnswersWrongly(
+                f"the CMS has {row.collection} {row.key}, but does not answer it when asked for its "
+                f"{row.key_field}: a second one would be a duplicate"
+            )
 
     def _update(self, row: Row, entry: Entry, refs: Refs) -> Done:
         fields = {**_missing_key(row, entry), **differing(row, entry), **_link_changes(row, entry, refs)}

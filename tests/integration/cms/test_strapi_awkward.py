@@ -157,6 +157,21 @@ def test_totals_that_lie_are_noticed_without_endless_questions(
     assert len(strapi.requests) <= 8
 
 
+def test_row_that_no_lookup_answers_any_more_is_not_made_twice(cms: StrapiCms, strapi: StrapiServer) -> None:
+    apply(cms, created(season()))
+
+    def empty(request: Request, answer: Answer) -> Answer:
+        content = json.loads(answer.body)
+        if request.method == "GET" and isinstance(content["data"], list):
+            content |= {"data": [], "meta": {"pagination": {"page": 1, "pageCount": 0, "total": 0}}}
+        return replace(answer, body=json.dumps(content).encode())
+
+    strapi.after = empty
+    with pytest.raises(UnexpectedResponse, match="has competitions season-1, but does not answer it"):
+        apply(cms, created(season()))
+    assert len(strapi.rows("competitions")) == 1
+
+
 def test_totals_are_asked_for_where_the_cms_would_leave_them_out(
     cms: StrapiCms, strapi: StrapiServer
 ) -> None:
