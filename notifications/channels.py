@@ -45,7 +45,10 @@ class Reachable(Protocol):
 
 @runtime_checkable
 class Threaded(Protocol):
-    """A channel whose messages can be changed and answered. Raises as `Channel.send`."""
+    """A channel whose messages can be changed and answered. Raises as `Channel.send`.
+
+    NotFound means that the message was deleted or can no longer be changed.
+    """
 
     def update(self, reference: str, notice: Notice) -> None:
         """Let the message say what the notice says now."""

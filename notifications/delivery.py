@@ -20,7 +20,7 @@ from notifications.notice import Notice, key_of, notice_of
 from notifications.parcels import Entry, Parcel, next_parcel
 from notifications.templates import worded
 from settings.schema import NotificationsSettings
-from sync.errors import DeferredError, PermanentError, TransientError
+from sync.errors import DeferredError, NotFound, PermanentError, TransientError
 from sync.incident import Severity
 from sync.ports import Clock
 from sync.report import Run
@@ -65,6 +65,7 @@ class Outbox(Protocol):
         incident_id: str | None = None,
         not_before: datetime | None = None,
         left_to: str | None = None,
+        is_renewed: bool = False,
     ) -> None: ...
 
     def find(self, key: str, channel: str) -> StoredEntry | None: ...
@@ -86,6 +87,8 @@ class Outbox(Protocol):
     def expire(self, channel: str, *, before: datetime) -> int: ...
 
     def thread_of(self, incident_id: str, channel: str) -> str | None: ...
+
+    def leave_thread(self, incident_id: str, channel: str) -> None: ...
 
     def count_messages(self, channel: str, *, since: datetime) -> int: ...
 
@@ -262,8 +265,12 @@ class Delivery:
     def _send(self, channel: Channel, notice: Notice) -> str:
         thread = self._thread(channel, notice)
         if thread is not None and isinstance(channel, Threaded):
-            channel.update(thread, notice)
-            return channel.reply(thread, notice) if notice.change else thread
+            try:
+                channel.update(thread, notice)
+                return channel.reply(thread, notice) if notice.change else thread
+            except NotFound as gone:
+                log.warning("thread_gone", extra={"channel": channel.name, "reason": str(gone)})
+                self._outbox.leave_thread(notice.incident_id or "", channel.name)
         return channel.send(notice)
 
     def _thread(self, channel: Channel, notice: Notice) -> str | None:

@@ -36,7 +36,7 @@ def post(
     try:
         response = client.post(url, content=content, headers=as_json)
     except httpx.TransportError as error:
-        raise TransientError(f"{what}: no answer ({type(error).__name__})") from error
+        raise _no_answer(error, what) from error
     return _successful(response, what)
 
 
@@ -47,8 +47,17 @@ def get(
     try:
         response = client.get(url, params=dict(params), headers=dict(headers))
     except httpx.TransportError as error:
-        raise TransientError(f"{what}: no answer ({type(error).__name__})") from error
+        raise _no_answer(error, what) from error
     return _successful(response, what)
+
+
+def _no_answer(error: httpx.TransportError, what: str) -> TransientError:
+    """Also where a certificate is not valid: it may be renewed, and what waits is told then."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    reason = f"the certificate is not valid: {cause.verify_message}" if cause else "no answer"
+    return TransientError(f"{what}: {reason} ({type(error).__name__})")
 
 
 def _successful(response: httpx.Response, what: str) -> httpx.Response:

@@ -24,7 +24,7 @@ from notifications import posting
 from notifications.channels import Channel
 from notifications.notice import Notice
 from settings.schema import NotificationsSettings, SlackSettings
-from sync.errors import CredentialsRejected, DeferredError, PermanentError, TransientError
+from sync.errors import CredentialsRejected, DeferredError, NotFound, PermanentError, TransientError
 from sync.incident import Severity
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,11 @@ REJECTED = frozenset(
     {"not_authed", "invalid_auth", "token_expired", "token_revoked", "account_inactive", "missing_scope"}
 )
 PASSING = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
+# The message was deleted, belongs to another bot, or is older than the workspace lets messages be
+# changed: errors of https://docs.slack.dev/reference/methods/chat.update, read 2026-11-23.
+UNCHANGEABLE = frozenset(
+    {"message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed"}
+)
 THROTTLED = frozenset({"ratelimited", "rate_limited"})
 METADATA_EVENT = "clubsync_notice"
 # Slack cuts longer texts (chat.postMessage, "Truncating content").
@@ -216,4 +221,6 @@ def _refusal(
         return DeferredError(message, retry_after_s=posting.retry_after_s(response))
     if reason in PASSING:
         return TransientError(message)
+    if reason in UNCHANGEABLE:
+        return NotFound(message)
     return CredentialsRejected(message) if reason in REJECTED else PermanentError(message)

@@ -158,7 +158,8 @@ class Watch:
                 continue
             if incident.key == channel_key(channel):
                 continue  # what is wrong with a channel is told by the others
-            about = f"{incident.id}:{incident.revision}"
+            # Counts alone are no news: one row a channel tells them, again and again.
+            about = f"{incident.id}:{incident.revision if changes else 'counts'}"
             self.notices.add(
                 key=f"incident:{about}",
                 channel=channel,
@@ -169,6 +170,7 @@ class Watch:
                 fields=_fields(incident, changes),
                 incident_id=incident.id,
                 not_before=way.not_before,
+                is_renewed=not changes,
             )
             if way.not_before is None:
                 self.publish(event=ALERT, channel=channel, run_id=None, about=about)

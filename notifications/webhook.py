@@ -1,8 +1,9 @@
 """Any service that takes a signed JSON POST.
 
 The header `X-Clubsync-Signature: t=<unix seconds>,v1=<hex>` holds the HMAC-SHA256 of
-`<unix seconds>.<body>` under the shared secret; `X-Clubsync-Delivery` is the same for
-each attempt at one notice, so that a receiver can pass over a repetition.
+`<unix seconds>.<body>` under the shared secret. `X-Clubsync-Delivery` is the same for each
+attempt at one notice, so that a receiver can pass over a repetition; `Webhook-Id` and
+`Idempotency-Key` say it again in names that receivers know.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from notifications import posting
 from notifications.channels import Channel
 from notifications.notice import Notice
 from settings.schema import NotificationsSettings
+
+# https://www.standardwebhooks.com, and draft-ietf-httpapi-idempotency-key-header.
+DELIVERY_HEADERS = ("x-clubsync-delivery", "webhook-id", "idempotency-key")
 
 
 def open_channel(settings: NotificationsSettings) -> Channel | None:
@@ -59,7 +63,7 @@ class Webhook:
         ).encode()
         headers = {
             "x-clubsync-signature": sign(self._secret, int(time.time()), body),
-            "x-clubsync-delivery": notice.key,
+            **dict.fromkeys(DELIVERY_HEADERS, notice.key),
         }
         posting.post(self._client, self._url, body, what="post to the webhook", headers=headers)
         return notice.key

@@ -17,7 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Engine, func, or_, select, update
+from sqlalchemy import Engine, Update, func, or_, select, update
 
 from stores.sql.engine import reading, writing
 from stores.sql.paging import Page, cut_page, read_cursor
@@ -87,8 +87,12 @@ class Notices:
         incident_id: str | None = None,
         not_before: datetime | None = None,
         left_to: str | None = None,
+        is_renewed: bool = False,
     ) -> None:
-        """Insert a notice that waits, or one that is left to another; repeatable by key and channel."""
+        """Insert a notice that waits, or one that is left to another; repeatable by key and channel.
+
+        `is_renewed` lets one of the same key wait again with these words, unless it is being told.
+        """
         row = {
             "key": key,
             "channel": channel,
@@ -105,6 +109,8 @@ class Notices:
             "reason": left_to,
         }
         with writing(self._engine) as connection:
+            if is_renewed and connection.execute(_again(row)).rowcount:
+                return
             insert_new(connection, notices, [row])
 
     def find(self, key: str, channel: str) -> NoticeEntry | None:
@@ -190,7 +196,7 @@ class Notices:
             .where(
                 notices.c.incident_id == incident_id,
                 notices.c.channel == channel,
-                notices.c.state == NoticeState.SENT.value,
+                notices.c.reference.is_not(None),
             )
             .order_by(notices.c.id)
             .limit(1)
@@ -198,6 +204,16 @@ class Notices:
         with reading(self._engine) as connection:
             reference: str | None = connection.scalar(query)
         return reference
+
+    def leave_thread(self, incident_id: str, channel: str) -> None:
+        """The message that began the thread is gone: the next notice of the incident begins another."""
+        query = (
+            update(notices)
+            .where(notices.c.incident_id == incident_id, notices.c.channel == channel)
+            .values(reference=None)
+        )
+        with writing(self._engine) as connection:
+            connection.execute(query)
 
     def count_messages(self, channel: str, *, since: datetime) -> int:
         """How many messages the channel was sent since then."""
@@ -250,6 +266,19 @@ class Notices:
             return
         with writing(self._engine) as connection:
             connection.execute(update(notices).where(notices.c.id.in_(ids)).values(**values))
+
+
+def _again(row: Mapping[str, Any]) -> Update:
+    """Put the row in place of the one of its key that is not being told."""
+    return (
+        update(notices)
+        .where(
+            notices.c.key == row["key"],
+            notices.c.channel == row["channel"],
+            notices.c.state != NoticeState.SENDING.value,
+        )
+        .values(**row, settled_at=None, tried_at=None)
+    )
 
 
 def _entry(row: Any) -> NoticeEntry:

@@ -11,6 +11,7 @@ import pytest
 
 from notifications.cms_callback import CmsCallback
 from settings.schema import NotificationsSettings, TemplateSettings
+from simulator.app import Simulator
 from stores.sql.notices import NoticeState
 from sync.errors import (
     AccountBusy,
@@ -310,6 +311,22 @@ def test_an_incident_is_one_message_that_changes_and_one_thread(desk: Desk, slac
     root, reply = slack_api.messages()
     assert (root["text"], root["updates"], root["channel"]) == ("PlayHQ is back", 2, "#data-account-error")
     assert (reply["text"], reply["thread_ts"]) == ("resolved after 12 min", root["ts"])
+
+
+def test_an_incident_whose_message_was_deleted_goes_on_in_a_new_thread(
+    desk: Desk, slack_api: Slack, simulator: Simulator
+) -> None:
+    desk.channels["slack"] = slack_api.channel
+    desk.tell_incident(1, "slack", "PlayHQ fails: 3 runs", "began")
+    desk.drain("slack")
+    simulator.chat.messages.clear()
+    for number, change in [(2, "it is worse"), (3, "resolved after 12 min")]:
+        desk.tell_incident(number, "slack", f"PlayHQ: {change}", change)
+        assert desk.drain("slack") is None
+    root, reply = slack_api.messages()
+    assert (root["text"], root["updates"]) == ("PlayHQ: resolved after 12 min", 1)
+    assert (reply["text"], reply["thread_ts"]) == ("resolved after 12 min", root["ts"])
+    assert set(desk.states().values()) == {NoticeState.SENT}
 
 
 def test_an_incident_that_passed_while_slack_was_down_is_one_message(desk: Desk, slack_api: Slack) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import ssl
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+import trustme
 from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
@@ -127,6 +129,17 @@ def test_a_server_that_does_not_answer_is_transient(hook: Channel, httpserver: H
     httpserver.start()
 
 
+def test_a_certificate_that_is_not_valid_is_said_and_waited_for() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    with HTTPServer(ssl_context=context) as server:
+        address = SecretStr(server.url_for("/hook"))
+        settings = WebhookSettings(url=address, secret=SecretStr("shared-secret"))
+        channel = opened(webhook.open_channel(NotificationsSettings(webhook=settings)))
+        with pytest.raises(TransientError, match="the certificate is not valid: "):
+            channel.send(GOOD)
+
+
 def test_a_webhook_gets_signed_fields_and_the_same_key_each_time(httpserver: HTTPServer) -> None:
     secret = "shared-secret"
     settings = WebhookSettings(url=SecretStr(httpserver.url_for("/hook")), secret=SecretStr(secret))
@@ -141,6 +154,7 @@ def test_a_webhook_gets_signed_fields_and_the_same_key_each_time(httpserver: HTT
     channel.send(BAD)
     channel.send(BAD)
     first, second = (request for request, _ in httpserver.log)
-    assert first.headers["x-clubsync-delivery"] == second.headers["x-clubsync-delivery"] == BAD.key
+    for name in ("x-clubsync-delivery", "webhook-id", "idempotency-key"):
+        assert first.headers[name] == second.headers[name] == BAD.key
     body = json.loads(first.data)
     assert (body["event"], body["run_id"], body["outcome"]) == ("sync_failed", "r1", "failed")

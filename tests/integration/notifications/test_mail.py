@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from email import message_from_bytes
@@ -26,6 +27,8 @@ class Postbox:
         self.messages: list[Message] = []
         self.answer = "250 OK"
         self.recipient_answer = "250 OK"
+        self.drops = False
+        self.waits_s = 0.0
 
     async def handle_RCPT(  # noqa: N802  aiosmtpd's name for the command's hook
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -34,7 +37,12 @@ class Postbox:
             envelope.rcpt_tos.append(address)
         return self.recipient_answer
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  see above
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  see above
+        await asyncio.sleep(self.waits_s)
+        if self.drops:
+            assert isinstance(server.transport, asyncio.Transport)
+            server.transport.abort()
+            return "250 nobody hears it"
         if self.answer.startswith("250"):
             assert isinstance(envelope.content, bytes)
             self.messages.append(message_from_bytes(envelope.content))
@@ -68,11 +76,11 @@ def port(postbox: Postbox) -> Iterator[int]:
     server.stop()
 
 
-def send(port: int, **fields: object) -> str:
+def send(port: int, *, timeout_s: float = 5, **fields: object) -> str:
     mail = MailSettings.model_validate(
         {"host": "127.0.0.1", "port": port, "recipients": ("a@example.com", "b@example.com"), **fields}
     )
-    channel = open_channel(NotificationsSettings(mail=mail, timeout_s=5))
+    channel = open_channel(NotificationsSettings(mail=mail, timeout_s=timeout_s))
     assert channel is not None
     return channel.send(NOTICE)
 
@@ -114,6 +122,19 @@ def test_refused_recipients_are_permanent_unless_one_may_work_later(port: int, p
     postbox.recipient_answer = "450 mailbox busy"
     with pytest.raises(TransientError, match="450"):
         send(port)
+
+
+def test_a_server_that_drops_the_connection_in_the_middle_is_transient(port: int, postbox: Postbox) -> None:
+    postbox.drops = True
+    with pytest.raises(TransientError, match="no answer"):
+        send(port)
+    assert postbox.messages == []
+
+
+def test_a_server_that_takes_too_long_is_transient(port: int, postbox: Postbox) -> None:
+    postbox.waits_s = 1.0
+    with pytest.raises(TransientError, match="no answer"):
+        send(port, timeout_s=0.2)
 
 
 def test_no_server_is_transient() -> None:

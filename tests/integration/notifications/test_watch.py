@@ -21,7 +21,7 @@ from stores.redis.batches import Batch, Batches, BatchState
 from stores.redis.gates import Gates
 from stores.redis.looks import Looks
 from stores.sql.accounts import NewAccount
-from stores.sql.notices import NoticeState
+from stores.sql.notices import NoticeEntry, NoticeState
 from stores.sql.stores import open_stores
 from sync.causes import Cause
 from sync.model import OrganisationKind
@@ -125,6 +125,11 @@ def post(
     )
     yield made
     broker.close()
+
+
+def told_of(incident_id: str, post: Post) -> list[NoticeEntry]:
+    notices = post.desk.stores.notices.list(limit=2000).items
+    return [notice for notice in notices if notice.incident_id == incident_id]
 
 
 class Workers(Operations):
@@ -242,6 +247,57 @@ def test_only_one_process_looks_in_an_interval(redis_client: redis.Redis, namesp
     looks = [Looks(redis_client, namespace) for _ in range(3)]
     assert sum(one.claim(3600) for one in looks * 5) <= 2
     assert not looks[0].claim(3600)
+
+
+def test_an_incident_of_which_only_the_counts_grow_adds_one_row_however_long_it_lasts(post: Post) -> None:
+    for number in range(1, 5):
+        post.fail(number, Cause.PROVIDER_DOWN)
+    post.look(times=2)
+    (incident,) = post.desk.stores.incidents.current()
+    for number in range(5, 15):
+        post.fail(number, Cause.PROVIDER_DOWN)
+        post.look()
+    assert len([notice for notice in told_of(incident.id, post) if notice.fields["change"] is None]) == 1
+    (shown,) = (text for text in post.texts() if f"incident {incident.key}" in text)
+    assert shown.startswith("Error: 14 runs of 14 accounts of playhq did not succeed")
+
+
+def test_a_chat_that_was_down_for_an_hour_gets_a_digest_an_incident_and_a_summary_and_each_run_once(
+    post: Post, redis_client: redis.Redis, namespace: str
+) -> None:
+    post.slack.fail("error", status=503)
+    Batches(redis_client, namespace).save(
+        Batch(
+            id="b1",
+            starts_at=post.desk.clock.now(),
+            requested_by="scheduler",
+            entry_id="nightly",
+            state=BatchState.SENT,
+            total=10,
+            sent=10,
+        )
+    )
+    runs = [post.succeed(number, batch_id="b1") for number in range(1, 11)]
+    for minute in range(60):
+        post.desk.wait(minutes=1)
+        if minute % 5 == 0:
+            runs.append(post.succeed(100 + minute))
+        if 10 <= minute < 40:
+            runs.append(post.fail(200 + minute, Cause.CMS_DOWN))
+        post.watch.turn()
+        post.sent.clear()
+    assert post.texts() == []
+    post.slack.recover()
+    post.look(times=5)
+
+    rows = post.desk.stores.notices.list(limit=2000).items
+    assert sorted(row.run_id for row in rows if row.run_id) == sorted(run.id for run in runs)
+    assert {row.state for row in rows} <= {NoticeState.SENT, NoticeState.MERGED, NoticeState.LEFT}
+    firsts = [text.splitlines()[0] for text in post.texts()]
+    assert len(firsts) <= 6
+    assert sum("Batch nightly" in text for text in post.texts()) == 1
+    assert sum("CMS" in first or "cms" in first for first in firsts) >= 1
+    assert sum("notices from" in first for first in firsts) == 1
 
 
 @pytest.mark.parametrize(("entry_id", "digests"), [(None, 0), ("nightly", 1)])
