@@ -79,13 +79,16 @@ class Publisher:
     ) -> Receipt:
         """Send one request, to start after `delay_s`; its run is recorded as queued.
 
-        With a `message_id` (a UUID) sending is repeatable: the same message, the same run.
+        With a `message_id` (a UUID) sending is repeatable: the same message, the same run. What has
+        no unique key leaves no run that tells that it was done: it is enqueued once in ten minutes.
         `requested_by` names the person or service for the audit. Raises InvalidRequest and
         StoreUnavailable.
         """
         message = self._build(request, delay_s, message_id, requested_by)
+        is_once = message_id is not None and request.message.unique_key is None
+        enqueue = self._broker.enqueue_once if is_once else self._broker.enqueue
         with _reaching_redis():
-            sent = self._broker.enqueue(message, delay=_milliseconds(delay_s))
+            sent = enqueue(message, delay=_milliseconds(delay_s))
         return self._record([(request, sent)])[0]
 
     def notify(self, *, event: str, channel: str, run_id: str | None, about: str | None) -> None:

@@ -148,6 +148,14 @@ class PriorityRedisBroker(Broker):
         self.emit_after("enqueue", message, delay)
         return message
 
+    def enqueue_once(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
+        """As `enqueue`, but not again within ten minutes, even if it has ended; not for unique keys."""
+        message, delay = prepare(message, delay)
+        self.emit_before("enqueue", message, delay)
+        self.call(ENQUEUE, self._arguments(message, delay, ""), only_call_of=message.message_id)
+        self.emit_after("enqueue", message, delay)
+        return message
+
     def enqueue_many(
         self, messages: Iterable[Message[Any] | tuple[Message[Any], int | None]]
     ) -> list[Message[Any]]:
@@ -336,11 +344,13 @@ class PriorityRedisBroker(Broker):
             self.client.hset(f"{self.key}:rules", rule, limit)
         self.client.zadd(f"{self.key}:wake:{queue_name}", {"": 0})
 
-    def call(self, script: Script, arguments: Sequence[Argument]) -> list[Any]:
-        """Run a script whose call must not be carried out twice."""
+    def call(
+        self, script: Script, arguments: Sequence[Argument], *, only_call_of: str | None = None
+    ) -> list[Any]:
+        """Run a script whose call must not be carried out twice, or not again under a name."""
         sender = self._senders.take()
         try:
-            return sender.call(script, arguments)
+            return sender.call(script, arguments, only_call_of=only_call_of)
         except UNTAKEN as error:
             raise translate(error) from error
         finally:

@@ -36,8 +36,14 @@ class Sender:
         self._number = 0
         self._link = Link(dial, namespace)
 
-    def call(self, script: Script, arguments: Sequence[Argument]) -> list[Any]:
-        numbered = self._numbered(arguments)
+    def call(
+        self, script: Script, arguments: Sequence[Argument], *, only_call_of: str | None = None
+    ) -> list[Any]:
+        """With `only_call_of` Redis ignores every further call under this name, whoever makes it.
+
+        It forgets the name after ten quiet minutes (CALLS_KEPT_MINUTES in lua/counts.lua).
+        """
+        numbered = self._numbered(arguments) if only_call_of is None else _first_of(only_call_of, arguments)
         try:
             return self._link.run(script, numbered)  # type: ignore[no-any-return]
         except CONNECTION_ERRORS:
@@ -103,6 +109,10 @@ class Sender:
                 time.sleep(pause_s)
                 pause_s *= 2
         return self._link.run(script, numbered)  # type: ignore[no-any-return]
+
+
+def _first_of(caller: str, arguments: Sequence[Argument]) -> tuple[Argument, ...]:
+    return (SERVER_CLOCK, caller, 1, *arguments)
 
 
 class Senders:

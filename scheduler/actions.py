@@ -13,12 +13,15 @@ from brokers.messages import CheckHealth, Request
 from scheduler.batches import Batches
 from scheduler.housework import Housework
 from scheduler.schedule import Entry, Tick
-from scheduler.ticker import NotYet, Sent
+from scheduler.ticker import NotYet, Sent, TooLate
 from stores.redis.batches import Batch, Cancellation
 from stores.redis.schedule import SCHEDULER, TickOutcome
 from sync.ports import Clock
 
 log = logging.getLogger(__name__)
+
+# A takeover and a sweep may take so long, whatever an entry's catch-up window is.
+TAKEOVER_S = 10.0
 
 
 class Publisher(Protocol):
@@ -45,6 +48,7 @@ class Actions:
     clock: Clock
 
     def __call__(self, entry: Entry, tick: Tick, *, raise_if_not_leading: Callable[[], None]) -> Sent:
+        self._raise_if_too_late(entry, tick)
         if (housework := self.housework.get(entry.settings.action)) is not None:
             return self._do(housework, tick, raise_if_not_leading)
         if entry.settings.action == "check_health":
@@ -111,6 +115,14 @@ class Actions:
         detail = {"reason": cancelled.message, "entry": tick.entry_id}
         self.note(action="batch_cancelled", subject=f"batch:{last.id}", detail=detail)
         return cancelled
+
+    def _raise_if_too_late(self, entry: Entry, tick: Tick) -> None:
+        """A tick that nobody could lead through in time is missed; a batch that was begun goes on."""
+        limit_s = max(entry.settings.catch_up_s, TAKEOVER_S)
+        if self.clock.now() <= tick.due_at + timedelta(seconds=limit_s):
+            return
+        if entry.settings.action != "batch" or self.batches.store.find_or_none(tick.id) is None:
+            raise TooLate(f"later than {limit_s:g} s")
 
     def _raise_unless_due(self, tick: Tick) -> None:
         # Ticks come a little ahead of their time, and the last batch may end until then.

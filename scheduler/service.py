@@ -93,16 +93,18 @@ class Service:
         for chore in self._chores:
             self._repeat(f"chore:{chore.name}", chore.every_s, chore.perform)
         self.apply(settings)
+        self._repeat("removed", SWEEP_EVERY_S, lambda: self._ticker.forget_removed(self._table.keys()))
 
     def apply(self, settings: SchedulerSettings) -> None:
         """Put another table in place; entries that stay the same go on undisturbed."""
-        entries = table(settings)
-        for name in self._table.keys() - entries.keys():
+        before, entries = self._table, table(settings)
+        for name in before.keys() - entries.keys():
             self._jobs.remove_job(f"entry:{name}")
-        for name, entry in entries.items():
-            if self._table.get(name) != entry:
-                self._repeat(f"entry:{name}", SWEEP_EVERY_S, partial(self._ticker.sweep, entry))
+        # Known before it is swept: none that comes back is taken for one that is gone.
         self._table = entries
+        for name, entry in entries.items():
+            if before.get(name) != entry:
+                self._repeat(f"entry:{name}", SWEEP_EVERY_S, partial(self._ticker.sweep, entry))
 
     def stop(self) -> None:
         if self._jobs.running:

@@ -8,7 +8,7 @@ and the broker, which has them, changes nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -35,12 +35,18 @@ AHEAD_LEASES = 2.0
 AHEAD_S = 2.0
 # An entry whose ticks fail this often in a row needs a person.
 MAX_FAILURES = 3
+# The trigger of an entry that was taken out of the settings.
+REMOVED = "removed"
 # A cursor further in the future than this comes from a clock that was wrong.
 MAX_CLOCK_STEP = timedelta(hours=1)
 
 
 class NotYet(Exception):
     """The tick's time has not come; it stays pending, and is tried again with the next sweep."""
+
+
+class TooLate(Exception):
+    """Nothing of the tick was done in time, and now it is too late to begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ class Send(Protocol):
     def __call__(self, entry: Entry, tick: Tick, *, raise_if_not_leading: Callable[[], None]) -> Sent:
         """Send what the tick asks for, to start when it is due; repeatable by the tick's id.
 
-        Long work calls `raise_if_not_leading` now and then. Raises NotYet.
+        Long work calls `raise_if_not_leading` now and then. Raises NotYet and TooLate.
         """
         ...
 
@@ -123,6 +129,18 @@ class Ticker:
         fields = {"entry": entry.id, "requested_by": request.requested_by, "batch_id": sent.batch_id}
         log.info("entry_run_now", extra=fields)
 
+    def forget_removed(self, table: Collection[str]) -> None:
+        """Let entries that are not in the table begin anew if they come back.
+
+        What falls into the time between is no tick of theirs. Raises StoreUnavailable, NotLeading.
+        """
+        self._leader.raise_if_not_leading()
+        now = self._clock.now()
+        for entry_id, state in self._schedule.states().items():
+            if entry_id not in table and state.cursor_at is not None and state.definition != REMOVED:
+                self._schedule.begin(entry_id, REMOVED, now, owner=self._leader.owner)
+                self._positions.pop(entry_id, None)
+
     def _position(self, entry: Entry, term: int) -> _Position:
         known = self._positions.get(entry.id)
         if known is None or known.term != term or known.definition != entry.definition:
@@ -135,18 +153,20 @@ class Ticker:
         is_known = state.cursor_at is not None and state.definition == entry.definition
         if state.cursor_at is not None and is_known and state.cursor_at < now + self._ahead + MAX_CLOCK_STEP:
             return _Position(term, entry.definition, state.cursor_at, state.pending_at)
-        self._schedule.begin(entry.id, entry.definition, now, owner=self._leader.owner)
-        return _Position(term, entry.definition, now, None)
+        # What the last leader left half done under the old trigger is done before the new one counts.
+        pending = None if is_known else state.pending_at
+        self._schedule.begin(
+            entry.id, entry.definition, now, owner=self._leader.owner, keeps_pending=pending is not None
+        )
+        return _Position(term, entry.definition, now, pending)
 
     def _resume(self, entry: Entry, position: _Position) -> bool:
         """Send the pending tick again; False while it still cannot be sent."""
         pending = position.pending
         assert pending is not None  # noqa: S101  the caller asked
         tick = next(entry.ticks(pending - timedelta(milliseconds=1), pending), None)
-        if tick is None:  # a clock that was set, or a jitter that changed, moved the ticks
-            position.pending = None
-            return True
-        return self._carry_out(entry, tick, position)
+        # It was one of another trigger, or of a clock that was wrong: its name is the same.
+        return self._carry_out(entry, tick or Tick(entry.id, pending, pending), position)
 
     def _advance(self, entry: Entry, position: _Position) -> None:
         now = self._clock.now()
@@ -185,11 +205,15 @@ class Ticker:
         self._settle_missed(missed, position, message)
 
     def _carry_out(self, entry: Entry, tick: Tick, position: _Position) -> bool:
+        # This process may have stood still since it took the tick.
+        self._leader.raise_if_not_leading()
         try:
             sent = self._send(entry, tick, raise_if_not_leading=self._leader.raise_if_not_leading)
         except NotYet as reason:
             if self._may_wait(entry, tick):
                 return False
+            self._settle_missed(tick, position, f"missed: {reason}")
+        except TooLate as reason:
             self._settle_missed(tick, position, f"missed: {reason}")
         except (TransientError, DeferredError) as error:
             if self._may_wait(entry, tick):

@@ -64,13 +64,15 @@ end
 return redis.call("HINCRBY", KEYS[4], ARGV[2], was_pending and 1 or 0)
 """
 
-# KEYS: leader, cursors, pending. ARGV: owner, entry, time, definition.
+# KEYS: leader, cursors, pending. ARGV: owner, entry, time, definition, 1 if what is pending stays so.
 _BEGIN = """
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then
     return 0
 end
 redis.call("HSET", KEYS[2], ARGV[2], ARGV[3] .. " " .. ARGV[4])
-redis.call("HDEL", KEYS[3], ARGV[2])
+if ARGV[5] == "0" then
+    redis.call("HDEL", KEYS[3], ARGV[2])
+end
 return 1
 """
 
@@ -219,13 +221,16 @@ class Schedule:
         with answering():
             self._client.hdel(self._asked, request_id)
 
-    def begin(self, entry_id: str, definition: str, at: datetime, *, owner: str) -> None:
-        """Count the entry's ticks from `at` on: it is new, its trigger changed, or earlier
+    def begin(
+        self, entry_id: str, definition: str, at: datetime, *, owner: str, keeps_pending: bool = False
+    ) -> None:
+        """Count the entry's ticks from `at` on: it is new or gone, its trigger changed, or earlier
         ticks were missed.
         """
         with answering():
             keys = [self._leader, self._cursors, self._pending]
-            self._begin(keys=keys, args=[owner, entry_id, _milliseconds(at), definition])
+            arguments: list[Any] = [owner, entry_id, _milliseconds(at), definition, int(keeps_pending)]
+            self._begin(keys=keys, args=arguments)
 
     def foretell(self, entry_id: str, at: datetime | None) -> None:
         """Say when the entry's next tick is due, for people to read."""

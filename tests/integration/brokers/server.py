@@ -40,6 +40,11 @@ class Server:
         )
         wait_until_it_answers(self.url)
 
+    def signal(self, number: int) -> None:
+        """SIGSTOP and SIGCONT: it stalls, and goes on."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()

@@ -32,6 +32,24 @@ def test_a_duplicate_is_answered_with_the_run_that_exists(
     assert ledger.is_balanced
 
 
+def test_what_is_enqueued_once_is_not_enqueued_again_after_it_was_done(
+    broker: PriorityRedisBroker, operations: Operations, working: Working
+) -> None:
+    done: list[int] = []
+    declare(broker, done.append, actor_name="note")
+    message: Message[Any] = Message("default", "note", (7,), {}, {})
+    late = PriorityRedisBroker(client=broker.client, namespace=broker.namespace)
+    with working():
+        broker.enqueue_once(message)
+        broker.join("default", timeout=5_000)
+        late.enqueue_once(message)
+        broker.enqueue_once(message)
+        broker.join("default", timeout=5_000)
+    assert done == [7]
+    assert operations.ledger("default").is_balanced
+    late.close()
+
+
 def test_duplicates_within_one_batch_are_coalesced(broker: PriorityRedisBroker) -> None:
     sent = broker.enqueue_many([ask("run-1"), ask("run-2"), (ask("run-3"), 1000)])
     assert ["coalesced_with" in message.options for message in sent] == [False, True, True]

@@ -159,10 +159,13 @@ def test_a_leader_that_stood_still_in_the_middle_of_a_batch_and_wakes_up_sends_n
     stopped.send_signal(signal.SIGSTOP)
     scene.eventually(lambda: leading_pid(scene.leadership) not in (None, stopped.pid), deadline_s=START_S)
     scene.wait_for(batch, BatchState.SENT)
+    led = scene.leadership.find()
     stopped.send_signal(signal.SIGCONT)
     # It is awake again once it tries to lead; what it would send it sends before that.
     stopped.terminate()
     assert stopped.wait(START_S) == 0
+    # The one that slept neither led again nor took the other one's lease away.
+    assert scene.leadership.find() == led
     check_that_each_account_is_in_it_once(batch, scene)
 
 

@@ -9,7 +9,7 @@ import redis
 
 from scheduler.leader import Leader, NotLeading
 from scheduler.schedule import Entry, Tick
-from scheduler.ticker import MAX_FAILURES, NotYet, Sent, Ticker
+from scheduler.ticker import MAX_FAILURES, NotYet, Sent, Ticker, TooLate
 from settings.schema import ScheduleEntry
 from stores.redis.leadership import Leadership
 from stores.redis.schedule import Claim, Pause, RunNow, Schedule, TickOutcome, TickResult
@@ -138,6 +138,31 @@ def test_a_deposed_leader_cannot_claim_even_if_it_still_trusts_itself(
     assert schedule.settle("checks", late, owner="a") == -1
 
 
+class StandsStill(Schedule):
+    """The process stops once a tick is claimed, and wakes up long after its lease."""
+
+    def __init__(self, client: redis.Redis, namespace: str, wall: FakeClock) -> None:
+        super().__init__(client, namespace)
+        self._wall = wall
+
+    def claim(self, entry_id: str, definition: str, at: datetime, *, owner: str) -> Claim:
+        claim = super().claim(entry_id, definition, at, owner=owner)
+        self._wall.advance(600)
+        return claim
+
+
+def test_a_leader_that_stood_still_after_a_claim_sends_nothing_when_it_wakes(
+    redis_client: redis.Redis, namespace: str, recorder: Recorder, clock: FakeClock
+) -> None:
+    leadership = Leadership(redis_client, namespace)
+    leader = Leader(leadership, "a", lease_s=30.0, monotonic=clock.monotonic)
+    leader.step()
+    schedule = StandsStill(redis_client, namespace, clock)
+    Ticker(schedule, leader, recorder, clock, recorder.hear_of_pause).sweep(entry())
+    assert recorder.sent == []
+    assert schedule.states()["checks"].pending_at is not None
+
+
 def test_an_outage_is_waited_out(start: Start, recorder: Recorder) -> None:
     _, ticker = start("a", recorder)
     recorder.errors = [StoreUnavailable("SQL did not answer")] * 5
@@ -209,6 +234,48 @@ def test_a_changed_trigger_begins_anew(start: Start, recorder: Recorder, clock: 
     clock.advance(EVERY_S)
     ticker.sweep(entry(every_s=EVERY_S))
     assert minutes(recorder) == [31, 32]
+
+
+def test_what_was_left_half_done_before_the_trigger_changed_is_done_under_its_name(
+    start: Start, recorder: Recorder, clock: FakeClock
+) -> None:
+    first, ticker = start("a", recorder)
+    recorder.errors = [NotLeading("lost it in the middle")]
+    ticker.sweep(entry())
+    first.give_up()
+    _, ticker = start("b", recorder)
+    retimed = entry(every_s=45.0)
+    for _ in range(2):
+        ticker.sweep(retimed)
+        clock.advance(45)
+    assert [at.strftime("%M:%S") for at in recorder.sent] == ["01:00", "00:45", "01:30", "02:15"]
+
+
+def test_an_entry_that_was_removed_and_comes_back_makes_up_for_nothing(
+    start: Start, recorder: Recorder, clock: FakeClock, schedule: Schedule
+) -> None:
+    _, ticker = start("a", recorder)
+    ticker.sweep(entry())
+    ticker.forget_removed({"another"})
+    clock.advance(10 * EVERY_S)
+    ticker.sweep(entry())
+    clock.advance(EVERY_S)
+    ticker.sweep(entry())
+    assert minutes(recorder) == [1, 11, 12]
+    ticker.forget_removed({"checks"})
+    assert schedule.states()["checks"].definition == entry().definition
+
+
+def test_a_tick_of_which_nothing_was_done_in_time_is_missed(
+    start: Start, recorder: Recorder, schedule: Schedule
+) -> None:
+    _, ticker = start("a", recorder)
+    recorder.errors = [TooLate("later than 60 s")]
+    ticker.sweep(entry())
+    last = schedule.states()["checks"].last
+    assert last is not None
+    assert (last.outcome, last.message) == (TickOutcome.MISSED, "missed: later than 60 s")
+    assert schedule.states()["checks"].pending_at is None
 
 
 def test_a_clock_that_was_a_year_ahead_does_not_silence_the_entry(
