@@ -8,39 +8,40 @@ import sys
 from collections.abc import Mapping
 
 import click
+from click.shell_completion import CompletionItem
 
 from sync.errors import ConfigurationError, InvalidRequest, SyncError
 
-# Command -> module; each is imported when it is called, because redis and SQLAlchemy
-# take longer to import than most commands take to run.
-COMMANDS: Mapping[str, str] = {
-    "demo": "cli.demo",
-    "up": "cli.up",
-    "web": "cli.processes",
-    "worker": "cli.processes",
-    "scheduler": "cli.processes",
-    "simulator": "cli.processes",
-    "migrate": "cli.migrate",
-    "sync": "cli.syncs",
-    "onboard": "cli.syncs",
-    "update": "cli.syncs",
-    "batch": "cli.batch",
-    "accounts": "cli.accounts",
-    "export": "cli.export",
-    "runs": "cli.runs",
-    "queues": "cli.queues",
-    "dead": "cli.dead",
-    "workers": "cli.workers",
-    "config": "cli.config",
-    "schedule": "cli.schedule",
-    "audit": "cli.audit",
-    "plugins": "cli.plugins",
-    "status": "cli.status",
-    "alerts": "cli.alerts",
-    "notices": "cli.notices",
-    "doctor": "cli.doctor",
-    "top": "cli.top",
-    "tokens": "cli.tokens",
+# Each module is imported when its command is called: what it works with takes longer to import
+# than most commands take to run. So the list of commands has its own line about each.
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "demo": ("cli.demo", "Show the main job, end to end, on a simulated provider."),
+    "up": ("cli.up", "Run web, worker and scheduler on this machine until Ctrl-C."),
+    "web": ("cli.processes", "Serve the HTTP API, health, metrics and the dashboard."),
+    "worker": ("cli.processes", "Carry out messages (dramatiq-gevent)."),
+    "scheduler": ("cli.processes", "Send batches and checks when they are due."),
+    "simulator": ("cli.processes", "Serve a provider, a CMS and a chat with invented data."),
+    "migrate": ("cli.migrate", "Bring the database's tables up to date."),
+    "sync": ("cli.syncs", "Sync a club or an association."),
+    "onboard": ("cli.syncs", "First sync of an account; a complete one lets the customer in."),
+    "update": ("cli.syncs", "Refresh an account on demand, while its customer waits."),
+    "batch": ("cli.batch", "Sync every account that the filters leave."),
+    "accounts": ("cli.accounts", "List, add, import and show accounts; why one is not synced."),
+    "export": ("cli.export", "Print what is stored for a club or an association."),
+    "runs": ("cli.runs", "Look at runs, take them back, and write what they held back."),
+    "queues": ("cli.queues", "Show the queues; pause, resume or purge one."),
+    "dead": ("cli.dead", "List, show, retry and delete dead letters."),
+    "workers": ("cli.workers", "Show every process; quiet or stop a worker."),
+    "config": ("cli.config", "Check, show and change the settings."),
+    "schedule": ("cli.schedule", "List, run, pause and resume entries."),
+    "audit": ("cli.audit", "Show who did what, the latest first."),
+    "plugins": ("cli.plugins", "List what packages add, and whether it works."),
+    "status": ("cli.status", "Say whether the system works; exit 1 if it does not."),
+    "alerts": ("cli.alerts", "List open incidents, the latest first."),
+    "notices": ("cli.notices", "What was told, what waits, and how a notice reads."),
+    "doctor": ("cli.doctor", "Find what is wrong, explain it and say the mend."),
+    "top": ("cli.top", "Watch queues, running syncs, processes and incidents live."),
+    "tokens": ("cli.tokens", "Make, list and revoke tokens of the HTTP API."),
 }
 
 HELP = """Keeps sports clubs and associations in step with their data provider.
@@ -60,13 +61,24 @@ class _LazyGroup(click.Group):
         return [*super().list_commands(ctx), *COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
+        module, _ = COMMANDS[cmd_name]
         command = getattr(importlib.import_module(module), cmd_name)
         if not isinstance(command, click.Command):
             raise TypeError(f"{module}.{cmd_name} is not a command")
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        return [
+            *(CompletionItem(name, help=COMMANDS[name][1]) for name in names),
+            *click.Command.shell_complete(self, ctx, incomplete),
+        ]
 
 
 @click.group(

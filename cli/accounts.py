@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from importlib.metadata import entry_points
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from cli.backend import Backend
 from cli.output import STATE_COLOURS, ago, as_json, print_json, print_table, span
-from stores.sql.account_files import Providers, import_accounts, read_account
-from stores.sql.accounts import AccountFilter
 from stores.sql.documents import account_document, change_document, run_document
-from stores.sql.runs import RunFilter
-from stores.timeline import timeline_of_account
 from sync.cadence import judge
 from sync.errors import InvalidRequest
 from sync.model import Account, OrganisationKind
+
+if TYPE_CHECKING:
+    from stores.sql.account_files import Providers
 
 TIMELINE_LENGTH = 20
 
@@ -38,6 +37,8 @@ def list_accounts(
     kind: str | None, tag: str | None, plan: str | None, name: str | None, limit: int, is_json: bool
 ) -> None:
     """Show accounts by id, with how their last run ended."""
+    from stores.sql.accounts import AccountFilter
+
     backend = Backend()
     wanted = AccountFilter(kind=OrganisationKind(kind) if kind else None, tag=tag, plan=plan, name=name)
     page = backend.stores.accounts.list(wanted, limit=limit)
@@ -72,6 +73,8 @@ def add(
     is_json: bool,
 ) -> None:
     """Add one account."""
+    from stores.sql.account_files import read_account
+
     backend = Backend()
     fields = {
         "type": kind,
@@ -98,6 +101,8 @@ def add(
 @as_json
 def import_file(file: TextIO, is_json: bool) -> None:
     """Import accounts from FILE (CSV with a header, or JSON lines); all of them or none."""
+    from stores.sql.account_files import import_accounts
+
     backend = Backend()
     try:
         text = file.read()
@@ -118,6 +123,9 @@ def import_file(file: TextIO, is_json: bool) -> None:
 @as_json
 def show(account_id: int, is_json: bool) -> None:
     """Show account ID and its timeline: runs, changes, settings, notices, what people did."""
+    from stores.sql.runs import RunFilter
+    from stores.timeline import timeline_of_account
+
     backend = Backend()
     stores, rules, now = backend.stores, backend.settings.cadence, backend.clock.now()
     account = stores.accounts.find(account_id)
@@ -182,5 +190,7 @@ def _row(backend: Backend, account: Account) -> list[object]:
 
 
 def _providers(backend: Backend) -> Providers:
+    from stores.sql.account_files import Providers
+
     installed = {point.name for point in entry_points(group="clubsync.providers")}
     return Providers(installed=installed, default=backend.settings.providers.default)

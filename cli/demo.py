@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from brokers.messages import parse
-from cli.backend import Backend
+from cli.backend import Backend, load_settings, migrate_database
 from cli.demo_progress import Progress
 from cli.demo_report import show_changes, show_runs, written
 from cli.demo_world import TAG, TENANT, DemoWorld
@@ -36,8 +36,6 @@ from stores.redis.registry import Registry
 from stores.redis.schedule import RunNow, Schedule
 from stores.sql.accounts import AccountFilter
 from stores.sql.documents import change_document, run_document
-from stores.sql.engine import open_engine
-from stores.sql.migrate import upgrade
 from stores.sql.runs import RunFilter
 from sync.errors import ConfigurationError
 from sync.model import Account
@@ -66,7 +64,7 @@ def demo(keep: bool, is_json: bool) -> None:
     """Show the main job, end to end, on embedded defaults and a simulated provider."""
     should_stop = stop_on_signals()
     show = Show(is_json=is_json)
-    settings = load(_demo_environ(load().settings)).settings
+    settings = load(_demo_environ(load_settings())).settings
     is_good = True
     try:
         with grounded(settings) as ground, _running(settings, ground, should_stop, show) as stage:
@@ -145,7 +143,7 @@ def _running(
     logs.mkdir(parents=True, exist_ok=True)
     port = _web_port(settings)
     environ = {**_demo_environ(settings), **ground.environ, "PORT": str(port)}
-    upgrade(open_engine(settings.database_url, busy_timeout_s=settings.database.busy_timeout_s))
+    migrate_database(settings)
     backend = Backend(settings, ground.redis_url)
     backdrop = Supervisor(environ, say=show_nothing, log_dir=logs)
     processes = Supervisor(environ, say=show_nothing, log_dir=logs)

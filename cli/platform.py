@@ -6,9 +6,10 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from brokers import embedded
-from settings.schema import Settings
+if TYPE_CHECKING:
+    from settings.schema import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ def grounded(settings: Settings) -> Iterator[Ground]:
         url = settings.redis.url.get_secret_value()
         yield Ground(environ, url, is_redis_ours=False, revive_redis=lambda: False)
         return
+    from brokers import embedded
+
     server = embedded.start(settings.home)
 
     def revive() -> bool:

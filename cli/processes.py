@@ -11,33 +11,36 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from cli.backend import load_settings
 from cli.platform import grounded
 from cli.supervisor import POLL_S, STOP_MARGIN_S, Supervisor, python_module, stop_on_signals
-from settings.loader import load
-from settings.schema import Settings
+
+if TYPE_CHECKING:
+    from settings.schema import Settings
 
 
 @click.command()
 def web() -> None:
     """Serve the HTTP API, health, metrics and the dashboard."""
-    settings = load().settings
+    settings = load_settings()
     _become("web", web_argv(), settings)
 
 
 @click.command()
 def worker() -> None:
     """Carry out messages (dramatiq-gevent)."""
-    settings = load().settings
+    settings = load_settings()
     _become("worker", worker_argv(settings), settings)
 
 
 @click.command()
 def scheduler() -> None:
     """Send batches and checks when they are due; several may run, one leads."""
-    settings = load().settings
+    settings = load_settings()
     _become("scheduler", scheduler_argv(), settings)
 
 

@@ -27,7 +27,6 @@ from stores.sql.documents import (
     replay_document,
     run_document,
 )
-from stores.sql.runs import RunFilter
 from sync.approval import Decision
 from sync.by_hand_run import Act, Choice
 from sync.errors import InvalidRequest
@@ -64,6 +63,8 @@ def list_runs(
     account_id: int | None, state: str | None, batch_id: str | None, limit: int, is_json: bool
 ) -> None:
     """Show the latest runs, newest first."""
+    from stores.sql.runs import RunFilter
+
     wanted = RunFilter(account_id=account_id, state=RunState(state) if state else None, batch_id=batch_id)
     page = Backend().stores.runs.list(wanted, limit=limit)
     if is_json:

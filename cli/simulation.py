@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cli.processes import simulator_argv
 from cli.sockets import free_port, is_listening
 from cli.supervisor import Supervisor
-from settings.schema import Settings
+
+if TYPE_CHECKING:
+    from settings.schema import Settings
 
 START_TIMEOUT_S = 20.0
 SIMULATOR_KEY = "simulator"

@@ -14,7 +14,6 @@ from cli.backend import Backend
 from cli.output import as_json, print_json
 from cli.platform import grounded
 from cli.waiting import Waiting, follow, worker_at_hand
-from stores.sql.account_files import ID_PATTERN
 from stores.sql.documents import run_document
 from sync.errors import InvalidRequest
 
@@ -50,6 +49,8 @@ def _sync_options(command: Any) -> Any:
 def sync(kind: str, subject: str, direct: bool, provider: str | None, **options: Any) -> None:
     """Sync the club or association with account ID (with --direct: with organisation ID)."""
     if direct:
+        from stores.sql.account_files import ID_PATTERN
+
         if not ID_PATTERN.fullmatch(subject.lower()):
             raise InvalidRequest(
                 f"{subject!r} is not an organisation's id: the provider's UUID (or Play-Cricket's number)"

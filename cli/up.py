@@ -6,14 +6,12 @@ import sys
 
 import click
 
+from cli.backend import load_settings, migrate_database
 from cli.platform import grounded
 from cli.processes import scheduler_argv, web_argv, worker_argv
 from cli.simulation import needs_simulator, start_simulator
 from cli.sockets import refuse_busy
 from cli.supervisor import STOP_MARGIN_S, Supervisor, stop_on_signals
-from settings.loader import load
-from stores.sql.engine import open_engine
-from stores.sql.migrate import upgrade
 
 COLOURS = {"web": "cyan", "worker": "green", "scheduler": "yellow", "simulator": "magenta"}
 
@@ -21,11 +19,11 @@ COLOURS = {"web": "cyan", "worker": "green", "scheduler": "yellow", "simulator":
 @click.command()
 def up() -> None:
     """Run web, worker and scheduler here until Ctrl-C; Redis and provider too, unless configured."""
-    settings = load().settings
+    settings = load_settings()
     refuse_busy(settings.web.port)
     stop = stop_on_signals()
     with grounded(settings) as ground:
-        upgrade(open_engine(settings.database_url, busy_timeout_s=settings.database.busy_timeout_s))
+        migrate_database(settings)
         environ = dict(ground.environ)
         backdrop = Supervisor(environ, say=_say)
         if needs_simulator(settings):

@@ -16,7 +16,6 @@ from cli.platform import Ground
 from cli.processes import worker_argv
 from cli.simulation import needs_simulator, start_simulator
 from cli.supervisor import STOP_MARGIN_S, Supervisor
-from stores.redis.registry import Registry
 from stores.sql.documents import change_document, run_document
 from sync.errors import NotFound
 from sync.report import Outcome, Run, RunState
@@ -61,6 +60,8 @@ def follow(backend: Backend, run_id: str, waiting: Waiting) -> bool:
 @contextlib.contextmanager
 def worker_at_hand(backend: Backend, ground: Ground) -> Iterator[None]:
     """Where no worker lives, one works for as long as this command waits."""
+    from stores.redis.registry import Registry
+
     registry = Registry(backend.redis, backend.settings.redis.namespace, backend.clock)
     if any(service.role == "worker" for service in registry.list()) or not ground.is_redis_ours:
         yield

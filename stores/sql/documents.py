@@ -5,11 +5,10 @@ Times are ISO 8601 in UTC with Z. The shapes are stable; further keys may follow
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from stores.sql.changes import ChangeEntry
 from stores.sql.records import field_documents, to_document
 from sync.approval import Decision
 from sync.by_hand_run import Act
@@ -18,6 +17,9 @@ from sync.incident import Incident
 from sync.model import Account, Record
 from sync.replay import Replayed
 from sync.report import Run
+
+if TYPE_CHECKING:
+    from stores.sql.changes import ChangeEntry  # SQLAlchemy takes longer to import than most commands to run
 
 
 def run_document(run: Run) -> dict[str, Any]:
