@@ -14,6 +14,7 @@ from notifications.subjects import channel_key, queue_key
 from settings.canary import Ending, Outcome
 from settings.schema import AlertsSettings
 from sync.causes import Party
+from sync.counting import counted, counted_are
 from sync.incident import Severity
 
 # A forgotten pause was forced open after two hours by the service before this one.
@@ -174,13 +175,14 @@ def _stuck(facts: Facts, rules: AlertsSettings) -> Iterator[Problem]:
     stuck = [run for run in facts.running if run.elapsed_s > stuck_after_s(run.usual_s, rules)]
     if stuck:
         worst = max(stuck, key=lambda run: run.elapsed_s)
+        whose = "its account" if len(stuck) == 1 else "their accounts"
         usual = f", usually at most {_minutes(worst.usual_s)}" if worst.usual_s is not None else ""
         yield Problem(
             key="stuck",
             kind="stuck",
             severity=Severity.WARNING,
             what=(
-                f"{len(stuck)} runs take far longer than usual for their accounts; {worst.subject} has run "
+                f"{_taking(len(stuck))} far longer than usual for {whose}; {worst.subject} has run "
                 f"for {_minutes(worst.elapsed_s)}{usual}."
             ),
             step=f"`clubsync runs show {worst.run_id}` says where it is.",
@@ -204,7 +206,7 @@ def _queue(queue: QueueFacts, rules: AlertsSettings, *, has_worker: bool) -> Ite
             queue,
             "dead_letters",
             Severity.WARNING,
-            f"{queue.died:,} new dead letters in {queue.name} within {_minutes(rules.window_s)}.",
+            f"{counted(queue.died, 'new dead letter')} in {queue.name} within {_minutes(rules.window_s)}.",
             f"`clubsync dead list --queue {queue.name}`; retry them once their cause is mended.",
         )
     if not queue.is_balanced:
@@ -277,7 +279,10 @@ def _freshness(facts: Facts) -> Iterator[Problem]:
             key="freshness",
             kind="freshness",
             severity=Severity.WARNING,
-            what=f"{facts.stale_count:,} accounts are older than their target: {', '.join(facts.stalest)}.",
+            what=(
+                f"{counted_are(facts.stale_count, 'account')} older than the target: "
+                f"{', '.join(facts.stalest)}."
+            ),
             step="`clubsync alerts stale` lists them; `clubsync runs list --account ID` says why.",
             count=facts.stale_count,
         )
@@ -298,7 +303,7 @@ def _channels(facts: Facts) -> Iterator[Problem]:
             key=channel_key(channel),
             kind="channel_down",
             severity=Severity.WARNING,
-            what=f"{count:,} notices wait for {channel}, which does not answer.",
+            what=f"{counted_are(count, 'notice')} kept for {channel}, which does not answer.",
             step="Nothing is lost: they are told as a summary when it is back.",
         )
 
@@ -320,6 +325,10 @@ def _canaries(facts: Facts) -> Iterator[Problem]:
             ),
             is_sure=True,
         )
+
+
+def _taking(count: int) -> str:
+    return f"{counted(count, 'run')} {'takes' if count == 1 else 'take'}"
 
 
 def _minutes(seconds: float | None) -> str:

@@ -13,6 +13,7 @@ from stores.sql.audit import AuditEntry
 from stores.sql.changes import ChangeEntry
 from stores.sql.runs import RunFilter
 from stores.sql.stores import SqlStores
+from sync.counting import counted
 from sync.report import Run
 
 # Of each kind; a page shows the newest of all of them.
@@ -61,7 +62,7 @@ def timeline_of_run(stores: SqlStores, run: Run) -> Sequence[Event]:
     """What happened to the run and because of it, oldest first."""
     events = list(chain(_of_run(run), _notices(stores, run), _acts(stores, run)))
     for act in stores.runs.list(RunFilter(of_run_id=run.id), limit=LOOKED_AT).items:
-        text = f"{act.preset} by run {act.id}: {_written(act):,} records written"
+        text = f"{act.preset} by run {act.id}: {counted(_written(act), 'record')} written"
         at = act.finished_at or act.requested_at
         events.append(Event(at=at, kind=EventKind.RUN, text=text, run_id=act.id, state=act.state.value))
     decision = stores.decisions.find(run.id)
@@ -81,7 +82,7 @@ def _of_run(run: Run) -> Iterator[Event]:
         yield Event(
             at=run.finished_at,
             kind=EventKind.RUN,
-            text=f"{what}: {_written(run):,} records written{told}",
+            text=f"{what}: {counted(_written(run), 'record')} written{told}",
             run_id=run.id,
             state=run.state.value,
         )

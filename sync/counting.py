@@ -1,8 +1,13 @@
-"""Counts in sentences."""
+"""Counts in sentences, for nouns whose plural ends in s."""
 
 from __future__ import annotations
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 dead letter`, `2,000 dead letters`; for nouns whose plural ends in s."""
+    """`1 dead letter`, `2,000 dead letters`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def counted_are(number: int, noun: str) -> str:
+    """`1 change is`, `2,000 changes are`."""
+    return f"{counted(number, noun)} {'is' if number == 1 else 'are'}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from sync.counting import counted
 from sync.report import Run, RunState
 
 # Runs that somebody started by hand have no message: whoever asked for them wrote them.
@@ -213,9 +214,10 @@ def _waiting(situation: Situation) -> Answer:
         text = "It is next: it starts as soon as a worker has a free slot."
         return Answer(gate="next", text=text, run_id=run.id)
     rate = situation.done_per_minute
+    starts = "starts" if situation.ahead == 1 else "start"
     return Answer(
         gate="queue",
-        text=f"{situation.ahead:,} messages of {situation.queue} start before it.",
+        text=f"{counted(situation.ahead, 'message')} of {situation.queue} {starts} before it.",
         eta_s=situation.ahead / rate * 60 if rate else None,
         run_id=run.id,
     )

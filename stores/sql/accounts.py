@@ -88,6 +88,12 @@ class Accounts:
             rows = connection.execute(_KINDS_BY_IDS, {"ids": list(account_ids)}).all()
         return {row.id: OrganisationKind(row.kind) for row in rows}
 
+    def find_names(self, account_ids: Collection[int]) -> Mapping[int, str]:
+        """The names of those of the accounts that are kept here."""
+        query = select(accounts.c.id, accounts.c.name).where(accounts.c.id.in_(account_ids))
+        with reading(self._engine) as connection:
+            return {row.id: row.name for row in connection.execute(query)}
+
     def find_name(self, account_id: int) -> str | None:
         """The account's name; None when it is not kept here but by the CMS, or does not exist."""
         query = select(accounts.c.name).where(accounts.c.id == account_id)

@@ -100,7 +100,7 @@ def test_a_queue_is_paused_resumed_and_purged(person: Person, page: Page, site: 
     assert site.operations.queue("syncs").is_paused
     person.does("resume_queue", within=syncs, says="syncs runs.", subject="queue:syncs")
     assert not site.operations.queue("syncs").is_paused
-    purged = "1 messages of syncs are deleted."
+    purged = "1 message of syncs deleted."
     person.does("purge_queue", within=syncs, says=purged, subject="queue:syncs")
     assert site.waiting() == 0
 
@@ -141,7 +141,7 @@ def test_a_mass_retry_is_begun_and_stopped_and_its_group_deleted(
     assert site.services.mass_retries.find(retry.id).state is MassRetryState.STOPPED
     assert site.waiting() == 0
 
-    person.does("delete_group", says="2 are deleted.", subject=None)
+    person.does("delete_group", says="2 dead letters are deleted.", subject=None)
     assert site.operations.queue("syncs").dead == 0
 
 
@@ -167,7 +167,7 @@ def test_a_run_is_decided_on_taken_back_replayed_and_carried_away(
     Recording(recording_path(home, "first")).append("playhq", "/v1/anything", b"{}")
 
     page.goto("/runs/held")
-    person.does("undo_run", says="1 changes are taken back.", noted="runs_undo", subject="run:held")
+    person.does("undo_run", says="1 change is taken back.", noted="runs_undo", subject="run:held")
     assert site.stores.mirror.find_games(["game-3"])["game-3"].round == "Round 3"
     page.goto("/runs/held")
     person.does("approve_run", says="2 changes are written.", noted="runs_approve", subject="run:held")

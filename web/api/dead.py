@@ -17,6 +17,7 @@ from brokers.messages import parse
 from brokers.operations import DeadLetter
 from brokers.queues import Priority, Queue
 from stores.sql.paging import Page, read_cursor, write_cursor
+from sync.counting import counted, counted_are
 from sync.errors import InvalidRequest, NotFound
 from web.access import Operator, Reader
 from web.api.audited import note
@@ -156,7 +157,7 @@ def retry_many(caller: Operator, services: Has, wanted: Annotated[DeadFilter, De
         count=count,
         **wanted.model_dump(mode="json", exclude_none=True),
     )
-    return Done(detail=f"{count} messages wait again.", count=count)
+    return Done(detail=f"{counted(count, 'message')} sent again.", count=count)
 
 
 @router.post(
@@ -178,7 +179,7 @@ def delete_many(
         count=count,
         **wanted.model_dump(mode="json", exclude_none=True),
     )
-    return Done(detail=f"{count} dead letters are deleted.", count=count)
+    return Done(detail=f"{counted_are(count, 'dead letter')} deleted.", count=count)
 
 
 @router.get("/{message_id}", summary="A dead letter", responses=documented(HTTPStatus.NOT_FOUND))

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from brokers.operations import QueueState
 from brokers.queues import Priority, Queue
+from sync.counting import counted
 from sync.errors import NotFound
 from web.access import Admin, Operator, Reader
 from web.api.audited import note
@@ -93,7 +94,7 @@ def purge(caller: Admin, services: Has, name: QueueName) -> Done:
     """Delete what waits or is delayed, for good; what runs and the dead letters stay."""
     count = services.operations.purge(name)
     note(services, caller, "queue_purged", f"queue:{name}", count=count)
-    return Done(detail=f"{count} messages of {name} are deleted.", count=count)
+    return Done(detail=f"{counted(count, 'message')} of {name} deleted.", count=count)
 
 
 def queue_states(services: Services) -> list[QueueState]:

@@ -18,6 +18,7 @@ from settings.canary import Outcome, described
 from stores.redis.schedule import Pause, RunNow
 from stores.sql.tokens import Role
 from sync.by_hand_run import Act as RunAct
+from sync.counting import counted, counted_are
 from sync.errors import InvalidRequest, NotFound
 from web.access import Caller, Reader, role_needed
 from web.api.batches import BatchOrder, ask_for_batch, ask_to_cancel
@@ -102,8 +103,9 @@ def _on_queue(verb: str) -> Callable[[Services, Caller, Fields], Done]:
             raise NotFound(f"there is no queue {name!r}")
         detail: dict[str, object] = {}
         if verb == "purge":
-            detail["count"] = services.operations.purge(name)
-            said = f"{detail['count']} messages of {name} are deleted."
+            count = services.operations.purge(name)
+            detail["count"] = count
+            said = f"{counted(count, 'message')} of {name} deleted."
         elif verb == "pause":
             services.operations.pause(name)
             said = f"{name} is paused; what runs goes on."
@@ -148,7 +150,7 @@ def _mass_retry(services: Services, caller: Caller, fields: Fields) -> Done:
     retry = services.mass_retries.ask(match_of(wanted), asked_by=caller.name, source=SOURCE)
     first = min(STEPS[0], retry.total)
     more = "; more follow when they are done" if first < retry.total else ""
-    said = f"{first} of {retry.total} are sent again{more}."
+    said = f"{first:,} of {retry.total:,} {'is' if first == 1 else 'are'} sent again{more}."
     return Done(said, "/dead", subject_of(retry.id), {"total": retry.total, **fields})
 
 
@@ -165,7 +167,7 @@ def _delete_group(services: Services, _caller: Caller, fields: Fields) -> Done:
     for entry in entries:
         by_queue.setdefault(entry.queue, []).append(entry.message_id)
     count = sum(services.operations.delete_messages(queue, ids) for queue, ids in by_queue.items())
-    return Done(f"{count} are deleted.", "/dead", None, {"count": count, **fields})
+    return Done(f"{counted_are(count, 'dead letter')} deleted.", "/dead", None, {"count": count, **fields})
 
 
 def _on_worker(order: str) -> Callable[[Services, Caller, Fields], Done]:
@@ -218,7 +220,7 @@ def _approve_run(services: Services, caller: Caller, fields: Fields) -> Done:
     act = approve_plan(services, caller, SOURCE, run_id, fields["plan_hash"])
     if act.run is None or act.is_repeat:
         return Done("It was approved before: nothing was written now.", f"/runs/{run_id}", None, {})
-    said = f"{len(act.choice.all_changes)} changes are written{_told(act)}"
+    said = f"{counted_are(len(act.choice.all_changes), 'change')} written{_told(act)}"
     return Done(said, f"/runs/{act.run.id}", None, {})
 
 
@@ -234,7 +236,7 @@ def _undo_run(services: Services, caller: Caller, fields: Fields) -> Done:
     act = undo_run(services, caller, SOURCE, run_id)
     if act.run is None:
         return Done(f"Nothing is left to take back{_told(act)}", f"/runs/{run_id}", None, {})
-    said = f"{len(act.choice.all_changes)} changes are taken back{_told(act)}"
+    said = f"{counted_are(len(act.choice.all_changes), 'change')} taken back{_told(act)}"
     return Done(said, f"/runs/{act.run.id}", None, {})
 
 
@@ -244,7 +246,9 @@ def _told(act: RunAct) -> str:
     if not kept:
         return "."
     shown = "; ".join(f"{one.kind} {one.record_id}: {one.reason}" for one in kept[:KEPT_SHOWN])
-    return f"; {len(kept)} records stay as they are ({shown}{'; …' if len(kept) > KEPT_SHOWN else ''})."
+    return (
+        f"; {counted(len(kept), 'record')} left as found ({shown}{'; …' if len(kept) > KEPT_SHOWN else ''})."
+    )
 
 
 def _replay_run(services: Services, caller: Caller, fields: Fields) -> Done:
@@ -254,7 +258,9 @@ def _replay_run(services: Services, caller: Caller, fields: Fields) -> Done:
         said = "Replayed: the plan came out the same."
     else:
         then, now = len(replayed["only_recorded"]), len(replayed["only_replayed"])
-        said = f"Replayed: the plan came out differently; {then} changes only then, {now} only now."
+        said = (
+            f"Replayed: the plan came out differently; {counted(then, 'change')} only then, {now:,} only now."
+        )
     return Done(said, f"/runs/{run_id}", None, {})
 
 

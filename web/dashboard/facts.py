@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from brokers.fingerprints import fingerprint
@@ -143,6 +143,11 @@ def _usual(services: Services, run: Run) -> timedelta | None:
     page = services.stores.runs.list(RunFilter(account_id=run.account_id), limit=HISTORY_RUNS)
     durations = [past.duration_s for past in page.items if past.duration_s is not None]
     return timedelta(seconds=max(durations)) if durations else None
+
+
+def names_of(services: Services, runs: Iterable[Run]) -> Mapping[int, str]:
+    """The names of the runs' accounts, as far as they are kept here."""
+    return services.stores.accounts.find_names({run.account_id for run in runs if run.account_id is not None})
 
 
 def roles_alive(services: Services) -> Counter[str]:

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
-from settings.documents import describe
+from settings.documents import Row, describe
+from settings.layers import DEFAULTS
 from stores.sql.runs import RunFilter
 from web.access import Operator, Reader
 from web.api.batches import batch_body
@@ -19,7 +20,7 @@ from web.api.plugins import installed_plugins
 from web.api.queues import queue_states
 from web.api.schedules import schedule_bodies
 from web.api.workers import worker_bodies
-from web.dashboard.facts import paused_by
+from web.dashboard.facts import names_of, paused_by
 from web.dashboard.overview import queue_rows
 from web.dashboard.pages import render
 from web.health import Checkup
@@ -56,7 +57,7 @@ def show_batch(
 ) -> Response:
     batch = batch_body(services, services.batches.find(batch_id))
     page = services.stores.runs.list(RunFilter(batch_id=batch_id), limit=query.limit, cursor=query.cursor)
-    return render(request, caller, "batch.html", batch=batch, page=page)
+    return render(request, caller, "batch.html", batch=batch, page=page, names=names_of(services, page.items))
 
 
 @router.get("/workers")
@@ -82,12 +83,15 @@ def show_schedules(request: Request, caller: Reader, services: Has) -> Response:
 
 @router.get("/config")
 def show_config(request: Request, caller: Reader, services: Has) -> Response:
-    loaded = services.loaded()
+    sections: dict[str, list[Row]] = {}
+    for row in describe(services.loaded()):
+        sections.setdefault(row.key.partition(".")[0], []).append(row)
     return render(
         request,
         caller,
         "config.html",
-        rows=describe(loaded),
+        sections=sections,
+        defaults=DEFAULTS,
         number=services.config_number(),
         trial=trial_body(services),
         endings=services.versions.endings(),

@@ -24,6 +24,7 @@ from web.dashboard.charts import SHARES, marks
 from web.dashboard.facts import (
     HELD_SHOWN,
     HELD_WITHIN,
+    names_of,
     paused_by,
     roles_alive,
     running_syncs,
@@ -88,6 +89,9 @@ def read_overview(services: Services, checkup: Checkup) -> dict[str, Any]:
     alive = roles_alive(services)
     processes = services.registry.list()
     alerts = [one for one in services.stores.incidents.current() if one.is_open]
+    held = services.stores.outcomes.held(since=services.clock.now() - HELD_WITHIN, limit=HELD_SHOWN)
+    failures = services.stores.runs.list(RunFilter(state=RunState.FAILED), limit=FAILURES_SHOWN).items
+    names = names_of(services, [*failures, *held[:1], *(one.run for one in running)])
     verdict = judge(
         Facts(
             checks=checkup.last_report,
@@ -103,13 +107,13 @@ def read_overview(services: Services, checkup: Checkup) -> dict[str, Any]:
             unserved=unserved(processes, [queue.name for queue in queues]),
             without_actor=without_actor(processes),
             throttled_s=throttled_s(services),
-            held=services.stores.outcomes.held(since=services.clock.now() - HELD_WITHIN, limit=HELD_SHOWN),
+            held=held,
+            names=names,
             sync_queues=SYNC_QUEUES,
             incidents=alerts,
             rules=services.settings().alerts,
         )
     )
-    failures = services.stores.runs.list(RunFilter(state=RunState.FAILED), limit=FAILURES_SHOWN).items
     return {
         "verdict": verdict,
         "rows": queue_rows(services, queues),
@@ -117,6 +121,7 @@ def read_overview(services: Services, checkup: Checkup) -> dict[str, Any]:
         "shown": RUNNING_SHOWN,
         "alive": alive,
         "failures": failures,
+        "names": names,
         "latencies": _latencies(services),
         "providers": _providers(services),
         "alerts": alerts,

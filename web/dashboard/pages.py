@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 from stores.sql.records import to_document
 from stores.sql.tokens import Role
 from sync.changes import Change
+from sync.counting import counted
 from sync.model import Game, Ladder
 from web.access import Caller
 from web.problems import Problem
@@ -90,19 +91,21 @@ def is_https(request: Request) -> bool:
 
 
 def duration(seconds: float | None) -> str:
-    """`20 ms`, `4.5 s`, `45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
+    """`20 ms`, `4.5 s`, `45 s`, `15 min`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
     if seconds is None:
         return NOTHING
+    seconds = max(seconds, 0.0)
     if seconds < 10:
         return f"{seconds:.1f} s" if seconds >= 0.1 else f"{round(1000 * seconds)} ms"
     whole = round(seconds)
-    if whole < MINUTE_S:
-        return f"{whole} s"
-    if whole < HOUR_S:
-        return f"{whole // MINUTE_S} min {whole % MINUTE_S} s"
-    if whole < DAY_S:
-        return f"{whole // HOUR_S} h {whole % HOUR_S // MINUTE_S} min"
-    return f"{whole // DAY_S} d {whole % DAY_S // HOUR_S} h"
+    units = ((DAY_S, "d"), (HOUR_S, "h"), (MINUTE_S, "min"), (1, "s"))
+    largest = next(place for place, (unit_s, _) in enumerate(units) if whole >= unit_s)
+    parts = []
+    for unit_s, name in units[largest : largest + 2]:
+        count, whole = divmod(whole, unit_s)
+        if count:
+            parts.append(f"{count} {name}")
+    return " ".join(parts)
 
 
 def moment(at: datetime | None) -> Markup:
@@ -178,6 +181,7 @@ _environment.filters |= {
     "duration": duration,
     "moment": moment,
     "number": number,
+    "counted": counted,
     "value_text": value_text,
     "json": _json,
     "commands": commands,

@@ -21,6 +21,7 @@ from web.access import Operator, Reader
 from web.api.accounts import VERSIONS_LOOKED_AT, AccountId, AccountQuery
 from web.api.deciding import recording_response
 from web.api.runs import ChangeQuery, RunQuery
+from web.dashboard.facts import names_of
 from web.dashboard.pages import render
 from web.services import Has, Services
 
@@ -66,7 +67,10 @@ def show_runs(
 ) -> Response:
     wanted = RunFilter(**query.model_dump(exclude={"limit", "cursor"}))
     page = services.stores.runs.list(wanted, limit=query.limit, cursor=query.cursor)
-    return render(request, caller, "runs.html", page=page, states=list(RunState), modes=list(Mode))
+    names = names_of(services, page.items)
+    return render(
+        request, caller, "runs.html", page=page, names=names, states=list(RunState), modes=list(Mode)
+    )
 
 
 @router.get("/runs/{run_id}")
@@ -79,6 +83,7 @@ def show_run(
         request,
         caller,
         "run.html",
+        names=names_of(services, [run]),
         run=run,
         progress=services.progress.read(run_id),
         changes=changes,

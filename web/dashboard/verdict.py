@@ -92,6 +92,7 @@ class Facts:
     processes that stopped to beat a short while ago without saying so. `unserved` are queues without
     a worker, `without_actor` what workers serve but cannot carry out. `throttled_s` says for how long
     providers are left alone yet. `held` are syncs of which a guard held something back, newest first.
+    `names` are those of accounts, as far as they are kept here.
     `incidents` are the open ones, `rules` the thresholds that opened them.
     """
 
@@ -109,6 +110,7 @@ class Facts:
     without_actor: Mapping[str, Sequence[str]] = field(default_factory=dict)
     throttled_s: Mapping[str, float] = field(default_factory=dict)
     held: Sequence[Run] = ()
+    names: Mapping[int, str] = field(default_factory=dict)
     sync_queues: frozenset[str] = frozenset()
     incidents: Sequence[Incident] = ()
     rules: AlertsSettings = field(default_factory=AlertsSettings)
@@ -280,7 +282,7 @@ def _stuck(facts: Facts) -> Iterator[Evidence]:
     for one in facts.running:
         if one.is_stuck(facts.rules):
             minutes = round(one.elapsed.total_seconds() / 60)
-            of = f"account {one.run.account_id}" if one.run.account_id else str(one.run.organisation_id)
+            of = _subject(one.run, facts)
             yield Evidence(
                 key="stuck",
                 level=Level.LOOK,
@@ -288,6 +290,12 @@ def _stuck(facts: Facts) -> Iterator[Evidence]:
                 step="See where it is",
                 href=f"/runs/{one.run.id}",
             )
+
+
+def _subject(run: Run, facts: Facts) -> str:
+    if run.account_id is None:
+        return f"organisation {run.organisation_id}"
+    return facts.names.get(run.account_id, f"account {run.account_id}")
 
 
 def _slow(facts: Facts) -> Iterator[Evidence]:
@@ -336,7 +344,7 @@ def _throttled(facts: Facts) -> Iterator[Evidence]:
 def _held(facts: Facts) -> Iterator[Evidence]:
     if facts.held:
         newest = facts.held[0]
-        of = f"account {newest.account_id}" if newest.account_id else f"{newest.organisation_id}"
+        of = _subject(newest, facts)
         others = f" and {len(facts.held) - 1:,} more" if len(facts.held) > 1 else ""
         yield Evidence(
             key="held",

@@ -1,14 +1,17 @@
 // What the pages gain with a script: local times, live content, questions before acts, the chart.
 "use strict";
 
-const formats = new Intl.DateTimeFormat(undefined, {
+const parts = {
   day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
-});
+};
+const ofThisYear = new Intl.DateTimeFormat(undefined, parts);
+const ofAnotherYear = new Intl.DateTimeFormat(undefined, { year: "numeric", ...parts });
 
 function showLocalTimes() {
   for (const time of document.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
-    time.textContent = formats.format(at);
+    const isThisYear = at.getFullYear() === new Date().getFullYear();
+    time.textContent = (isThisYear ? ofThisYear : ofAnotherYear).format(at);
     time.title = at.toString();
   }
 }

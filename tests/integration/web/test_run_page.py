@@ -38,7 +38,7 @@ def test_what_waits_is_shown_and_approved_by_a_click(browser: httpx.Client, site
 
 def test_a_run_is_taken_back_by_a_click(browser: httpx.Client, site: Site) -> None:
     hold_removals(site.stores)
-    assert "1 changes are taken back." in act(browser, "undo_run", "/runs/held", run_id="held").text
+    assert "1 change is taken back." in act(browser, "undo_run", "/runs/held", run_id="held").text
     assert site.stores.mirror.find_games(["game-3"])["game-3"].round == "Round 3"
     assert "Nothing is left to take back." in act(browser, "undo_run", "/runs/held", run_id="held").text
 

@@ -73,7 +73,7 @@ def test_others_are_ahead(client: httpx.Client) -> None:
     client.post("/api/v1/syncs", json={"mode": "association", "id": 2, "priority": "urgent"})
     order(client)
     answer = why(client)
-    assert (answer["gate"], answer["text"]) == ("queue", "1 messages of syncs start before it.")
+    assert (answer["gate"], answer["text"]) == ("queue", "1 message of syncs starts before it.")
 
 
 @pytest.mark.usefixtures("worker")
