@@ -24,6 +24,7 @@ from stores.sql.documents import (
     change_document,
     decision_document,
     planned_document,
+    refusal_document,
     replay_document,
     run_document,
 )
@@ -84,16 +85,21 @@ def show(run_id: str, is_json: bool) -> None:
     backend = Backend()
     run = backend.stores.runs.find(run_id)
     changes = [change_document(entry) for entry in backend.changes_of(run_id)]
+    refused = [refusal_document(refusal) for refusal in backend.stores.refusals.of_run(run_id)]
     if is_json:
         decision = backend.stores.decisions.find(run_id)
         decided = decision_document(decision) if decision else None
-        print_json({**run_document(run), "decision": decided, "changes": changes})
+        print_json({**run_document(run), "decision": decided, "changes": changes, "refused": refused})
         return
     click.echo(describe_run(run_document(run)))
     _print_changes([change for change in changes if change["applied"] or run.dry_run])
     if held := [change for change in changes if not (change["applied"] or run.dry_run)]:
         click.echo(f"held back; clubsync runs approve {run_id} writes:")
         _print_changes(held)
+    if refused:
+        click.echo(f"refused by the CMS; clubsync runs retry {run_id} brings them there again:")
+        for change in refused[:SHOWN_CHANGES]:
+            click.echo(f"! {change['kind']} {change['record_id']} {change['action']}: {change['reason']}")
     if run.plan_hash is not None:
         click.echo(_decision_line(run, backend.stores.decisions.find(run_id)))
 
@@ -177,6 +183,28 @@ def reject(run_id: str, plan_hash: str | None, is_sure: bool, is_json: bool) -> 
     else:
         already = "already " if proposal.decision else ""
         click.echo(f"plan {decision.plan_hash} was {already}{decision.verdict} by {decision.decided_by}")
+
+
+@runs.command()
+@click.argument("run_id", metavar="ID")
+@as_json
+def retry(run_id: str, is_json: bool) -> None:
+    """Bring to the CMS once more what it refused of run ID, after somebody mended why.
+
+    It waits in the outbox like what a CMS that was away has not got: workers bring it there
+    within seconds, as far as it still differs, and the run comes to its verdict anew.
+    """
+    backend = Backend()
+    backend.stores.runs.find(run_id)
+    count = backend.stores.refusals.retry(run_id)
+    if count:
+        backend.audit("runs_retry", f"run:{run_id}", {"count": count})
+    if is_json:
+        print_json({"run_id": run_id, "count": count})
+    elif count:
+        click.echo(f"{count} changes wait for the CMS again; clubsync runs show {run_id} tells how it went")
+    else:
+        click.echo(f"nothing that the CMS refused is left of run {run_id}")
 
 
 @runs.command()

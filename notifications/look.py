@@ -12,6 +12,7 @@ from notifications.digests import Named
 from notifications.problems import Facts, QueueFacts, RunningFacts
 from settings.canary import Ending
 from settings.schema import AlertsSettings, Settings
+from sync.outbox import Refusal
 from sync.ports import Clock
 from sync.report import Run
 
@@ -92,6 +93,19 @@ class Notices(Protocol):
     def overdue_channels(self, *, before: datetime) -> Mapping[str, int]: ...
 
 
+class Refused(Protocol):
+    """`stores.sql.refusals.Refused`."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def last(self) -> Refusal: ...
+
+
+class Refusals(Protocol):
+    def look(self) -> Refused | None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """`breaker_open_s` asks for a host, `troubled_entries` what is wrong with entries of the
@@ -103,6 +117,7 @@ class Look:
     outcomes: Outcomes
     freshness: Freshness
     notices: Notices
+    refusals: Refusals
     breaker_open_s: Callable[[str], float]
     find_leader: Callable[[], object | None]
     troubled_entries: Callable[[], Mapping[str, str]]
@@ -120,6 +135,7 @@ class Look:
         )
         hosts = self.hosts_of(settings)
         workers = self.operations.workers()
+        refused = self.refusals.look()
         return Facts(
             queues=[self._queue(state, rules) for state in self.operations.queues()],
             failing=failing(self.outcomes.since(since)),
@@ -137,6 +153,8 @@ class Look:
             refusing=self.notices.refused_since(since),
             waiting_notices=self.notices.overdue_channels(before=now - timedelta(seconds=2 * rules.every_s)),
             canaries=[ending for ending in self.canary_endings().values() if ending.at >= since],
+            refused_changes=refused.count if refused else 0,
+            refused_last=_told(refused.last) if refused else "",
         )
 
     def _queue(self, state: QueueState, rules: AlertsSettings) -> QueueFacts:
@@ -188,3 +206,8 @@ def _described(account: StaleAccount, now: datetime) -> str:
     if account.fresh_at is None:
         return f"{account.name} (never synced)"
     return f"{account.name} ({(now - account.fresh_at).total_seconds() / 3600:.0f} h)"
+
+
+def _told(refusal: Refusal) -> str:
+    change = refusal.change
+    return f"{change.kind} {change.record_id} of run {refusal.run_id}: {refusal.reason}"

@@ -63,7 +63,8 @@ class Facts:
 
     `open_breakers` are providers that are left alone for now; `refusing` are the channels
     that refused notices, with the reason, and `waiting_notices` how many wait for each;
-    `canaries` are versions of the settings whose trial ended a short while ago.
+    `canaries` are versions of the settings whose trial ended a short while ago; `refused_changes`
+    are those that the CMS refused when they were brought there, `refused_last` tells of the last.
     """
 
     queues: Sequence[QueueFacts] = ()
@@ -78,6 +79,8 @@ class Facts:
     refusing: Mapping[str, str] | None = None
     waiting_notices: Mapping[str, int] | None = None
     canaries: Sequence[Ending] = ()
+    refused_changes: int = 0
+    refused_last: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,14 @@ def find_problems(facts: Facts, rules: AlertsSettings) -> Sequence[Problem]:
     found = [*_processes(facts), *_runs(facts, rules), *_breakers(facts), *_stuck(facts, rules)]
     for queue in facts.queues:
         found += _queue(queue, rules, has_worker=facts.taking_workers > 0)
-    return [*found, *_entries(facts), *_freshness(facts), *_channels(facts), *_canaries(facts)]
+    return [
+        *found,
+        *_entries(facts),
+        *_freshness(facts),
+        *_channels(facts),
+        *_refused(facts),
+        *_canaries(facts),
+    ]
 
 
 def stuck_after_s(usual_s: float | None, rules: AlertsSettings) -> float:
@@ -305,6 +315,21 @@ def _channels(facts: Facts) -> Iterator[Problem]:
             severity=Severity.WARNING,
             what=f"{counted_are(count, 'notice')} kept for {channel}, which does not answer.",
             step="Nothing is lost: they are told as a summary when it is back.",
+        )
+
+
+def _refused(facts: Facts) -> Iterator[Problem]:
+    if facts.refused_changes:
+        yield Problem(
+            key="cms",
+            kind="cms_refused",
+            severity=Severity.WARNING,
+            what=f"The CMS refused {facts.refused_changes:,} changes that had waited for it,"
+            f" the last {facts.refused_last}.",
+            step="Mend what it refuses, then `clubsync runs retry ID`; the next sync tries them as well.",
+            party=Party.CMS,
+            is_sure=True,
+            count=facts.refused_changes,
         )
 
 

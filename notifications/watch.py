@@ -20,7 +20,7 @@ from notifications.delivery import Outbox
 from notifications.digests import Batches, Digests
 from notifications.digests import Outcomes as BatchOutcomes
 from notifications.incidents import Step, back_again, follow, subject_of, text_of
-from notifications.look import Freshness, Look, Operations
+from notifications.look import Freshness, Look, Operations, Refusals
 from notifications.look import Notices as LookedAtNotices
 from notifications.look import Outcomes as LookedAtOutcomes
 from notifications.notice import ALERT
@@ -217,6 +217,8 @@ class WatchedStores(Protocol):
     @property
     def notices(self) -> WatchedNotices: ...
     @property
+    def refusals(self) -> Refusals: ...
+    @property
     def incidents(self) -> Incidents: ...
     @property
     def audit(self) -> Audit: ...
@@ -253,6 +255,7 @@ def open_watch(  # noqa: PLR0913  everything that a look needs of the outside
             outcomes=stores.outcomes,
             freshness=stores.freshness,
             notices=stores.notices,
+            refusals=stores.refusals,
             breaker_open_s=breaker_open_s,
             find_leader=find_leader,
             troubled_entries=troubled_entries,

@@ -19,6 +19,8 @@ class OldRows(Protocol):
 
     def delete_changes(self, before: datetime) -> int: ...
 
+    def delete_refusals(self, before: datetime) -> int: ...
+
     def delete_notices(self, before: datetime) -> int: ...
 
     def delete_incidents(self, before: datetime) -> int: ...
@@ -45,6 +47,7 @@ class Retention:
 
         work = {
             "changes": (self._rows.delete_changes, days_ago(keep.changes_days)),
+            "refused changes": (self._rows.delete_refusals, days_ago(keep.changes_days)),
             "runs": (self._rows.delete_runs, days_ago(keep.runs_days)),
             "notices": (self._rows.delete_notices, days_ago(keep.notices_days)),
             "incidents": (self._rows.delete_incidents, days_ago(keep.incidents_days)),

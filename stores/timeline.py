@@ -65,6 +65,9 @@ def timeline_of_run(stores: SqlStores, run: Run) -> Sequence[Event]:
         text = f"{act.preset} by run {act.id}: {counted(_written(act), 'record')} written"
         at = act.finished_at or act.requested_at
         events.append(Event(at=at, kind=EventKind.RUN, text=text, run_id=act.id, state=act.state.value))
+    for refusal in stores.refusals.of_run(run.id)[:LOOKED_AT]:
+        text = f"the CMS refused {refusal.change.kind} {refusal.change.record_id}: {refusal.reason}"
+        events.append(Event(at=refusal.refused_at, kind=EventKind.CHANGE, text=text, run_id=run.id))
     decision = stores.decisions.find(run.id)
     if decision is not None:
         text = f"plan {decision.plan_hash} {decision.verdict} by {decision.decided_by}"

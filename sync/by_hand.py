@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sync.changes import Action, Change, counts_of
-from sync.model import Game, Grade, Ladder, Record, RecordKind, Season, Team
-from sync.outbox import waiting_of, with_waiting
+from sync.model import Game, Record, RecordKind, parent_id_of
 from sync.ports import Cms, Lease
 from sync.report import Outcome, RunState, Stage, StageReport
+from sync.undelivered import NOTHING, undelivered_of, with_undelivered
 
 Key = tuple[RecordKind, str]
 
@@ -33,7 +33,8 @@ def read_as_stored(cms: Cms, changes: Iterable[Change]) -> tuple[Mapping[Key, Re
     for change in changes:
         record = change.after or change.before
         if record is not None:
-            ids[change.kind].add(_place(record))
+            # A game may have moved to another grade.
+            ids[change.kind].add(record.id if isinstance(record, Game) else parent_id_of(record))
     stored: dict[Key, Record] = {}
     for kind, read in (
         (RecordKind.SEASON, cms.read_seasons),
@@ -59,11 +60,11 @@ def write_stages(
         for portion in _portions(changes.get(stage, ())):
             lease.renew()
             refused_counts[stage] += len(cms.apply(run_id, stage, portion, fence=lease.fence))
-    counts, waiting = cms.count_changes(run_id), waiting_of(cms, run_id)
+    counts, left = cms.count_changes(run_id), undelivered_of(cms, run_id)
     return {
-        stage: with_waiting(
+        stage: with_undelivered(
             _report(len(changes.get(stage, ())), counts.get(stage, {}), refused_counts[stage]),
-            waiting.get(stage, 0),
+            left.get(stage, NOTHING),
         )
         for stage in Stage
         if changes.get(stage) or counts.get(stage)
@@ -94,18 +95,7 @@ def _portions(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
 
 def judge(reports: Mapping[Stage, StageReport], kept: Sequence[Kept]) -> RunState:
     """Partial when anything of what was chosen is not as it was meant to become."""
-    is_partial = kept or any(report.quarantined or report.waiting for report in reports.values())
+    is_partial = kept or any(
+        report.quarantined or report.waiting or report.refused for report in reports.values()
+    )
     return RunState.PARTIAL if is_partial else RunState.SUCCEEDED
-
-
-def _place(record: Record) -> str:
-    """What the CMS finds the record by: a game by its id, others by what holds them."""
-    match record:
-        case Game():
-            return record.id
-        case Season():
-            return record.association_id
-        case Grade() | Team():
-            return record.season_id
-        case Ladder():
-            return record.grade_id

@@ -1,4 +1,8 @@
-"""Brings what waits in the outbox to the CMS, once it is back, without asking any provider."""
+"""Brings what waits in the outbox to the CMS, once it is back, without asking any provider.
+
+What the CMS refuses for good holds up nothing else: it is kept with the reason, and its run
+comes to its verdict with it.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ _BATCH = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """`cms` is the CMS itself; `settle` gives a run whose changes are all delivered its verdict.
+    """`cms` is the CMS itself; `settle` gives a run of which nothing waits any more its verdict.
 
     It answers False while the run still works and will come to its verdict by itself.
     """
@@ -36,7 +40,7 @@ class Delivery:
     settle: Callable[[str], bool]
 
     def deliver(self, *, owner: str) -> int:
-        """Write what waits, parents first; answers how many changes. `owner` names this process.
+        """Bring what waits, parents first; answers how many changes. `owner` names this process.
 
         Nothing is done while another process delivers. Raises CmsUnavailable as long as the
         CMS is away; what it has got by then waits no more.
@@ -53,16 +57,21 @@ class Delivery:
                         together = list(group)
                         changes = self._plan(together)
                         refused = self.cms.apply(run_id, stage, changes, fence=lease.fence)
-                        self.outbox.remove(together)
+                        self._sort_out(together, {record.record_id: record.reason for record in refused})
                         delivered += len(together)
-                        for record in refused:
-                            fields = {"run_id": run_id, "record": record.record_id, "reason": record.reason}
-                            log.warning("delivery_refused", extra=fields)
         except AccountBusy:
             return delivered
         self._settle_runs()
         log.info("outbox_delivered", extra={"changes": delivered})
         return delivered
+
+    def _sort_out(self, brought: Sequence[Waiting], reasons: Mapping[str | None, str]) -> None:
+        refused = [(one, reasons[one.change.record_id]) for one in brought if one.change.record_id in reasons]
+        for one, reason in refused:
+            fields = {"run_id": one.run_id, "record": one.change.record_id, "reason": reason}
+            log.warning("delivery_refused", extra=fields)
+        self.outbox.refuse(refused)
+        self.outbox.remove([one for one in brought if one.change.record_id not in reasons])
 
     def _plan(self, waiting: Sequence[Waiting]) -> Sequence[Change]:
         """What still differs: the CMS may have got it before it went away, or from somebody else."""

@@ -174,3 +174,14 @@ class Ladder:
 
 
 Record = Season | Grade | Team | Game | Ladder
+
+
+def parent_id_of(record: Record) -> str:
+    """The id of the record that this one is listed under: an association, a season or a grade."""
+    match record:
+        case Season():
+            return record.association_id
+        case Grade() | Team():
+            return record.season_id
+        case Game() | Ladder():
+            return record.grade_id

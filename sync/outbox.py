@@ -3,18 +3,19 @@
 A run goes on without its CMS. It reads what is stored here of it, with what waits laid over,
 and its writes wait as records as they should be, one for each record and the newest at that:
 an older value can never come after a newer one. While anything waits everything waits, so
-that no child overtakes its parent. `sync.delivery` brings it to the CMS.
+that no child overtakes its parent. `sync.delivery` brings it to the CMS; what the CMS then
+refuses for good is kept apart, until a person has it tried again or a newer change replaces it.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Protocol, TypeVar
 
-from sync.changes import Action, Change, counts_of
+from sync.changes import Action, Change
 from sync.errors import CmsUnavailable
 from sync.model import (
     Account,
@@ -27,9 +28,10 @@ from sync.model import (
     RecordKind,
     Season,
     Team,
+    parent_id_of,
 )
 from sync.ports import Clock, Cms, Fence, Quarantined
-from sync.report import Outcome, Stage, StageReport
+from sync.report import Stage
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,17 @@ class Waiting:
         return None if self.change.action is Action.REMOVED else self.change.after
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A change that the CMS refused for good when it was brought there."""
+
+    run_id: str
+    stage: Stage
+    change: Change
+    reason: str
+    refused_at: datetime
+
+
 class Outbox(Protocol):
     """What waits for the CMS, kept durably: at most one change for each record."""
 
@@ -86,6 +99,18 @@ class Outbox(Protocol):
 
     def remove(self, delivered: Sequence[Waiting]) -> None:
         """Forget them, but those that a newer change has replaced meanwhile."""
+        ...
+
+    def refuse(self, refused: Sequence[tuple[Waiting, str]]) -> None:
+        """Take them out of the line and keep them with the reason, but those that were replaced meanwhile."""
+        ...
+
+    def overtake(self, written: Sequence[Change]) -> None:
+        """Forget what was refused of these records: something newer has been written of them."""
+        ...
+
+    def refusals(self, run_id: str) -> Sequence[Refusal]:
+        """What was refused of the run's changes and not overtaken since, parents first."""
         ...
 
     def count_waiting(self, run_id: str) -> Mapping[Stage, int]: ...
@@ -142,42 +167,29 @@ class OutboxCms:
         self.cms.set_flags(account_id, is_setup=is_setup, is_updating=is_updating)
 
     def read_seasons(self, association_ids: Collection[str]) -> Mapping[str, Season]:
-        stored = self._ask(lambda reads: reads.read_seasons(association_ids))
-        return self._over(Season, stored, association_ids, lambda season: season.association_id)
+        return self._below(association_ids, Season, lambda reads: reads.read_seasons(association_ids))
 
     def read_grades(self, season_ids: Collection[str]) -> Mapping[str, Grade]:
-        stored = self._ask(lambda reads: reads.read_grades(season_ids))
-        return self._over(Grade, stored, season_ids, lambda grade: grade.season_id)
+        return self._below(season_ids, Grade, lambda reads: reads.read_grades(season_ids))
 
     def read_teams(self, season_ids: Collection[str]) -> Mapping[str, Team]:
-        stored = self._ask(lambda reads: reads.read_teams(season_ids))
-        return self._over(Team, stored, season_ids, lambda team: team.season_id)
+        return self._below(season_ids, Team, lambda reads: reads.read_teams(season_ids))
 
     def read_games(self, grade_ids: Collection[str]) -> Mapping[str, Game]:
-        stored = self._ask(lambda reads: reads.read_games(grade_ids))
-        return self._over(Game, stored, grade_ids, lambda game: game.grade_id)
+        return self._below(grade_ids, Game, lambda reads: reads.read_games(grade_ids))
 
     def read_ladders(self, grade_ids: Collection[str]) -> Mapping[str, Ladder]:
-        stored = self._ask(lambda reads: reads.read_ladders(grade_ids))
-        return self._over(Ladder, stored, grade_ids, lambda ladder: ladder.grade_id)
+        return self._below(grade_ids, Ladder, lambda reads: reads.read_ladders(grade_ids))
 
     def find_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
-        stored = self._ask(lambda reads: reads.find_games(game_ids))
-        games = dict(stored)
-        for game_id, waiting in self._waiting(RecordKind.GAME, game_ids).items():
-            games.pop(game_id, None)
-            if isinstance(waiting.record, Game):
-                games[game_id] = waiting.record
-        return games
+        return self._these(game_ids, lambda reads: reads.find_games(game_ids), lambda waiting: waiting.record)
 
     def read_removed_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
-        stored = self._ask(lambda reads: reads.read_removed_games(game_ids))
-        games = dict(stored)
-        for game_id, waiting in self._waiting(RecordKind.GAME, game_ids).items():
-            games.pop(game_id, None)
-            if waiting.record is None and isinstance(waiting.change.before, Game):
-                games[game_id] = waiting.change.before
-        return games
+        return self._these(
+            game_ids,
+            lambda reads: reads.read_removed_games(game_ids),
+            lambda waiting: waiting.change.before if waiting.record is None else None,
+        )
 
     def find_game_grades(self, team_ids: Collection[str], *, since: date) -> Collection[str]:
         """Games that wait do not count: their grades are in the scope of the run that left them."""
@@ -189,10 +201,13 @@ class OutboxCms:
         """Write the changes, or let them wait; then the CMS's refusals show with their delivery."""
         if not self._is_away() and self.outbox.is_empty():
             try:
-                return self.cms.apply(run_id, stage, changes, fence=fence)
+                refused = self.cms.apply(run_id, stage, changes, fence=fence)
             except CmsUnavailable as error:
                 # What it has by now is found there, and not written twice.
                 self._note_away(error)
+            else:
+                self.outbox.overtake(changes)
+                return refused
         self.outbox.put(run_id, stage, changes, fence=fence)
         return ()
 
@@ -229,21 +244,33 @@ class OutboxCms:
                 self._note_away(error)
         return read(self.remembered)
 
-    def _over(
-        self,
-        kind: type[R],
-        stored: Mapping[str, R],
-        parent_ids: Collection[str],
-        parent_of: Callable[[R], str],
+    def _below(
+        self, parent_ids: Collection[str], kind: type[R], read: Callable[[Cms | Reads], Mapping[str, R]]
     ) -> Mapping[str, R]:
+        """What is stored below the parents, with what waits laid over."""
+        stored = self._ask(read)
         waiting = self._waiting(_KIND_OF[kind], stored.keys(), parent_ids=parent_ids)
         if not waiting:
             return stored
         records = {record_id: record for record_id, record in stored.items() if record_id not in waiting}
         for record_id, one in waiting.items():
-            if isinstance(one.record, kind) and parent_of(one.record) in parent_ids:
+            if isinstance(one.record, kind) and parent_id_of(one.record) in parent_ids:
                 records[record_id] = one.record
         return records
+
+    def _these(
+        self,
+        game_ids: Collection[str],
+        read: Callable[[Cms | Reads], Mapping[str, Game]],
+        as_it_will_be: Callable[[Waiting], Record | None],
+    ) -> Mapping[str, Game]:
+        games = dict(self._ask(read))
+        for game_id, waiting in self._waiting(RecordKind.GAME, game_ids).items():
+            games.pop(game_id, None)
+            game = as_it_will_be(waiting)
+            if isinstance(game, Game):
+                games[game_id] = game
+        return games
 
     def _waiting(
         self, kind: RecordKind, record_ids: Collection[str], *, parent_ids: Collection[str] = ()
@@ -258,28 +285,3 @@ class OutboxCms:
     def _note_away(self, error: CmsUnavailable) -> None:
         self._away_until = self.clock.now() + AWAY_FOR
         log.warning("cms_away", extra={"reason": str(error)})
-
-
-def waiting_of(cms: Cms, run_id: str) -> Mapping[Stage, int]:
-    """How many of the run's changes wait for the CMS; none where it cannot be away."""
-    return cms.outbox.count_waiting(run_id) if isinstance(cms, OutboxCms) else {}
-
-
-def with_waiting(report: StageReport, waiting: int) -> StageReport:
-    """The report of a stage, when so many of its changes wait: then it has not succeeded yet."""
-    if not waiting:
-        return report
-    is_only_waiting = report.outcome is Outcome.SUCCEEDED
-    return replace(
-        report,
-        outcome=Outcome.PARTIAL if is_only_waiting else report.outcome,
-        unchanged=max(0, report.unchanged - waiting),
-        waiting=waiting,
-        is_only_waiting=is_only_waiting,
-    )
-
-
-def without_waiting(report: StageReport, written: Mapping[Action, int]) -> StageReport:
-    """The report once nothing waits any more; `written` counts all of the stage's changes."""
-    outcome = Outcome.SUCCEEDED if report.is_only_waiting else report.outcome
-    return replace(report, outcome=outcome, waiting=0, is_only_waiting=False, **counts_of(written))

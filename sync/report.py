@@ -55,6 +55,13 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
+class DeliveryState(StrEnum):
+    """What became of writes that the CMS could not take when their run made them."""
+
+    WAITING = "waiting"
+    REFUSED = "refused"
+
+
 class RunState(StrEnum):
     """queued -> running -> (deferred -> running)* -> succeeded | partial | failed.
 
@@ -79,8 +86,8 @@ class StageReport:
     """What one stage did; written counts come from the changes it applied.
 
     `held` changes wait for a person, who approves the plan that `plan_hash` names; `waiting`
-    ones for a CMS that was away, and `is_only_waiting` when nothing else kept the stage from
-    succeeding.
+    ones for a CMS that was away, which `refused` some when they were brought there, the first
+    because of `refusal`. `is_only_waiting` when nothing else kept the stage from succeeding.
     """
 
     outcome: Outcome
@@ -92,6 +99,8 @@ class StageReport:
     quarantined: int = 0
     held: int = 0
     waiting: int = 0
+    refused: int = 0
+    refusal: str | None = None
     is_only_waiting: bool = False
     plan_hash: str | None = None
     duration_s: float = 0.0
@@ -169,6 +178,14 @@ class Run:
         """The verdict; None while there is none, and of a cancelled run."""
         has_verdict = self.state.is_final and self.state is not RunState.CANCELLED
         return Outcome(self.state.value) if has_verdict else None
+
+    @property
+    def delivery(self) -> DeliveryState | None:
+        """None when the CMS has got all that the run wrote."""
+        reports = self.stages.values()
+        if any(report.waiting for report in reports):
+            return DeliveryState.WAITING
+        return DeliveryState.REFUSED if any(report.refused for report in reports) else None
 
     @property
     def duration_s(self) -> float | None:

@@ -20,7 +20,6 @@ from sync.errors import (
 )
 from sync.fan_out import HelpedSeasons, help_with
 from sync.model import Account, Organisation, OrganisationKind
-from sync.outbox import without_waiting
 from sync.ports import (
     Announce,
     Checkpoints,
@@ -43,6 +42,7 @@ from sync.presets import PRESETS, stages_of
 from sync.report import Mode, Run, RunState, Stage
 from sync.scope import Scope
 from sync.staging import perform_stages
+from sync.undelivered import NOTHING, after_delivery, undelivered_of
 from sync.verdict import describe, has_results, verdict_of, what_is_partial
 from sync.window import Window
 
@@ -167,7 +167,7 @@ class SyncRun:
         self._finish(replace(run, state=RunState.SUCCEEDED, message=message))
 
     def settle_delivered(self, run_id: str) -> bool:
-        """Give a run its verdict anew, now that the CMS has got all that waited for it.
+        """Give a run its verdict anew, now that the CMS has got or refused all that waited for it.
 
         False while the run still works: then it comes to its verdict by itself.
         """
@@ -177,16 +177,21 @@ class SyncRun:
             return True
         if not run.state.is_final:
             return False
-        if any(report.waiting for report in run.stages.values()):
-            written = self.cms.count_changes(run_id)
+        if run.delivery is not None:
+            written, left = self.cms.count_changes(run_id), undelivered_of(self.cms, run_id)
             reports = {
-                stage: without_waiting(report, written.get(stage, {})) if report.waiting else report
+                stage: after_delivery(report, written.get(stage, {}), left.get(stage, NOTHING))
+                if report.waiting or report.refused
+                else report
                 for stage, report in run.stages.items()
             }
             is_settled = run.state is RunState.PARTIAL
             state = verdict_of(reports) if is_settled else run.state
             message = what_is_partial(reports) if is_settled else run.message
-            self._finish(replace(run, stages=reports, state=state, message=message))
+            settled = replace(run, stages=reports, state=state, message=message)
+            # Tried again and refused again, there is nothing new to tell.
+            if settled != run:
+                self._finish(settled)
         return True
 
     def _admit(self, request: SyncRequest) -> Run:

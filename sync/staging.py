@@ -10,10 +10,10 @@ from sync.context import Context
 from sync.dry_run import PlannedCms
 from sync.errors import DeferredError, LeaseLost, SyncError, TransientError
 from sync.guard import with_sizes
-from sync.outbox import waiting_of, with_waiting
 from sync.ports import Runs, Sizes
 from sync.report import Outcome, Run, Stage, StageReport
 from sync.stages import competitions, extras, fixture_cleanup, fixture_validation, games, teams, tracking
+from sync.undelivered import NOTHING, undelivered_of, with_undelivered
 from sync.verdict import verdict_of, what_is_partial
 from sync.work import StageWork
 
@@ -65,8 +65,8 @@ def perform_stages(context: Context, run: Run, stages: Sequence[Stage], *, runs:
         raise stopped_by
     if not run.dry_run:
         _remember_listings(context, sizes)
-    waiting = waiting_of(context.cms, run.id)
-    reports = {stage: with_waiting(report, waiting.get(stage, 0)) for stage, report in reports.items()}
+    left = undelivered_of(context.cms, run.id)
+    reports = {stage: with_undelivered(report, left.get(stage, NOTHING)) for stage, report in reports.items()}
     return replace(
         run,
         stages={**earlier.stages, **reports},

@@ -43,5 +43,8 @@ def describe(error: BaseException) -> str:
 def _reasons(report: StageReport) -> Iterator[str]:
     if report.waiting:
         yield f"{report.waiting} changes wait until the CMS is back"
+    if report.refused:
+        others = f", and {report.refused - 1} more" if report.refused > 1 else ""
+        yield f"the CMS refused what waited for it: {report.refusal}{others}"
     if report.message:
         yield report.message

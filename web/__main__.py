@@ -172,7 +172,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
             Check(name="redis", ask=partial(checks.check_redis, client), is_required=True),
             Check(name="sql", ask=checks.SqlCheck(engine), is_required=True),
             Check(name="cms", ask=partial(checks.check_cms, settings.cms.kind, ask_cms), is_required=True),
-            Check(name="outbox", ask=partial(checks.check_outbox, outbox)),
+            Check(name="outbox", ask=partial(checks.check_outbox, outbox, stores.refusals)),
             Check(
                 name="workers",
                 ask=partial(checks.check_role, registry, "worker", consequence="nothing is carried out"),

@@ -23,6 +23,7 @@ from stores.redis.versions import RedisVersions
 from stores.sql.engine import ping
 from stores.sql.migrate import pending
 from stores.sql.outbox import SqlOutbox
+from stores.sql.refusals import Refusals
 from sync.ports import Clock
 from web.health import Check, Finding, Status
 
@@ -71,8 +72,8 @@ def check_cms(kind: str, ask: Callable[[], object]) -> Finding:
     return Finding(value=kind, unit="cms")
 
 
-def check_outbox(outbox: SqlOutbox) -> Finding:
-    """Nothing waits for a CMS that is away, or was until a moment ago."""
+def check_outbox(outbox: SqlOutbox, refusals: Refusals) -> Finding:
+    """Nothing waits for a CMS that is away, or was until a moment ago, and it refused nothing of it."""
     backlog = outbox.backlog()
     if backlog.oldest_s > OUTBOX_PATIENCE_S:
         return Finding(
@@ -80,6 +81,13 @@ def check_outbox(outbox: SqlOutbox) -> Finding:
             value=backlog.count,
             unit="changes waiting for the CMS",
             hint=f"The oldest waits {backlog.oldest_s / 60:.0f} min; they go out once the CMS answers.",
+        )
+    if refused := refusals.look():
+        return Finding(
+            status=Status.WARN,
+            value=refused.count,
+            unit="changes refused by the CMS",
+            hint=f"`clubsync runs show {refused.last.run_id}` says why; then `clubsync runs retry`.",
         )
     return Finding(value=backlog.count, unit="changes waiting for the CMS")
 

@@ -15,6 +15,7 @@ from sync.by_hand_run import Act
 from sync.changes import Change
 from sync.incident import Incident
 from sync.model import Account, Record
+from sync.outbox import Refusal
 from sync.replay import Replayed
 from sync.report import Run
 
@@ -34,6 +35,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "preset": run.preset,
         "state": run.state.value,
         "outcome": run.outcome and run.outcome.value,
+        "delivery": run.delivery and run.delivery.value,
         "dry_run": run.dry_run,
         "requested_at": msgspec.to_builtins(run.requested_at),
         "started_at": msgspec.to_builtins(run.started_at),
@@ -118,6 +120,17 @@ def planned_document(change: Change) -> dict[str, Any]:
         "before": _record_document(change.before),
         "after": _record_document(change.after),
         "cause": change.cause,
+    }
+
+
+def refusal_document(refusal: Refusal) -> dict[str, Any]:
+    """A change that the CMS refused when it was brought there."""
+    return {
+        "run_id": refusal.run_id,
+        "stage": refusal.stage.value,
+        **planned_document(refusal.change),
+        "reason": refusal.reason,
+        "refused_at": msgspec.to_builtins(refusal.refused_at),
     }
 
 

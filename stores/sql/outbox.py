@@ -1,4 +1,4 @@
-"""The outbox in SQL: what waits for a CMS that is away, one row a record."""
+"""The outbox in SQL: what waits for a CMS that is away, and what it refused then; one row a record."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, Row, case, delete, func, select
+from sqlalchemy import ColumnElement, Engine, Row, case, delete, func, literal, select
 
 from stores.sql.engine import reading, writing
 from stores.sql.fences import check_fence
-from stores.sql.records import RECORD_TYPES, from_document, to_document
-from stores.sql.tables import outbox, outbox_runs
+from stores.sql.records import to_document
+from stores.sql.refusals import Refusals, change_of, forget_refusals, move
+from stores.sql.tables import outbox, outbox_runs, refusals
 from stores.sql.upserts import chunked, conflicting_insert, insert_new
-from sync.changes import Action, Change
+from sync.changes import Change
 from sync.errors import CmsUnavailable
-from sync.model import Game, Grade, Ladder, Record, RecordKind, Season, Team
-from sync.outbox import Waiting
+from sync.model import RecordKind, parent_id_of
+from sync.outbox import Refusal, Waiting
 from sync.ports import Clock, Fence
 from sync.report import Stage
 
@@ -75,6 +76,7 @@ class SqlOutbox:
         with writing(self._engine) as connection:
             check_fence(connection, fence)
             connection.execute(statement, [rows[key] for key in sorted(rows)])
+            forget_refusals(connection, list(rows))
             insert_new(connection, outbox_runs, [{"run_id": run_id}])
             count = connection.scalar(select(func.count()).select_from(outbox)) or 0
             if count > self._max_records:
@@ -104,13 +106,34 @@ class SqlOutbox:
         """Forget them, but those that a newer change has replaced meanwhile."""
         with writing(self._engine) as connection:
             for one in delivered:
-                connection.execute(
-                    delete(outbox).where(
-                        outbox.c.kind == one.change.kind.value,
-                        outbox.c.record_id == one.change.record_id,
-                        outbox.c.ticket == one.ticket,
-                    )
+                connection.execute(delete(outbox).where(_is(one)))
+
+    def refuse(self, refused: Sequence[tuple[Waiting, str]]) -> None:
+        """Take them out of the line and keep them with the reason, but those that were replaced meanwhile."""
+        now = self._clock.now()
+        with writing(self._engine) as connection:
+            for one, reason in refused:
+                move(
+                    connection,
+                    outbox,
+                    refusals,
+                    _is(one),
+                    reason=literal(reason),
+                    refused_at=literal(now, refusals.c.refused_at.type),
                 )
+
+    def overtake(self, written: Sequence[Change]) -> None:
+        """Forget what was refused of these records: something newer has been written of them."""
+        with reading(self._engine) as connection:
+            # There is hardly ever anything to forget, and a read holds up no writer.
+            if connection.execute(select(refusals.c.record_id).limit(1)).first() is None:
+                return
+        with writing(self._engine) as connection:
+            forget_refusals(connection, [(change.kind, change.record_id) for change in written])
+
+    def refusals(self, run_id: str) -> Sequence[Refusal]:
+        """What was refused of the run's changes and not overtaken since, parents first."""
+        return Refusals(self._engine, self._clock).of_run(run_id)
 
     def count_waiting(self, run_id: str) -> Mapping[Stage, int]:
         query = select(outbox.c.stage, func.count()).where(outbox.c.run_id == run_id).group_by(outbox.c.stage)
@@ -132,7 +155,7 @@ def _columns(change: Change) -> dict[str, Any]:
         "kind": change.kind.value,
         "record_id": change.record_id,
         "rank": _RANKS.index(change.kind),
-        "parent_id": None if record is None else _parent_id(record),
+        "parent_id": None if record is None else parent_id_of(record),
         "action": change.action.value,
         "before": None if change.before is None else to_document(change.before),
         "after": None if change.after is None else to_document(change.after),
@@ -140,25 +163,14 @@ def _columns(change: Change) -> dict[str, Any]:
     }
 
 
-def _parent_id(record: Record) -> str:
-    match record:
-        case Season():
-            return record.association_id
-        case Grade() | Team():
-            return record.season_id
-        case Game() | Ladder():
-            return record.grade_id
+def _is(waiting: Waiting) -> ColumnElement[bool]:
+    change = waiting.change
+    return (
+        (outbox.c.kind == change.kind.value)
+        & (outbox.c.record_id == change.record_id)
+        & (outbox.c.ticket == waiting.ticket)
+    )
 
 
 def _waiting(row: Row[Any]) -> Waiting:
-    kind = RecordKind(row.kind)
-    record_type = RECORD_TYPES[kind]
-    change = Change(
-        kind=kind,
-        record_id=row.record_id,
-        action=Action(row.action),
-        before=None if row.before is None else from_document(record_type, row.before),
-        after=None if row.after is None else from_document(record_type, row.after),
-        cause=row.cause,
-    )
-    return Waiting(ticket=row.ticket, run_id=row.run_id, stage=Stage(row.stage), change=change)
+    return Waiting(ticket=row.ticket, run_id=row.run_id, stage=Stage(row.stage), change=change_of(row))

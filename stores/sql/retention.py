@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Column, ColumnElement, Engine, delete, select
 
 from stores.sql.engine import writing
-from stores.sql.tables import audit, changes, incidents, notices, runs
+from stores.sql.tables import audit, changes, incidents, notices, refusals, runs
 from sync.report import RunState
 
 ROWS_A_CALL = 2000
@@ -27,6 +27,11 @@ class OldRows:
 
     def delete_changes(self, before: datetime) -> int:
         return self._delete_oldest(changes.c.id, changes.c.at, before)
+
+    def delete_refusals(self, before: datetime) -> int:
+        """Changes that a CMS refused and nobody had tried again."""
+        with writing(self._engine) as connection:
+            return connection.execute(delete(refusals).where(refusals.c.refused_at < before)).rowcount
 
     def delete_notices(self, before: datetime) -> int:
         """Notices that were told, or need not be."""

@@ -22,6 +22,7 @@ from stores.sql.mirror import Mirror
 from stores.sql.notices import Notices
 from stores.sql.organisations import Organisations
 from stores.sql.outcomes import Outcomes
+from stores.sql.refusals import Refusals
 from stores.sql.retention import OldRows
 from stores.sql.runs import Runs
 from stores.sql.sizes import Sizes
@@ -42,6 +43,7 @@ class SqlStores:
     changes: Changes
     decisions: Decisions
     sizes: Sizes
+    refusals: Refusals
     batches: Batches
     outcomes: Outcomes
     freshness: Freshness
@@ -67,6 +69,7 @@ def open_stores(engine: Engine, clock: Clock) -> SqlStores:
         changes=Changes(engine, clock),
         decisions=Decisions(engine),
         sizes=Sizes(engine),
+        refusals=Refusals(engine, clock),
         batches=Batches(engine),
         outcomes=Outcomes(engine),
         freshness=Freshness(engine, clock),

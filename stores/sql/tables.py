@@ -388,25 +388,43 @@ cms_refs = Table(
     _required("ref", Text),
 )
 
-# What waits for a CMS that is away: the newest change of each record, in the place of the first.
+
+def _undelivered() -> list[Column[Any]]:
+    """A change that the CMS has not got: the newest of its record."""
+    return [
+        Column("kind", Text, primary_key=True),
+        Column("record_id", Text, primary_key=True),
+        # Parents before children.
+        _required("rank", Integer),
+        _required("queued_at", Utc),
+        _required("ticket", String(32)),
+        Column("parent_id", Text),
+        _required("action", Text),
+        Column("before", Document),
+        Column("after", Document),
+        _required("cause", Text),
+        _required("run_id", Text),
+        _required("stage", Text),
+    ]
+
+
+# What waits for a CMS that is away, each change in the place of the first of its record.
 outbox = Table(
     "outbox",
     metadata,
-    Column("kind", Text, primary_key=True),
-    Column("record_id", Text, primary_key=True),
-    # Parents before children.
-    _required("rank", Integer),
-    _required("queued_at", Utc),
-    _required("ticket", String(32)),
-    Column("parent_id", Text),
-    _required("action", Text),
-    Column("before", Document),
-    Column("after", Document),
-    _required("cause", Text),
-    _required("run_id", Text),
-    _required("stage", Text),
+    *_undelivered(),
     Index(None, "rank", "queued_at", "record_id"),
     Index(None, "kind", "parent_id"),
+    Index(None, "run_id"),
+)
+
+# What waited and was refused for good, until somebody has it tried again or a newer change comes.
+refusals = Table(
+    "refusals",
+    metadata,
+    *_undelivered(),
+    _required("reason", Text),
+    _required("refused_at", Utc),
     Index(None, "run_id"),
 )
 

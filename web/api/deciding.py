@@ -1,4 +1,4 @@
-"""What a person decides about a run: approve or reject what waits, take it back, look at it again."""
+"""What a person decides about a run: approve or reject what waits, retry, take back, look at it again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from web.access import Caller, Operator, Reader
 from web.api.audited import SOURCE, note
 from web.api.bodies import Body, documented_body, read_json
 from web.api.once import Asking, IdempotencyKey, once
-from web.api.shapes import PlannedBody, RunBody
+from web.api.shapes import Done, PlannedBody, RunBody
 from web.api.syncs import RunId
 from web.problems import Problem, documented
 from web.services import Has, Services
@@ -209,6 +209,19 @@ def undo(run_id: RunId, caller: Operator, services: Has, idempotency_key: Idempo
     )
 
 
+@router.post("/{run_id}/retry", summary="Bring to the CMS again what it refused of a run", responses=DECIDING)
+def retry(run_id: RunId, caller: Operator, services: Has, idempotency_key: IdempotencyKey = None) -> Done:
+    """After somebody mended why: what is listed under /refused waits for the CMS again.
+
+    Workers bring it there within seconds, as far as it still differs; then the run comes to
+    its verdict anew. `count` 0: nothing was left.
+    """
+    asking = Asking(caller, idempotency_key)
+    return once(
+        services, asking, f"retry {run_id}", Done, lambda: retry_refused(services, caller, SOURCE, run_id)
+    )
+
+
 @router.post("/{run_id}/replay", summary="Go through a recorded run again", responses=DECIDING)
 def replay_run(
     run_id: RunId, caller: Operator, services: Has, idempotency_key: IdempotencyKey = None
@@ -269,6 +282,16 @@ def undo_run(services: Services, caller: Caller, source: str, run_id: str) -> Ac
     if act.run is not None:
         note(services, caller, "runs_undo", f"run:{run_id}", source=source, undo_id=act.run.id)
     return act
+
+
+def retry_refused(services: Services, caller: Caller, source: str, run_id: str) -> Done:
+    """Let what the CMS refused of the run wait for it again, and note who did. Raises NotFound."""
+    services.stores.runs.find(run_id)
+    count = services.stores.refusals.retry(run_id)
+    if count:
+        note(services, caller, "runs_retry", f"run:{run_id}", source=source, count=count)
+        return Done(detail=f"{count} changes wait for the CMS again.", count=count)
+    return Done(detail="Nothing that the CMS refused is left of this run.", count=0)
 
 
 def replay_recorded(services: Services, caller: Caller, source: str, run_id: str) -> dict[str, Any]:

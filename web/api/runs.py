@@ -6,10 +6,10 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from stores.sql.changes import ChangeFilter
-from stores.sql.documents import change_document, run_document
+from stores.sql.documents import change_document, refusal_document, run_document
 from stores.sql.runs import RunFilter
 from stores.timeline import timeline_of_run
 from sync.changes import Action
@@ -18,7 +18,7 @@ from sync.report import Mode, RunState, Stage
 from web.access import Reader
 from web.api.orders import LARGEST_ACCOUNT_ID
 from web.api.paging import ListQuery
-from web.api.shapes import ChangeBody, EventBody, Paged, RunBody, TimelineBody
+from web.api.shapes import ChangeBody, EventBody, Paged, RefusalBody, RunBody, TimelineBody
 from web.api.syncs import RunId
 from web.problems import documented
 from web.services import Has
@@ -78,6 +78,23 @@ def list_run_changes(
     services.stores.runs.find(run_id)
     page = services.stores.changes.of_run(run_id, query.wanted(), limit=query.limit, cursor=query.cursor)
     return Paged[ChangeBody].of(page.map(change_document))
+
+
+class RefusedBody(BaseModel):
+    items: list[RefusalBody]
+
+
+@router.get(
+    "/{run_id}/refused", summary="What the CMS refused of a run", responses=documented(HTTPStatus.NOT_FOUND)
+)
+def list_refused(run_id: RunId, _caller: Reader, services: Has) -> RefusedBody:
+    """Changes that waited for a CMS that was away, and that it refused then; parents first.
+
+    They wait for a POST to /retry, or for a newer change of the same record.
+    """
+    services.stores.runs.find(run_id)
+    refused = services.stores.refusals.of_run(run_id)
+    return RefusedBody(items=[RefusalBody.model_validate(refusal_document(one)) for one in refused])
 
 
 @router.get(

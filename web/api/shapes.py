@@ -13,7 +13,7 @@ from stores.timeline import EventKind
 from sync.causes import Cause
 from sync.changes import Action
 from sync.model import RecordKind
-from sync.report import Mode, Outcome, RunState, Stage
+from sync.report import DeliveryState, Mode, Outcome, RunState, Stage
 
 T = TypeVar("T")
 
@@ -26,6 +26,7 @@ RUN_EXAMPLE: JsonDict = {
     "preset": "full",
     "state": "succeeded",
     "outcome": "succeeded",
+    "delivery": None,
     "dry_run": False,
     "batch_id": None,
     "requested_at": "2031-10-18T01:00:00Z",
@@ -67,6 +68,9 @@ class StageBody(BaseModel):
     removed: int
     quarantined: int
     waiting: int = Field(description="Changes that wait until the CMS is back.")
+    refused: int = Field(
+        default=0, description="Changes that waited and that the CMS refused then; see /refused."
+    )
     duration_s: float
     message: str | None
 
@@ -106,6 +110,10 @@ class RunBody(BaseModel):
     preset: str
     state: RunState
     outcome: Outcome | None
+    delivery: DeliveryState | None = Field(
+        default=None,
+        description="what became of writes that the CMS could not take at once; null when it has got all",
+    )
     dry_run: bool
     batch_id: str | None
     requested_at: datetime
@@ -167,6 +175,15 @@ class ChangeBody(PlannedBody):
     stage: Stage
     applied: bool
     at: datetime
+
+
+class RefusalBody(PlannedBody):
+    """A change that waited for the CMS and that it refused then."""
+
+    run_id: str
+    stage: Stage
+    reason: str = Field(examples=["gameID must be unique"])
+    refused_at: datetime
 
 
 class AnswerBody(BaseModel):

@@ -25,7 +25,7 @@ from web.api.batches import BatchOrder, ask_for_batch, ask_to_cancel
 from web.api.canary import end_trial
 from web.api.config import restore
 from web.api.dead import DeadMatch, find_dead, match_of, retry_letter
-from web.api.deciding import approve_plan, reject_plan, replay_recorded, undo_run
+from web.api.deciding import approve_plan, reject_plan, replay_recorded, retry_refused, undo_run
 from web.api.mass_retries import subject_of
 from web.api.orders import SyncOrder, kind_mistake, request_for
 from web.api.schedules import require_entry
@@ -240,6 +240,11 @@ def _undo_run(services: Services, caller: Caller, fields: Fields) -> Done:
     return Done(said, f"/runs/{act.run.id}", None, {})
 
 
+def _retry_run(services: Services, caller: Caller, fields: Fields) -> Done:
+    run_id = fields["run_id"]
+    return Done(retry_refused(services, caller, SOURCE, run_id).detail, f"/runs/{run_id}", None, {})
+
+
 def _told(act: RunAct) -> str:
     """What stays as it is, with the first reasons."""
     kept = act.choice.kept
@@ -273,6 +278,7 @@ ACTS: Mapping[str, Act] = {
         "Take back what this run changed? Records that were edited since stay as they are.",
         _undo_run,
     ),
+    "retry_run": Act(Role.OPERATE, None, "Bring to the CMS again what it refused of this run?", _retry_run),
     "replay_run": Act(
         Role.OPERATE, None, "Go through this run again offline? Nothing is written.", _replay_run
     ),

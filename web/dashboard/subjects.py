@@ -92,6 +92,7 @@ def show_run(
         notices=services.stores.notices.of_run(run_id),
         timeline=timeline_of_run(services.stores, run),
         decision=services.stores.decisions.find(run_id) if run.plan_hash else None,
+        refused=services.stores.refusals.of_run(run_id) if run.delivery else (),
         is_recorded=bool(find_recordings(services.settings().home, run_id)),
         wrote=any(stage.created + stage.updated + stage.removed for stage in run.stages.values()),
         answer=None if run.state.is_final else services.why.of_run(run),

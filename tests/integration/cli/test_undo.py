@@ -1,4 +1,4 @@
-"""`clubsync runs undo` at a terminal and for programs."""
+"""`clubsync runs undo` and `retry` at a terminal and for programs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from sqlalchemy import Engine
 
 from cli.runs import runs
+from stores.sql.outbox import SqlOutbox
 from stores.sql.stores import SqlStores, open_stores
 from sync.clock import SystemClock
 from sync.ports import Fence
@@ -80,3 +81,19 @@ def test_undoing_twice_says_that_nothing_is_left(stores: SqlStores) -> None:
     assert result.exit_code == 0
     assert "nothing is left to take back of run bad" in result.output
     assert len(stores.audit.list(limit=10).items) == 1
+
+
+def test_what_the_cms_refused_is_shown_and_brought_there_again(stores: SqlStores) -> None:
+    outbox = SqlOutbox(stores.engine, SystemClock(), max_records=10)
+    changes = [updated(game(round="Final"), game(round="Semi"))]
+    outbox.put("bad", Stage.GAMES, changes, fence=Fence("playhq:club-1", 1))
+    outbox.refuse([(one, "no such round") for one in outbox.first(10)])
+    shown = CliRunner().invoke(runs, ["show", "bad"], catch_exceptions=False)
+    first = CliRunner().invoke(runs, ["retry", "bad"], catch_exceptions=False)
+    second = CliRunner().invoke(runs, ["retry", "bad", "--json"], catch_exceptions=False)
+
+    assert "! game game-1 updated: no such round" in shown.output
+    assert first.output.startswith("1 changes wait for the CMS again")
+    assert json.loads(second.output)["count"] == 0
+    assert [one.change.record_id for one in outbox.first(10)] == ["game-1"]
+    assert stores.audit.list(limit=1).items[0].action == "runs_retry"

@@ -15,6 +15,7 @@ from simulator.server import Answer, Delivery, Request
 from simulator.strapi.face import Strapi
 from stores.sql.outbox import SqlOutbox
 from stores.sql.stores import SqlStores
+from stores.timeline import timeline_of_run
 from sync.by_hand_run import ByHandRun
 from sync.changes import Action
 from sync.delivery import Delivery as Deliveries
@@ -22,7 +23,7 @@ from sync.errors import CmsUnavailable, LeaseLost
 from sync.model import Organisation, OrganisationKind, RecordKind
 from sync.outbox import AWAY_FOR, OutboxCms
 from sync.ports import Cms, Fence
-from sync.report import Mode, Outcome, Run, Stage
+from sync.report import DeliveryState, Mode, Outcome, Run, Stage
 from sync.run import SyncRequest, SyncRun
 from sync.undo_run import UndoRun
 from tests.fakes import (
@@ -303,22 +304,93 @@ def test_undo_while_the_cms_is_away_waits_too(bench: Bench, strapi: StrapiServer
     assert bench.stores.runs.find(act.run.id).outcome is Outcome.SUCCEEDED
 
 
-def test_record_that_the_cms_refuses_at_last_does_not_hold_up_the_others(
-    bench: Bench, strapi: StrapiServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    go_away(strapi, after_writes=1)
-    bench.sync()
+def refuse_game(strapi: StrapiServer, game_id: str) -> None:
+    """From now on the CMS answers, and refuses this game for good."""
     come_back(strapi)
     refusal = Answer(400, json.dumps({"error": {"message": "no such round", "details": {}}}).encode())
-    strapi.before = lambda request: refusal if b'"gameID": "game-4"' in request.body else None
     strapi.before = lambda request: (
-        refusal if json.loads(request.body or b"{}").get("data", {}).get("gameID") == "game-4" else None
+        refusal if json.loads(request.body or b"{}").get("data", {}).get("gameID") == game_id else None
     )
+
+
+@pytest.fixture
+def refused(bench: Bench, strapi: StrapiServer) -> Run:
+    """A run whose game the CMS refused when it was brought there, all else being delivered."""
+    go_away(strapi, after_writes=1)
+    run = bench.sync()
+    refuse_game(strapi, "game-4")
     bench.deliver()
+    return bench.stores.runs.find(run.id)
+
+
+def test_run_whose_change_is_refused_at_its_delivery_says_so(
+    bench: Bench, strapi: StrapiServer, refused: Run
+) -> None:
+    report = refused.stages[Stage.GAMES]
+    (kept,) = bench.stores.refusals.of_run(refused.id)
 
     assert bench.outbox.is_empty()
-    assert "delivery_refused" in [record.message for record in caplog.records]
     assert len(strapi.rows("game-meta-datas")) == 5
+    assert (refused.outcome, refused.delivery) == (Outcome.PARTIAL, DeliveryState.REFUSED)
+    assert (report.waiting, report.refused) == (0, 1)
+    assert "game-4" in str(refused.message)
+    assert "no such round" in str(refused.message)
+    assert (kept.change.record_id, kept.change.action) == ("game-4", Action.CREATED)
+    assert "no such round" in kept.reason
+    told = [event.text for event in timeline_of_run(bench.stores, refused)]
+    assert any(text.startswith("the CMS refused game game-4: ") for text in told)
+    assert "game-4" not in bench.stores.mirror.find_games(["game-4"])
+    assert [run.delivery for run in bench.announced] == [DeliveryState.WAITING, DeliveryState.REFUSED]
+
+
+def test_retry_brings_what_was_refused_once_the_cms_takes_it(
+    bench: Bench, strapi: StrapiServer, refused: Run, undisturbed: dict[str, Any]
+) -> None:
+    come_back(strapi)
+    count = bench.stores.refusals.retry(refused.id)
+    bench.deliver()
+    settled = bench.stores.runs.find(refused.id)
+
+    assert (count, bench.stores.refusals.retry(refused.id)) == (1, 0)
+    assert contents(strapi) == undisturbed
+    assert (settled.outcome, settled.delivery, settled.message) == (Outcome.SUCCEEDED, None, None)
+    assert settled.stages[Stage.GAMES].created == refused.stages[Stage.GAMES].created + 1
+    assert bench.announced[-1].outcome is Outcome.SUCCEEDED
+
+
+def test_retry_that_is_refused_again_is_kept_and_told_no_second_time(bench: Bench, refused: Run) -> None:
+    told = len(bench.announced)
+    bench.stores.refusals.retry(refused.id)
+    bench.deliver()
+
+    assert [one.change.record_id for one in bench.stores.refusals.of_run(refused.id)] == ["game-4"]
+    assert bench.stores.runs.find(refused.id) == refused
+    assert len(bench.announced) == told
+
+
+def test_next_sync_writes_what_was_refused_and_its_older_version_never_follows(
+    bench: Bench, strapi: StrapiServer, refused: Run
+) -> None:
+    come_back(strapi)
+    games = bench.world.games
+    games["game-4"] = replace(games["game-4"], round="newer")
+    following = bench.sync()
+    strapi.requests.clear()
+
+    assert following.outcome is Outcome.SUCCEEDED
+    assert following.stages[Stage.GAMES].created == 1
+    assert bench.stores.refusals.look() is None
+    assert (bench.stores.refusals.retry(refused.id), bench.deliver(), strapi.writes) == (0, 0, [])
+
+
+def test_newer_change_that_waits_takes_the_place_of_a_refused_one(
+    bench: Bench, strapi: StrapiServer, refused: Run
+) -> None:
+    go_away(strapi)
+    bench.sync()
+
+    assert bench.stores.refusals.of_run(refused.id) == []
+    assert [one.change.record_id for one in bench.outbox.first(10)] == ["game-4"]
 
 
 def test_cms_is_asked_again_only_after_a_while(bench: Bench, strapi: StrapiServer) -> None:

@@ -13,6 +13,7 @@ from stores.redis.leases import RedisLeases
 from stores.redis.registry import describe_process
 from stores.sql.engine import open_engine
 from stores.sql.outbox import SqlOutbox
+from stores.sql.refusals import Refusals
 from sync.clock import SystemClock
 from sync.errors import StoreUnavailable
 from sync.ports import Fence
@@ -113,13 +114,24 @@ def test_a_lease_names_its_holder_for_as_long_as_it_is_held(
 
 def test_changes_that_wait_for_the_cms_are_told_once_they_wait_long(sqlite_engine: Engine) -> None:
     clock = FakeClock()
-    outbox = SqlOutbox(sqlite_engine, clock, max_records=10)
-    nothing = checks.check_outbox(outbox)
+    outbox, refusals = SqlOutbox(sqlite_engine, clock, max_records=10), Refusals(sqlite_engine, clock)
+    nothing = checks.check_outbox(outbox, refusals)
     outbox.put("run-1", Stage.GAMES, [created(season())], fence=Fence("playhq:club-1", 1))
-    fresh = checks.check_outbox(outbox)
+    fresh = checks.check_outbox(outbox, refusals)
     clock.at += timedelta(minutes=5)
-    late = checks.check_outbox(outbox)
+    late = checks.check_outbox(outbox, refusals)
 
     assert [finding.status for finding in (nothing, fresh, late)] == [Status.PASS, Status.PASS, Status.WARN]
     assert [finding.value for finding in (nothing, fresh, late)] == [0, 1, 1]
     assert "5 min" in (late.hint or "")
+
+
+def test_what_the_cms_refused_of_what_waited_is_told(sqlite_engine: Engine) -> None:
+    clock = FakeClock()
+    outbox, refusals = SqlOutbox(sqlite_engine, clock, max_records=10), Refusals(sqlite_engine, clock)
+    outbox.put("run-1", Stage.GAMES, [created(season())], fence=Fence("playhq:club-1", 1))
+    outbox.refuse([(one, "no such column") for one in outbox.first(10)])
+    finding = checks.check_outbox(outbox, refusals)
+
+    assert (finding.status, finding.value) == (Status.WARN, 1)
+    assert "clubsync runs show run-1" in (finding.hint or "")

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from stores.sql.outbox import SqlOutbox
 from stores.sql.tokens import Role
 from sync.errors import CmsUnavailable
 from sync.report import RunState, Stage
@@ -191,3 +192,23 @@ def test_who_only_sends_may_not_decide(site: Site, plan_hash: str) -> None:
         assert sender.get(f"{RUNS}/held/plan").status_code == 200
     assert removed(site) == set()
     assert len(HELD) == 2
+
+
+def test_what_the_cms_refused_is_listed_and_tried_again_once(client: httpx.Client, site: Site) -> None:
+    store_family(site.stores)
+    outbox = SqlOutbox(site.stores.engine, site.services.clock, max_records=10)
+    outbox.put("first", Stage.GAMES, [MOVED], fence=FENCE)
+    outbox.refuse([(one, "no such round") for one in outbox.first(10)])
+    (listed,) = client.get(f"{RUNS}/first/refused").json()["items"]
+    page = client.get("/runs/first").text
+    first = client.post(f"{RUNS}/first/retry").json()
+    second = client.post(f"{RUNS}/first/retry").json()
+
+    assert (listed["record_id"], listed["reason"], listed["stage"]) == ("game-3", "no such round", "games")
+    assert "the CMS refused game game-3: no such round" in page
+    assert (first["count"], second["count"]) == (1, 0)
+    assert [one.change.record_id for one in outbox.first(10)] == ["game-3"]
+    assert client.get(f"{RUNS}/first/refused").json()["items"] == []
+    (line,) = [line for line in site.stores.audit.list(limit=10).items if line.action == "runs_retry"]
+    assert (line.subject, line.source, line.detail["count"]) == ("run:first", "api", 1)
+    assert client.post(f"{RUNS}/nothing/retry").status_code == 404

@@ -39,6 +39,8 @@ WEAKEST: dict[tuple[str, str], Role | None] = {
     ("POST", f"{API}/runs/{{run_id}}/approve"): Role.OPERATE,
     ("POST", f"{API}/runs/{{run_id}}/reject"): Role.OPERATE,
     ("POST", f"{API}/runs/{{run_id}}/undo"): Role.OPERATE,
+    ("POST", f"{API}/runs/{{run_id}}/retry"): Role.OPERATE,
+    ("GET", f"{API}/runs/{{run_id}}/refused"): Role.READ,
     ("POST", f"{API}/runs/{{run_id}}/replay"): Role.OPERATE,
     ("GET", f"{API}/runs/{{run_id}}/recording"): Role.OPERATE,
     ("GET", f"{API}/queues"): Role.READ,

@@ -101,8 +101,16 @@ def test_breakers_stale_accounts_and_channels_are_told() -> None:
         stalest=["Northside CC (40 h)"],
         refusing={"slack": "invalid_auth"},
         waiting_notices={"mail": 3},
+        refused_changes=2,
+        refused_last="game game-4 of run r1: no such round",
     )
-    assert set(found(facts)) == {"breaker_open", "freshness", "channel_refuses", "channel_down"}
+    assert set(found(facts)) == {
+        "breaker_open",
+        "freshness",
+        "channel_refuses",
+        "channel_down",
+        "cms_refused",
+    }
 
 
 def test_each_problem_says_what_and_the_next_step() -> None:

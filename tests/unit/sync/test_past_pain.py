@@ -28,6 +28,33 @@ def engine() -> Engine:
     return Engine()
 
 
+def with_more_games(engine: Engine) -> Engine:
+    """The same grades with five times as many games."""
+    engine.world.games.update({f"game-{number}": game(number) for number in range(100, 130)})
+    return engine
+
+
+def test_a_request_for_each_team_and_each_game(engine: Engine) -> None:
+    """What is asked of the provider follows from seasons and grades alone."""
+    more = with_more_games(Engine())
+    assert engine.sync_association().outcome is more.sync_association().outcome is Outcome.SUCCEEDED
+    assert len(more.cms.games) == len(engine.cms.games) + 30
+    assert sorted(more.sources.asked) == sorted(engine.sources.asked)
+    assert not [asked for asked in engine.sources.asked if "game-" in asked or "team-" in asked]
+
+
+def test_a_lookup_for_each_team_and_each_game() -> None:
+    """The stored records are read grade by grade, however many there are."""
+    reads: list[list[str]] = []
+    for engine in (Engine(), with_more_games(Engine())):
+        engine.sync_association()
+        reads.append([])
+        engine.cms.before = reads[-1].append
+        engine.sync_association()
+    assert "read_games" in reads[0]
+    assert reads[0] == reads[1]
+
+
 def test_memory_of_a_whole_association(engine: Engine) -> None:
     """Each grade is written before the next one is fetched."""
     written: list[set[str]] = []

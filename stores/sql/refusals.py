@@ -1,0 +1,122 @@
+"""What a CMS refused for good when it was brought there: kept to be seen, and to be tried again."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Table,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+)
+
+from stores.sql.engine import reading, writing
+from stores.sql.records import RECORD_TYPES, from_document
+from stores.sql.tables import outbox, outbox_runs, refusals
+from stores.sql.upserts import insert_new
+from sync.changes import Action, Change
+from sync.model import RecordKind
+from sync.outbox import Refusal
+from sync.ports import Clock
+from sync.report import Stage
+
+# A key has two columns, and SQLite takes 32,766 variables in one statement.
+_KEYS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """How many changes are refused, and the one that was refused last."""
+
+    count: int
+    last: Refusal
+
+
+class Refusals:
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def of_run(self, run_id: str) -> Sequence[Refusal]:
+        """What was refused of the run's changes and not overtaken since, parents first."""
+        query = select(refusals).where(refusals.c.run_id == run_id)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(refusals.c.rank, refusals.c.record_id)).all()
+        return [_refusal(row) for row in rows]
+
+    def look(self) -> Refused | None:
+        """Of all runs; None while nothing is refused."""
+        with reading(self._engine) as connection:
+            row = connection.execute(
+                select(refusals).order_by(refusals.c.refused_at.desc(), refusals.c.rank).limit(1)
+            ).first()
+            count = connection.scalar(select(func.count()).select_from(refusals)) or 0
+        return None if row is None else Refused(count, _refusal(row))
+
+    def retry(self, run_id: str) -> int:
+        """Let what was refused of the run's changes wait for the CMS again; answers how many changes."""
+        now = literal(self._clock.now(), outbox.c.queued_at.type)
+        with writing(self._engine) as connection:
+            count = move(connection, refusals, outbox, refusals.c.run_id == run_id, queued_at=now)
+            if count:
+                # So that the run comes to its verdict once they are delivered.
+                insert_new(connection, outbox_runs, [{"run_id": run_id}])
+        return count
+
+
+def move(
+    connection: Connection,
+    source: Table,
+    target: Table,
+    which: ColumnElement[bool],
+    **values: ColumnElement[Any],
+) -> int:
+    """Move rows from one table to the other, with these values; answers how many."""
+    names = [column.name for column in target.c]
+    columns = [values[name] if name in values else source.c[name] for name in names]
+    connection.execute(insert(target).from_select(names, select(*columns).where(which)))
+    return connection.execute(delete(source).where(which)).rowcount
+
+
+def forget_refusals(connection: Connection, keys: Sequence[tuple[RecordKind, str]]) -> None:
+    """Forget what was refused of these records."""
+    rest = iter(keys)
+    while chunk := list(itertools.islice(rest, _KEYS_AT_ONCE)):
+        key = tuple_(refusals.c.kind, refusals.c.record_id)
+        asked = [(kind.value, record_id) for kind, record_id in chunk]
+        connection.execute(delete(refusals).where(key.in_(asked)))
+
+
+def change_of(row: Row[Any]) -> Change:
+    """The change that a row of the outbox or of the refusals holds."""
+    kind = RecordKind(row.kind)
+    record_type = RECORD_TYPES[kind]
+    return Change(
+        kind=kind,
+        record_id=row.record_id,
+        action=Action(row.action),
+        before=None if row.before is None else from_document(record_type, row.before),
+        after=None if row.after is None else from_document(record_type, row.after),
+        cause=row.cause,
+    )
+
+
+def _refusal(row: Row[Any]) -> Refusal:
+    return Refusal(
+        run_id=row.run_id,
+        stage=Stage(row.stage),
+        change=change_of(row),
+        reason=row.reason,
+        refused_at=row.refused_at,
+    )
