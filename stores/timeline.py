@@ -11,6 +11,7 @@ from itertools import chain
 from settings.versions import Version
 from stores.sql.audit import AuditEntry
 from stores.sql.changes import ChangeEntry
+from stores.sql.notices import NoticeEntry
 from stores.sql.runs import RunFilter
 from stores.sql.stores import SqlStores
 from sync.counting import counted
@@ -18,6 +19,7 @@ from sync.report import Run
 
 # Of each kind; a page shows the newest of all of them.
 LOOKED_AT = 30
+_RUN = "run:"
 
 
 class EventKind(StrEnum):
@@ -47,20 +49,21 @@ def timeline_of_account(
     changes = stores.changes.of_account(account_id, limit=limit).items
     since = min((run.requested_at for run in runs), default=None)
     settings = [version for version in versions if since is not None and version.at >= since]
+    subjects = [f"account:{account_id}", *(_subject(run) for run in runs)]
     events = chain(
         chain.from_iterable(_of_run(run) for run in runs),
         map(_of_change, changes),
         map(_of_version, settings),
-        chain.from_iterable(_notices(stores, run) for run in runs),
-        map(_of_act, stores.audit.list(limit=limit, subject=f"account:{account_id}").items),
-        chain.from_iterable(_acts(stores, run) for run in runs),
+        _notices(stores.notices.of_runs([run.id for run in runs])),
+        map(_of_act, stores.audit.about(subjects, limit=limit)),
     )
     return sorted(events, key=lambda event: event.at, reverse=True)[:limit]
 
 
 def timeline_of_run(stores: SqlStores, run: Run) -> Sequence[Event]:
     """What happened to the run and because of it, oldest first."""
-    events = list(chain(_of_run(run), _notices(stores, run), _acts(stores, run)))
+    acts = stores.audit.about([_subject(run)], limit=LOOKED_AT)
+    events = list(chain(_of_run(run), _notices(stores.notices.of_run(run.id)), map(_of_act, acts)))
     for act in stores.runs.list(RunFilter(of_run_id=run.id), limit=LOOKED_AT).items:
         text = f"{act.preset} by run {act.id}: {counted(_written(act), 'record')} written"
         at = act.finished_at or act.requested_at
@@ -109,18 +112,20 @@ def _of_version(version: Version) -> Event:
     return Event(at=version.at, kind=EventKind.SETTINGS, text=text)
 
 
-def _notices(stores: SqlStores, run: Run) -> Iterator[Event]:
-    for notice in stores.notices.of_run(run.id):
+def _notices(notices: Iterable[NoticeEntry]) -> Iterator[Event]:
+    for notice in notices:
         if notice.settled_at is not None:
             text = f"{notice.event} to {notice.channel}: {notice.state}"
-            yield Event(at=notice.settled_at, kind=EventKind.NOTICE, text=text, run_id=run.id)
+            yield Event(at=notice.settled_at, kind=EventKind.NOTICE, text=text, run_id=notice.run_id)
 
 
-def _acts(stores: SqlStores, run: Run) -> Iterator[Event]:
-    for line in stores.audit.list(limit=LOOKED_AT, subject=f"run:{run.id}").items:
-        yield _of_act(line, run_id=run.id)
+def _subject(run: Run) -> str:
+    """How the audit names the run."""
+    return f"{_RUN}{run.id}"
 
 
-def _of_act(line: AuditEntry, run_id: str | None = None) -> Event:
+def _of_act(line: AuditEntry) -> Event:
     text = f"{line.actor} ({line.source}): {line.action.replace('_', ' ')}"
+    subject = line.subject or ""
+    run_id = subject.removeprefix(_RUN) if subject.startswith(_RUN) else None
     return Event(at=line.at, kind=EventKind.ACT, text=text, run_id=run_id)

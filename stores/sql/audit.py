@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, Select, insert, select
 
 from stores.sql.engine import reading, writing
 from stores.sql.paging import Page, cut_page, read_cursor
 from stores.sql.tables import audit
 from sync.ports import Clock
+
+_NEWEST_FIRST = select(audit).order_by(audit.c.id.desc())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +60,18 @@ class AuditLog:
 
     def list(self, *, limit: int, cursor: str | None = None, subject: str | None = None) -> Page[AuditEntry]:
         """Newest first, of everything or of one subject. Raises InvalidRequest for a foreign cursor."""
-        query = select(audit).order_by(audit.c.id.desc()).limit(limit + 1)
+        query = _NEWEST_FIRST.limit(limit + 1)
         if subject is not None:
             query = query.where(audit.c.subject == subject)
         if cursor is not None:
             (position,) = read_cursor(cursor, tuple[int])
             query = query.where(audit.c.id < position)
+        return cut_page(self._read(query), limit, lambda entry: (entry.id,))
+
+    def about(self, subjects: Collection[str], *, limit: int) -> Sequence[AuditEntry]:
+        """The newest lines about any of the subjects, newest first; one query."""
+        return self._read(_NEWEST_FIRST.where(audit.c.subject.in_(subjects)).limit(limit))
+
+    def _read(self, query: Select[Any]) -> Sequence[AuditEntry]:
         with reading(self._engine) as connection:
-            rows = connection.execute(query).all()
-        entries = [AuditEntry(**row._asdict()) for row in rows]
-        return cut_page(entries, limit, lambda entry: (entry.id,))
+            return [AuditEntry(**row._asdict()) for row in connection.execute(query)]

@@ -17,7 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Engine, Update, func, or_, select, update
+from sqlalchemy import ColumnElement, Engine, Update, func, or_, select, update
 
 from stores.sql.engine import reading, writing
 from stores.sql.paging import Page, cut_page, read_cursor
@@ -227,7 +227,14 @@ class Notices:
 
     def of_run(self, run_id: str) -> Sequence[NoticeEntry]:
         """Every notice about a run, in order."""
-        query = select(notices).where(notices.c.run_id == run_id).order_by(notices.c.id)
+        return self._of(notices.c.run_id == run_id)
+
+    def of_runs(self, run_ids: Collection[str]) -> Sequence[NoticeEntry]:
+        """Every notice about any of the runs, in order; one query."""
+        return self._of(notices.c.run_id.in_(run_ids))
+
+    def _of(self, wanted: ColumnElement[bool]) -> Sequence[NoticeEntry]:
+        query = select(notices).where(wanted).order_by(notices.c.id)
         with reading(self._engine) as connection:
             return [_entry(row) for row in connection.execute(query)]
 

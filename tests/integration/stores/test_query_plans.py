@@ -13,11 +13,13 @@ from stores.sql.engine import reading, writing
 from stores.sql.paging import cut_page
 from stores.sql.runs import RunFilter
 from stores.sql.stores import SqlStores, open_stores
+from stores.timeline import timeline_of_account
 from sync.causes import Cause
 from sync.model import OrganisationKind, RecordKind
 from sync.report import RunState
 from tests.fakes import FakeClock
 from tests.integration.stores.conftest import NOW
+from tests.integration.stores.test_runs import a_run
 
 RUNS_CURSOR = cut_page([(NOW, "run-1"), (NOW, "run-0")], 1, lambda row: row).next_cursor
 CHANGES_CURSOR = cut_page([(7,), (6,)], 1, lambda row: row).next_cursor
@@ -48,6 +50,7 @@ QUERIES: dict[str, Callable[[SqlStores], object]] = {
     "channels that refuse": lambda stores: stores.notices.refused_since(NOW),
     "messages of a channel": lambda stores: stores.notices.count_messages("slack", since=NOW),
     "notices of a run": lambda stores: stores.notices.of_run("run-1"),
+    "audit of a run": lambda stores: stores.audit.about(["run:run-1"], limit=30),
     "the thread of an incident": lambda stores: stores.notices.thread_of("incident-1", "slack"),
     "open incidents": lambda stores: stores.incidents.current(),
     "all incidents": lambda stores: stores.incidents.list(limit=50),
@@ -87,6 +90,26 @@ def test_list_is_read_from_an_index_in_its_order(
     for plan in plans:
         assert all("SCAN" not in step or "USING" in step for step in plan), plan
         assert all("ORDER BY" not in step for step in plan), plan
+
+
+def test_timeline_asks_no_more_for_an_account_with_many_runs(
+    sqlite_engine: Engine, statements: list[tuple[str, Any]]
+) -> None:
+    stores = open_stores(sqlite_engine, FakeClock())
+    costs = []
+    for account_id, count in ((1, 1), (2, 20)):
+        stores.runs.request_many(
+            [a_run(account_id * 100 + number, account_id=account_id) for number in range(count)]
+        )
+        stores.audit.record(
+            actor="ada", source="cli", action="runs_undo", subject=f"run:run-{account_id}00", detail={}
+        )
+        statements.clear()
+        events = timeline_of_account(stores, account_id, ())
+        costs.append(len(statements))
+        assert [event.run_id for event in events if event.kind == "act"] == [f"run-{account_id}00"]
+
+    assert costs[0] == costs[1]
 
 
 def test_club_export_reads_no_table_whole(sqlite_engine: Engine, statements: list[tuple[str, Any]]) -> None:
