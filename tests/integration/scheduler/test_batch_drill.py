@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from sqlalchemy import Engine
 
 from brokers.operations import Operations
 from brokers.redis import PriorityRedisBroker
@@ -24,10 +25,11 @@ from scheduler.batches import run_id
 from stores.redis.batches import Batch, Batches, BatchState, Cancellation, progress
 from stores.redis.leadership import Leadership
 from stores.sql.accounts import NewAccount
-from stores.sql.engine import open_engine
+from stores.sql.engine import open_engine, writing
 from stores.sql.migrate import upgrade
 from stores.sql.stores import SqlStores, open_stores
 from sync.clock import SystemClock
+from sync.errors import StoreUnavailable
 from sync.model import OrganisationKind
 from sync.report import RunState
 from tests.conftest import Eventually
@@ -156,7 +158,7 @@ def test_a_leader_that_stood_still_in_the_middle_of_a_batch_and_wakes_up_sends_n
     batch = scene.ask()
     scene.wait_for_progress(batch)
     stopped = first if leading_pid(scene.leadership) == first.pid else second
-    stopped.send_signal(signal.SIGSTOP)
+    stop_between_transactions(stopped, scene.stores.engine)
     scene.eventually(lambda: leading_pid(scene.leadership) not in (None, stopped.pid), deadline_s=START_S)
     scene.wait_for(batch, BatchState.SENT)
     led = scene.leadership.find()
@@ -167,6 +169,19 @@ def test_a_leader_that_stood_still_in_the_middle_of_a_batch_and_wakes_up_sends_n
     # The one that slept neither led again nor took the other one's lease away.
     assert scene.leadership.find() == led
     check_that_each_account_is_in_it_once(batch, scene)
+
+
+def stop_between_transactions(process: subprocess.Popen[bytes], engine: Engine) -> None:
+    """Nobody could write to SQLite while a process stands still that holds its lock."""
+    impatient = open_engine(str(engine.url), busy_timeout_s=0.2)
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        try:
+            with writing(impatient):
+                break
+        except StoreUnavailable:
+            process.send_signal(signal.SIGCONT)
+    impatient.dispose()
 
 
 def test_a_batch_that_is_cancelled_while_its_sender_is_killed_ends_with_the_truth(
