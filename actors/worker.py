@@ -19,7 +19,7 @@ from actors.attempts import Attempts
 from actors.attendance import Attendance
 from actors.catalogue import SYNC_ACTORS, declare_all
 from actors.deliveries import Deliveries
-from actors.following import Following
+from actors.following import Following, look_on_sighup
 from actors.runs_in_force import RunsInForce
 from actors.start_up import StartUp
 from actors.sync_grade import requests_for
@@ -90,7 +90,9 @@ def start() -> None:
     retries = ErrorAwareRetries(_retry_rules(ground.settings), on_dead=runs.close)
     broker = _open_broker(
         ground,
-        WorkerParts(retries=retries, drain=drain, on_reused=runs.answer, fresh_ms=_fresh_ms(ground.settings)),
+        WorkerParts(
+            retries=retries, drain=drain, on_reused=runs.answer, fresh_ms=lambda name: _fresh_ms(ground, name)
+        ),
     )
     publisher = Publisher(
         broker,
@@ -126,7 +128,7 @@ def start() -> None:
         look_again=ground.reloader.look,
         attempts=attempts,
     )
-    _follow_settings(ground.reloader, runs, retries, notifications)
+    _follow_settings(ground, broker, runs, retries, notifications)
     broker.add_middleware(Attendance(heartbeat, ground.start_up))
     broker.add_middleware(Following(ground.reloader))
     broker.add_middleware(_watching(ground, broker, publisher, notifications))
@@ -174,6 +176,8 @@ class Ground:
     reloader: Reloader
     start_up: StartUp
     served: Served
+    leases: RedisLeases
+    gathers: RedisGathers
 
     @property
     def outbox(self) -> SqlOutbox:
@@ -200,6 +204,7 @@ def _lay_ground() -> Ground:
         threading.Event(),
     )
     assert reloader is not None  # noqa: S101  nothing stops the waiting but Redis
+    look_on_sighup(reloader)
     settings = reloader.in_force.loaded.settings
     engine = open_engine(settings.database_url, busy_timeout_s=settings.database.busy_timeout_s)
     return Ground(
@@ -212,6 +217,8 @@ def _lay_ground() -> Ground:
         reloader=reloader,
         start_up=StartUp(),
         served=Served(),
+        leases=RedisLeases(client, settings.redis.namespace, lease_s=settings.sync.lease_s),
+        gathers=RedisGathers(client, settings.redis.namespace, claim_s=settings.sync.lease_s),
     )
 
 
@@ -220,8 +227,9 @@ def _retry_rules(settings: Settings) -> RetryRules:
     return RetryRules(max_retries=sync.attempts - 1, max_deferral_s=sync.max_deferral_s)
 
 
-def _fresh_ms(settings: Settings) -> dict[str, int]:
-    return dict.fromkeys(SYNC_ACTORS, round(settings.sync.result_fresh_s * 1000))
+def _fresh_ms(ground: Ground, actor_name: str) -> int:
+    fresh_s = ground.reloader.in_force.loaded.settings.sync.result_fresh_s
+    return round(fresh_s * 1000) if actor_name in SYNC_ACTORS else 0
 
 
 def _open_broker(ground: Ground, parts: WorkerParts) -> PriorityRedisBroker:
@@ -284,7 +292,7 @@ def _build_run(  # noqa: PLR0913, PLR0917  everything that a run is made of
     notifications: LiveNotifications,
     sources: InstalledSources,
 ) -> SyncRun:
-    client, namespace, sync = ground.client, ground.namespace, ground.settings.sync
+    client, namespace = ground.client, ground.namespace
     totals = RunTotals(client, namespace)
 
     def announce(run: Run) -> None:
@@ -294,19 +302,19 @@ def _build_run(  # noqa: PLR0913, PLR0917  everything that a run is made of
     return SyncRun(
         sources=sources,
         cms=cms,
-        leases=RedisLeases(client, namespace, lease_s=sync.lease_s),
+        leases=ground.leases,
         runs=runs,
         sizes=ground.stores.sizes,
         checkpoints=Checkpoints(client, namespace),
         clock=ground.clock,
         stop=drain,
         progress=Progress(client, namespace),
-        map_concurrently=InThreads(sync.grade_concurrency),
-        asked_ahead=sync.grade_concurrency,
+        map_concurrently=InThreads(ground.settings.sync.grade_concurrency),
+        asked_ahead=ground.settings.sync.grade_concurrency,
         announce=announce,
         let_next=publisher.let_next,
         fan_out=FanOut(
-            gathers=RedisGathers(client, namespace, claim_s=sync.lease_s),
+            gathers=ground.gathers,
             share_out=lambda tasks: publisher.send_many(requests_for(tasks)),
         ),
         seals=RedisSeals(client, namespace),
@@ -315,13 +323,7 @@ def _build_run(  # noqa: PLR0913, PLR0917  everything that a run is made of
 
 
 def _build_delivery(ground: Ground, cms: Cms, runs: RunsInForce) -> Delivery:
-    lease_s = ground.settings.sync.lease_s
-    return Delivery(
-        cms=cms,
-        outbox=ground.outbox,
-        leases=RedisLeases(ground.client, ground.namespace, lease_s=lease_s),
-        settle=runs.settle_delivered,
-    )
+    return Delivery(cms=cms, outbox=ground.outbox, leases=ground.leases, settle=runs.settle_delivered)
 
 
 def _open_outbound(ground: Ground, drain: DrainOnSigterm) -> Outbound:
@@ -335,13 +337,27 @@ def _open_outbound(ground: Ground, drain: DrainOnSigterm) -> Outbound:
 
 
 def _follow_settings(
-    reloader: Reloader, runs: RunsInForce, retries: ErrorAwareRetries, notifications: LiveNotifications
+    ground: Ground,
+    broker: PriorityRedisBroker,
+    runs: RunsInForce,
+    retries: ErrorAwareRetries,
+    notifications: LiveNotifications,
 ) -> None:
     def change_retries(changed: Settings) -> None:
         retries.rules = _retry_rules(changed)
 
+    def change_leases(changed: Settings) -> None:
+        ground.leases.lease_s = ground.gathers.claim_s = changed.sync.lease_s
+
+    def resize(changed: Settings) -> None:
+        broker.resize(slots=changed.worker.greenlets, reserved=changed.worker.reserved_for_urgent)
+
+    resize(ground.settings)  # dramatiq's command line knows nothing of live overrides
+    reloader = ground.reloader
     reloader.follow(runs.take_over)
+    reloader.subscribe("worker.greenlets", "worker.reserved_for_urgent", apply=resize)
     reloader.subscribe("sync", apply=change_retries)
+    reloader.subscribe("sync.lease_s", apply=change_leases)
     reloader.subscribe("logging", apply=logs.set_up)
     reloader.subscribe("notifications", "alerts", apply=notifications.apply)
 

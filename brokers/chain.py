@@ -7,8 +7,7 @@ then its fate is decided, then it is counted, and its logging context ends last.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import redis
 from dramatiq.middleware import (
@@ -25,7 +24,7 @@ from brokers.middleware.audit import Audit, AuditLog
 from brokers.middleware.drain_on_sigterm import DrainOnSigterm
 from brokers.middleware.error_aware_retries import ErrorAwareRetries
 from brokers.middleware.metrics import Metrics
-from brokers.middleware.result_reuse import OnReused, ResultReuse
+from brokers.middleware.result_reuse import FreshMs, OnReused, ResultReuse, never_fresh
 from brokers.middleware.run_context import RunContext
 from brokers.middleware.tell_poisoned import TellPoisoned
 from brokers.redis import PriorityRedisBroker
@@ -39,13 +38,13 @@ class WorkerParts:
     """What a worker gives to its chain; `drain` also tells its long actors to stop.
 
     `retries` decides on failed messages, by rules that may be replaced while it runs.
-    `fresh_ms`: for how long an actor's result answers equal messages, where it is not its option.
+    `fresh_ms` says for how long an actor's result answers equal messages, where it is not its option.
     """
 
     retries: ErrorAwareRetries
     drain: DrainOnSigterm
     on_reused: OnReused | None = None
-    fresh_ms: Mapping[str, int] = field(default_factory=dict)
+    fresh_ms: FreshMs = never_fresh
 
 
 class ChainedBroker(PriorityRedisBroker):

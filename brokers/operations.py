@@ -244,7 +244,7 @@ class Operations:
 
     def resume(self, name: str) -> None:
         self._client.hdel(f"{self._key}:rules", f"paused:{name}")
-        self._wake(name)
+        self._broker.wake(name)
 
     def set_limit(self, name: str, limit: int | None) -> None:
         """At most `limit` messages of the queue run at once, over all workers; None: no limit."""
@@ -558,9 +558,6 @@ class Operations:
         return bool(
             self._client.set(name, json.dumps({**json.loads(record), order: is_set}), keepttl=True, xx=True)
         )
-
-    def _wake(self, name: str) -> None:
-        self._client.zadd(f"{self._key}:wake:{name}", {"": 0})
 
 
 def _decode(value: Any) -> tuple[Header | None, Message[Any] | None, bytes]:

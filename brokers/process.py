@@ -54,6 +54,11 @@ class Lent(NamedTuple):
     claim: str
     value: bytes
 
+    @property
+    def is_common(self) -> bool:
+        """Whether it is of normal or low priority; its header begins with its level."""
+        return self.value[:1] > b"1"
+
 
 class Turn(NamedTuple):
     """What one call brought; `due_in_s` until the next delayed message, None if there is none."""
@@ -99,13 +104,15 @@ class Process:
         self._wake_link = Link(dial, namespace, timeout_s=LONGEST_DOZE_S + CALL_TIMEOUT_S)
         self._beat_link = Link(dial, namespace, timeout_s=BEAT_TIMEOUT_S)
 
-    def turn(self, want: int, queues: Collection[str], settled: Sequence[Settled]) -> Turn:
-        """Settle deliveries and fetch up to `want` messages in one call.
+    def turn(
+        self, want: int, queues: Collection[str], settled: Sequence[Settled], *, common: int | None = None
+    ) -> Turn:
+        """Settle deliveries and fetch up to `want` messages in one call, at most `common` of them common.
 
         Raises one of REDIS_ERRORS; messages may then have been lent without being known
         here, so call `give_back_unknown` before the next turn.
         """
-        arguments: list[Argument] = [want, " ".join(queues)]
+        arguments: list[Argument] = [want, want if common is None else common, " ".join(queues)]
         for one in settled:
             arguments += one
         with self._lock:
@@ -117,13 +124,16 @@ class Process:
         ]
         return Turn(lent, due_in_ms / 1000 if due_in_ms >= 0 else None)
 
-    def wait_for_work(self, queues: Collection[str], timeout_s: float) -> bytes | None:
+    def wait_for_work(
+        self, queues: Collection[str], timeout_s: float, *, only_pressing: bool = False
+    ) -> bytes | None:
         """Block until something may have come to one of the queues: its wake key.
 
-        No other process is woken for the same reason: fetch then, or `pass_on` the key. After a
-        nudge b"", after `timeout_s` None.
+        `only_pressing`: until something urgent or high may have come. No other process is woken for
+        the same reason: fetch then, or `pass_on` the key. After a nudge b"", after `timeout_s` None.
         """
-        keys = [f"{self._namespace}:wake:{queue}" for queue in queues]
+        common = [f"{self._namespace}:wake:{queue}" for queue in queues]
+        keys = [f"{key}:pressing" for key in common] + ([] if only_pressing else common)
         woken = self._wake_link.command("BZPOPMIN", self._nudge_key, *keys, max(timeout_s, 0.001))
         if woken is None:
             return None

@@ -40,6 +40,7 @@ from brokers.dispatcher import Dispatcher
 from brokers.envelope import read_text
 from brokers.errors import UNTAKEN, BrokerFull, BrokerUnavailable, translate
 from brokers.heartbeat import HUNG_AFTER_S
+from brokers.holdings import Capacity
 from brokers.hooks import Hooks
 from brokers.outgoing import (
     PRIORITY_OPTION,
@@ -106,6 +107,7 @@ class PriorityRedisBroker(Broker):
         self._senders = Senders(self.dial, self.key)
         self._dispatchers: dict[Worker, Dispatcher] = {}
         self._suspects: list[bytes] = []
+        self._capacity: Capacity | None = None
         self._local = _Local()
 
     # -- declaring
@@ -290,6 +292,8 @@ class PriorityRedisBroker(Broker):
         self._hooks.call_before(signal, *args, **kwargs)
 
     def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
+        if signal == "worker_boot" and self._capacity:
+            self._dispatchers[args[0]].resize(self._capacity)
         if signal == "worker_shutdown" and args[0] in self._dispatchers:
             self._detach(args[0])
         is_settling = signal in ("process_message", "skip_message") and isinstance(args[0], Delivery)
@@ -301,6 +305,12 @@ class PriorityRedisBroker(Broker):
             if is_settling:
                 self._local.delivery = None
 
+    def resize(self, *, slots: int, reserved: int) -> None:
+        """From now on a worker here carries out `slots` messages at once, as `Capacity` says."""
+        self._capacity = Capacity(slots, reserved)
+        for dispatcher in self._dispatchers.values():
+            dispatcher.resize(self._capacity)
+
     def dispatcher_of(self, worker: Worker) -> Dispatcher:
         """Who fetches for a worker that runs."""
         return self._dispatchers[worker]
@@ -311,6 +321,8 @@ class PriorityRedisBroker(Broker):
             worker,
             self.new_process(threads=worker.worker_threads, queues=worker.consumer_whitelist),
             hung_after_s=self.hung_after_s,
+            # It has more slots once it has more threads, see `emit_after`.
+            capacity=Capacity(worker.worker_threads, self._capacity.reserved if self._capacity else 0),
         )
         worker.work_queue = dispatcher.slots  # type: ignore[assignment]
         self._dispatchers[worker] = dispatcher
@@ -342,7 +354,12 @@ class PriorityRedisBroker(Broker):
             self.client.hdel(f"{self.key}:rules", rule)
         else:
             self.client.hset(f"{self.key}:rules", rule, limit)
-        self.client.zadd(f"{self.key}:wake:{queue_name}", {"": 0})
+        self.wake(queue_name)
+
+    def wake(self, queue_name: str) -> None:
+        """Let idle processes look at the queue: something of any priority may start now."""
+        for level in (":pressing", ""):
+            self.client.zadd(f"{self.key}:wake:{queue_name}{level}", {"": 0})
 
     def call(
         self, script: Script, arguments: Sequence[Argument], *, only_call_of: str | None = None

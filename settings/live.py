@@ -25,15 +25,9 @@ TAKEN_OVER: Mapping[ProcessRole, tuple[str, ...]] = {
         "providers",
         "http",
         "presets",
-        "sync.look_back_days",
-        "sync.grade_concurrency",
-        "sync.removal_confirmations",
-        "sync.removal_max_count",
-        "sync.removal_max_share",
-        "sync.shrink_max_share",
-        "sync.quarantine_max_share",
-        "sync.max_deferral_s",
-        "sync.attempts",
+        "sync",
+        "worker.greenlets",
+        "worker.reserved_for_urgent",
     ),
     ProcessRole.SCHEDULER: (
         "logging",
@@ -48,7 +42,7 @@ TAKEN_OVER: Mapping[ProcessRole, tuple[str, ...]] = {
         "alerts",
         "freshness",
     ),
-    ProcessRole.WEB: ("logging", "providers", "presets", "cadence"),
+    ProcessRole.WEB: ("logging", "providers", "presets", "cadence", "web.requests_per_s"),
 }
 UNUSED: Mapping[ProcessRole, tuple[str, ...]] = {
     ProcessRole.WORKER: ("scheduler", "retention", "cadence", "web", "canary"),

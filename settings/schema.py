@@ -97,7 +97,8 @@ class WebSettings(Section):
 
 class WorkerSettings(Section):
     processes: int = Field(default=1, ge=1)
-    greenlets: int = Field(default=32, ge=1)
+    greenlets: int = Field(default=32, ge=1, le=1000)
+    reserved_for_urgent: int = Field(default=2, ge=0)
     grace_s: float = Field(default=20.0, gt=0)
 
 
@@ -175,7 +176,7 @@ class SyncSettings(Section):
     """Windows and guards of a run."""
 
     look_back_days: int = Field(default=14, ge=0)
-    lease_s: float = Field(default=30.0, gt=0)
+    lease_s: float = Field(default=30.0, gt=0, le=3600)
     grade_concurrency: int = Field(default=4, ge=1)
     removal_confirmations: int = Field(default=3, ge=1)
     removal_max_count: int = Field(default=50, ge=0)

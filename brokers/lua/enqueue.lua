@@ -232,7 +232,7 @@ local function enqueue_plain(args)
     end
     redis.call("ZADD", key(queue, "waiting:" .. level), last_turn + 1, id)
     be_ready(queue, level)
-    redis.call("ZADD", ns .. ":wake:" .. queue, 0, "")
+    redis.call("ZADD", wake_key(queue, level), 0, "")
     redis.call("HSET", kept, call, args[3] .. " " .. minute, turn, last_turn + 1, enqueued, found[4] + 1)
     return { 0 }
 end

@@ -5,8 +5,9 @@ local SHARE = 10
 local PAGE = 16
 
 -- Of the call that runs now: which queues may be fetched from, how much room their limits leave,
--- the queues in line at each level, and what was picked: {queue, id, level, turn}.
-local served, room, lines, picks
+-- how many more common messages may be picked, the queues in line at each level, and what was
+-- picked: {queue, id, level, turn}.
+local served, room, common_room, lines, picks
 
 -- A process serves the same queues in each of its turns: they are taken apart once.
 local served_by_text, text_count = {}, 0
@@ -123,6 +124,20 @@ local function pick_from(level, most)
     return 0
 end
 
+-- A level that may not be picked from is not passed over either: its share is not due.
+local function is_open(level)
+    return #lines[level] > 0 and (level < COMMON or common_room > 0)
+end
+
+local function pick_open(level, most)
+    if level < COMMON then
+        return pick_from(level, most)
+    end
+    local taken = pick_from(level, math.min(most, common_room))
+    common_room = common_room - taken
+    return taken
+end
+
 -- Pick up to `most` messages that come next: of the most urgent level, unless a lower one has
 -- been passed over too often.
 local function pick(most)
@@ -138,9 +153,9 @@ local function pick(most)
     end
 
     for level = 3, 1, -1 do
-        if #lines[level] > 0 and passed[level] >= SHARE - 1 then
+        if is_open(level) and passed[level] >= SHARE - 1 then
             set_passed(level, 0)
-            if pick_from(level, 1) == 1 then
+            if pick_open(level, 1) == 1 then
                 return 1
             end
         end
@@ -148,17 +163,17 @@ local function pick(most)
     for level = 0, 3 do
         local row = most -- as many in a row until a lower level has its share
         for lower = level + 1, 3 do
-            if #lines[lower] > 0 then
+            if is_open(lower) then
                 row = math.min(row, SHARE - 1 - passed[lower])
             end
         end
-        local taken = pick_from(level, row)
+        local taken = is_open(level) and pick_open(level, row) or 0
         if taken > 0 then
             if level > 0 then
                 set_passed(level, 0)
             end
             for lower = level + 1, 3 do
-                if #lines[lower] > 0 then
+                if is_open(lower) then
                     set_passed(lower, passed[lower] + taken)
                 end
             end

@@ -26,7 +26,10 @@
 --   {ns}:q:<queue>:delayed      ZSET  id by due time (ms)
 --   {ns}:q:<queue>:dead         ZSET  id by time of death (ms)
 --   {ns}:q:<queue>:reasons      HASH  id of a dead message -> JSON: why it died
---   {ns}:wake:<queue>           ZSET  one member when an idle process should fetch (BZPOPMIN)
+--   {ns}:wake:<queue>           ZSET  one member when an idle process should fetch (BZPOPMIN) what is
+--                                     common: of normal or low priority
+--   {ns}:wake:<queue>:pressing  ZSET  the same for urgent and high priority; a process whose slots for
+--                                     common work are all taken waits for these alone
 -- What is to be found without looking into each queue:
 --   {ns}:queues                 SET   every queue ever used
 --   {ns}:ready:<l>              ZSET  queues with waiting messages at level l, least served first
@@ -74,6 +77,13 @@ local function read_header(value)
         strength = tonumber(strength),
         run = run,
     }
+end
+
+-- From this level on messages are common; a process may reserve slots for those above it.
+local COMMON = 2
+
+local function wake_key(queue, level)
+    return ns .. ":wake:" .. queue .. (tonumber(level) < COMMON and ":pressing" or "")
 end
 
 local function read_value(queue, id)

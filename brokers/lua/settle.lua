@@ -55,7 +55,7 @@ end
 -- A freed slot matters to others only where a queue's limit kept them from fetching.
 local function wake_if_limited(queue)
     if read_rules(queue)[2] then
-        wake(queue)
+        wake_for_all(queue)
     end
 end
 
@@ -104,7 +104,7 @@ local function forget_process(process)
     -- It may have been woken for a message that it did not fetch any more.
     for level = 0, 3 do
         for _, queue in ipairs(redis.call("ZRANGE", ns .. ":ready:" .. level, 0, -1)) do
-            wake(queue)
+            wake(queue, level)
         end
     end
 end

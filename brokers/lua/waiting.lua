@@ -1,11 +1,21 @@
 -- How a message comes to wait, now or later, and who is woken for it.
 
--- One idle process wakes, fetches, and wakes the next one if something is left.
-local function wake(queue)
-    if not woken[queue] then
-        woken[queue] = true
-        redis.call("ZADD", ns .. ":wake:" .. queue, 0, "")
+local function wake_by(name)
+    if not woken[name] then
+        woken[name] = true
+        redis.call("ZADD", name, 0, "")
     end
+end
+
+-- One idle process wakes, fetches, and wakes the next one if something is left.
+local function wake(queue, level)
+    wake_by(wake_key(queue, level))
+end
+
+-- For a reason that knows no level: whoever waits for any of them.
+local function wake_for_all(queue)
+    wake(queue, 0)
+    wake(queue, COMMON)
 end
 
 -- Turns make shares fair: a message's turn follows the last one given to its fair key, but is
@@ -82,7 +92,7 @@ local function wait_at(queue, id, level, turn)
         ready_at[level .. queue] = true
         be_ready(queue, level)
     end
-    wake(queue)
+    wake(queue, level)
 end
 
 local function wait_last(queue, id, header)
@@ -95,7 +105,7 @@ local function delay(queue, id, due)
     if due < first_due[queue] then
         first_due[queue] = due
         redis.call("ZADD", ns .. ":due", due, queue)
-        wake(queue) -- an idle process blocks until the first due time it knew of
+        wake(queue, 0) -- an idle process blocks until the first due time it knew of; all hear of this level
     end
 end
 

@@ -1,8 +1,9 @@
 -- One turn of a worker process: settle what it finished, promote what is due, fetch what it has
 -- slots for.
 --
--- args: clock, process, number of the call, how many to fetch, the queues it serves (with spaces
---       between), then for each settled delivery: ack | nack | back, queue, id, fetch, reason.
+-- args: clock, process, number of the call, how many to fetch, how many of them may be common, the
+--       queues it serves (with spaces between), then for each settled delivery:
+--       ack | nack | back, queue, id, fetch, reason.
 -- Answer: {number of this fetch, ms until the next delayed message is due or -1,
 --          {queue, id, value, ...}}; -1 as the number says that this call came before.
 
@@ -10,11 +11,12 @@
 local PROMOTED_AT_ONCE = 500
 -- Lua's `unpack` ends somewhere below 8,000 values.
 local MOST_LENT = 1000
+local SETTLED_FROM = 7 -- the first argument of the first settled delivery
 
 -- Reads together what most turns need.
 local function read_counts_of(args)
     local names, known = { "minute", "call:" .. args[2], "fetch", "passed1", "passed2", "passed3" }, {}
-    for i = 6, #args, 5 do
+    for i = SETTLED_FROM, #args, 5 do
         local queue = args[i + 1]
         if not known[queue] then
             known[queue] = true
@@ -27,7 +29,7 @@ end
 
 local function settle_all(args, process)
     local fields = {}
-    for i = 6, #args, 5 do
+    for i = SETTLED_FROM, #args, 5 do
         fields[#fields + 1] = args[i + 1] .. "/" .. args[i + 2]
     end
     if #fields == 0 then
@@ -36,7 +38,7 @@ local function settle_all(args, process)
     for i, lease in ipairs(redis.call("HMGET", ns .. ":leased", unpack(fields))) do
         leases[fields[i]] = lease
     end
-    for i = 6, #args, 5 do
+    for i = SETTLED_FROM, #args, 5 do
         settle[args[i]](args[i + 1], args[i + 2], process, args[i + 3], args[i + 4])
     end
     save_ends() -- before a message that was handed back is lent anew
@@ -135,16 +137,13 @@ local function fetch(want, process, found)
     return lent
 end
 
--- This process is busy now; if more is waiting or delayed, another one should know.
-local function wake_another(due_in)
+-- This process can take no more; if something is waiting, another one should know.
+local function wake_another()
     for level = 0, 3 do
         if #lines[level] > 0 then
-            wake(lines[level][1].queue)
-            break
+            wake(lines[level][1].queue, level)
+            return
         end
-    end
-    if due_in >= 0 then
-        wake(redis.call("ZRANGE", ns .. ":due", 0, 0)[1])
     end
 end
 
@@ -158,10 +157,13 @@ define("work", true, function(args)
     local due_in = promote()
     local lent = 0
     if want > 0 then
-        served, room, lines = parse_queues(args[5]), {}, {}
+        served, room, lines, common_room = parse_queues(args[6]), {}, {}, tonumber(args[5])
         lent = fetch(want, process, found)
-        if lent == want then
-            wake_another(due_in)
+        if lent == want or common_room == 0 then
+            wake_another()
+        end
+        if lent == want and due_in >= 0 then
+            wake(redis.call("ZRANGE", ns .. ":due", 0, 0)[1], 0)
         end
     end
     return { lent > 0 and counts.fetch or 0, due_in, found }

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class DrainOnSigterm(Middleware):
-    """De-duplicates SIGTERM and SIGHUP, and tells long actors to hand over.
+    """De-duplicates SIGTERM, and tells long actors to hand over.
 
     It is the worker's `sync.ports.StopSignal`.
     """
@@ -39,24 +39,22 @@ class DrainOnSigterm(Middleware):
             raise Stopping("this worker is stopping; another one goes on", retry_after_s=HAND_OVER_S)
 
     def after_process_boot(self, broker: Broker) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for signum in (signal.SIGTERM, signal.SIGHUP):
-            self._deliver_once(signum)
+        if threading.current_thread() is threading.main_thread():
+            self._deliver_sigterm_once()
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         self.is_stopping = True
 
-    def _deliver_once(self, signum: signal.Signals) -> None:
-        handler = signal.getsignal(signum)
+    def _deliver_sigterm_once(self) -> None:
+        handler = signal.getsignal(signal.SIGTERM)
         if not callable(handler):
             return
 
         def deliver(number: int, frame: FrameType | None) -> Any:
             if self.is_stopping:
-                logger.info("already_draining", extra={"signal": signal.Signals(number).name})
+                logger.info("already_draining", extra={"signal": "SIGTERM"})
                 return None
             self.is_stopping = True
             return handler(number, frame)
 
-        signal.signal(signum, deliver)
+        signal.signal(signal.SIGTERM, deliver)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -20,12 +19,18 @@ from brokers.results import ResultStore, Reused
 REQUEST_FIELDS = frozenset({"run_id", "batch_id", "requested_at", "fresh_after"})
 
 OnReused = Callable[[MessageProxy, Reused], None]
+FreshMs = Callable[[str], int]
+
+
+def never_fresh(_actor_name: str) -> int:
+    return 0
 
 
 class ResultReuse(Middleware):
     """The actor option `result_fresh` (ms): how long its result answers equal messages.
 
-    `fresh_ms` gives it for actors without the option; 0 is never, and a result of None is not kept.
+    `fresh_ms` says it for actors without the option, by their names; 0 is never, and a result of None
+    is not kept. What it says may change: a stored result answers for as long as it was stored for.
 
     Such a message (same actor and arguments, but for `REQUEST_FIELDS`) does not run. It is
     given the stored result, `on_reused` is called, and `ResultStore.find_reused` tells
@@ -39,13 +44,14 @@ class ResultReuse(Middleware):
         *,
         namespace: str,
         on_reused: OnReused | None = None,
-        fresh_ms: Mapping[str, int] = MappingProxyType({}),
+        fresh_ms: FreshMs = never_fresh,
     ) -> None:
         self._client = client
         self._results = results
         self._prefix = f"{{{namespace}}}:fresh:"
         self._on_reused = on_reused
-        self._fresh_ms = {actor_name: ms for actor_name, ms in fresh_ms.items() if ms}
+        self._fresh_ms = fresh_ms
+        self._own_fresh_ms: dict[str, int] = {}
 
     @property
     def actor_options(self) -> set[str]:
@@ -53,10 +59,10 @@ class ResultReuse(Middleware):
 
     def after_declare_actor(self, broker: Broker, actor: Actor[..., Any]) -> None:
         if fresh_ms := actor.options.get("result_fresh"):
-            self._fresh_ms[actor.actor_name] = fresh_ms
+            self._own_fresh_ms[actor.actor_name] = fresh_ms
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
-        if not self._fresh_ms or message.actor_name not in self._fresh_ms:
+        if not self._is_fresh_for_ms(message):
             return
         stored = self._client.get(self._prefix + _fingerprint(message))
         if not isinstance(stored, bytes):
@@ -78,13 +84,18 @@ class ResultReuse(Middleware):
         result: Any = None,
         exception: BaseException | None = None,
     ) -> None:
-        if result is not None and message.actor_name in self._fresh_ms:
+        fresh_ms = self._is_fresh_for_ms(message)
+        if result is not None and fresh_ms:
             stored = Reused(result, message.message_id, round(time.time() * 1000))
             self._client.set(
                 self._prefix + _fingerprint(message),
                 msgspec.json.encode(stored),
-                px=self._fresh_ms[message.actor_name],
+                px=fresh_ms,
             )
+
+    def _is_fresh_for_ms(self, message: MessageProxy) -> int:
+        name = message.actor_name
+        return self._own_fresh_ms[name] if name in self._own_fresh_ms else self._fresh_ms(name)
 
 
 def _fingerprint(message: MessageProxy) -> str:

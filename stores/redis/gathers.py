@@ -54,7 +54,7 @@ return redis.call('HLEN', KEYS[1])
 
 
 class RedisGathers:
-    """Satisfies `sync.ports.Gathers`; a claim lapses `claim_s` after it was made.
+    """Satisfies `sync.ports.Gathers`; a claim lapses `claim_s`, which may be changed, after it was made.
 
     Raises StoreUnavailable.
     """
@@ -62,7 +62,7 @@ class RedisGathers:
     def __init__(self, redis: Redis, namespace: str, *, claim_s: float) -> None:
         self._redis = redis
         self._prefix = f"{{{namespace}}}:gather:"
-        self._claim_ms = round(claim_s * 1000)
+        self.claim_s = claim_s
         self._open = redis.register_script(_OPEN)
         self._claim = redis.register_script(_CLAIM)
         self._settle = redis.register_script(_SETTLE)
@@ -73,7 +73,8 @@ class RedisGathers:
 
     def claim(self, run_id: str, unit: str, *, token: int) -> bool:
         with answering():
-            return bool(self._claim(keys=self._keys(run_id)[:2], args=[unit, token, self._claim_ms]))
+            claim_ms = round(self.claim_s * 1000)
+            return bool(self._claim(keys=self._keys(run_id)[:2], args=[unit, token, claim_ms]))
 
     def settle(self, run_id: str, unit: str, *, is_done: bool) -> int:
         units, _, wake = self._keys(run_id)

@@ -49,12 +49,15 @@ if redis.call('HGET', KEYS[1], 'token') == ARGV[1] then redis.call('DEL', KEYS[1
 
 
 class RedisLeases:
-    """Satisfies `sync.ports.Leases`; a lease that is not renewed is free after `lease_s`."""
+    """Satisfies `sync.ports.Leases`; a lease that is not renewed is free after `lease_s`.
+
+    `lease_s` may be changed; leases that are held keep theirs.
+    """
 
     def __init__(self, redis: Redis, namespace: str, *, lease_s: float) -> None:
         self._redis = redis
         self._namespace = namespace
-        self._lease_ms = round(lease_s * 1000)
+        self.lease_s = lease_s
         self._take = redis.register_script(_TAKE)
         self._renew = redis.register_script(_RENEW)
         self._release = redis.register_script(_RELEASE)
@@ -68,8 +71,9 @@ class RedisLeases:
         """
         # The counter of fences stays when the lease is gone: a token is never given twice.
         keys = self._keys(key)
+        lease_ms = self._lease_ms
         with answering():
-            token, left_ms = self._take(keys=keys, args=[owner, self._lease_ms])
+            token, left_ms = self._take(keys=keys, args=[owner, lease_ms])
         if not token:
             spread_s = BUSY_RETRY_S * random.random()  # noqa: S311 - spreads load, guards nothing
             raise AccountBusy(
@@ -77,7 +81,7 @@ class RedisLeases:
                 retry_after_s=min(max(left_ms, 0) / 1000, BUSY_RETRY_S) + spread_s,
             )
         try:
-            yield HeldLease(Fence(key, token), keys, self._renew, [self._lease_ms, owner])
+            yield HeldLease(Fence(key, token), keys, self._renew, [lease_ms, owner])
         finally:
             # Unreleased, it ends by itself; the outcome of the work matters more.
             with suppress(StoreUnavailable), answering():
@@ -95,6 +99,10 @@ class RedisLeases:
         Once it has ended, it has ended: its holder may be gone.
         """
         return HeldLease(fence, self._keys(fence.key), self._renew, [self._lease_ms, ""])
+
+    @property
+    def _lease_ms(self) -> int:
+        return round(self.lease_s * 1000)
 
     def _keys(self, key: str) -> list[str]:
         return [f"{{{self._namespace}}}:lease:{key}", f"{{{self._namespace}}}:fence:{key}"]

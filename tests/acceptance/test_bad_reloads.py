@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -88,6 +89,22 @@ def worker(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator
     assert process.returncode == 0
     sender.close()
     client.close()
+
+
+@pytest.mark.slow
+def test_sighup_makes_a_worker_look_again_and_does_not_end_it(worker: Worker, eventually: Eventually) -> None:
+    worker.send()
+    eventually(lambda: worker.operations.ledger("health").done, deadline_s=STARTED_WITHIN_S)
+    before = worker.said()
+    assert before is not None
+    worker.process.send_signal(signal.SIGHUP)
+
+    def has_looked() -> bool:
+        said = worker.said()
+        return bool(said and said.at > before.at and said.process == before.process)
+
+    eventually(has_looked, deadline_s=TOLD_WITHIN_S)
+    assert worker.process.poll() is None
 
 
 @pytest.mark.slow

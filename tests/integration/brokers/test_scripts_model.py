@@ -215,19 +215,29 @@ class BrokerModel(RuleBasedStateMachine):
         else:
             assert answer == [1]
 
-    @rule(process=processes, want=st.integers(0, 4), served=st.sets(queues))
-    def work(self, process: str, want: int, served: set[str]) -> None:
+    @rule(process=processes, want=st.integers(0, 4), common=st.integers(0, 4), served=st.sets(queues))
+    def work(self, process: str, want: int, common: int, served: set[str]) -> None:
+        """At most `common` of what is lent is of normal or low priority."""
         if process not in self.beats:
             self.beat(process)
-        number, _, found = self.run_numbered(WORK, process, want, " ".join(served))
+        number, _, found = self.run_numbered(WORK, process, want, common, " ".join(served))
         self.promote()
-        room = 0
+        everything, pressing = 0, 0
         for queue in served - self.paused:
-            waiting = sum(q == queue and e.place == "waiting" for (q, _), e in self.entries.items())
+            waiting = [e.level for (q, _), e in self.entries.items() if q == queue and e.place == "waiting"]
             leased = sum(q == queue and e.place == "leased" for (q, _), e in self.entries.items())
             limit = self.limits.get(queue)
-            room += waiting if limit is None else max(0, min(waiting, limit - leased))
-        assert len(found) // 3 == min(want, room)
+            room = len(waiting) if limit is None else max(0, min(len(waiting), limit - leased))
+            everything += room
+            pressing += min(room, sum(level < 2 for level in waiting))
+        taken = [
+            self.entries[found[i].decode(), found[i + 1].decode()].level for i in range(0, len(found), 3)
+        ]
+        assert sum(level > 1 for level in taken) <= common
+        assert len(taken) >= min(want, pressing)
+        assert len(taken) <= min(want, everything)
+        if common >= want or not pressing:
+            assert len(taken) == min(want, everything, max(common, pressing))
         for i in range(0, len(found), 3):
             queue, message_id = found[i].decode(), found[i + 1].decode()
             entry = self.entries[queue, message_id]
@@ -242,7 +252,7 @@ class BrokerModel(RuleBasedStateMachine):
             return
         lease = data.draw(st.sampled_from(self.leases))
         settled = (how, lease.queue, lease.message_id, lease.fetch, "{}")
-        self.run_numbered(WORK, lease.process, 0, "", *settled)
+        self.run_numbered(WORK, lease.process, 0, 0, "", *settled)
         entry = self.current(lease)
         self.promote()
         if entry is None:

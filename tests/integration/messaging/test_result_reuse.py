@@ -21,12 +21,13 @@ class Bench:
     def __init__(self, client: redis.Redis, namespace: str) -> None:
         self.results = ResultStore(client, namespace=namespace)
         self.reused: list[tuple[str, Reused]] = []
+        self.fresh_ms = {"by_setting": 60_000}
         reuse = ResultReuse(
             client,
             self.results,
             namespace=namespace,
             on_reused=lambda message, reused: self.reused.append((message.message_id, reused)),
-            fresh_ms={"by_setting": 60_000, "never": 0},
+            fresh_ms=lambda name: self.fresh_ms.get(name, 0),
         )
         self.broker = StubBroker(middleware=[reuse, Results(backend=self.results)])
         self.runs = 0
@@ -87,6 +88,15 @@ def test_a_setting_keeps_results_of_an_actor_that_are_worth_it(
         bench.by_setting.send(is_worth_keeping=is_worth_keeping)
         bench.broker.join("default", timeout=WAIT_MS)
     assert bench.runs == runs
+
+
+def test_a_window_may_change_while_messages_run(bench: Bench) -> None:
+    bench.fresh_ms.clear()
+    for has_window in (False, True, True):
+        bench.fresh_ms["by_setting"] = 60_000 if has_window else 0
+        bench.by_setting.send(is_worth_keeping=True)
+        bench.broker.join("default", timeout=WAIT_MS)
+    assert bench.runs == 2
 
 
 def test_a_window_of_zero_reuses_nothing(bench: Bench) -> None:

@@ -36,3 +36,15 @@ def test_fences_go_on_growing_when_redis_has_lost_its_data(redis_client: redis.R
     redis_client.delete(f"{{{namespace}}}:fence:playhq:a")
     with leases.hold("playhq:a", owner="run-2") as lease:
         assert lease.fence.token >= before
+
+
+def test_a_changed_term_counts_for_leases_that_begin_after_it(
+    redis_client: redis.Redis, namespace: str
+) -> None:
+    leases = RedisLeases(redis_client, namespace, lease_s=30)
+    with leases.hold("playhq:a", owner="run-1") as held:
+        leases.lease_s = 300
+        held.renew()
+        assert redis_client.pttl(f"{{{namespace}}}:lease:playhq:a") <= 30_000
+        with leases.hold("playhq:b", owner="run-2"):
+            assert redis_client.pttl(f"{{{namespace}}}:lease:playhq:b") > 200_000

@@ -170,7 +170,7 @@ class TestCanary:
         assert "none runs" in answer.json()["detail"]
         site.services.registry.beat(describe_process("worker", SystemClock()))
         answer = client.patch(
-            "/api/v1/config", json={"changes": {"worker.greenlets": 3}, "reason": "x", "canary_s": 60}
+            "/api/v1/config", json={"changes": {"worker.grace_s": 3}, "reason": "x", "canary_s": 60}
         )
         assert answer.status_code == 422
         assert "reads it only when it starts" in answer.json()["errors"][0]["detail"]

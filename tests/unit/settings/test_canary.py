@@ -202,11 +202,11 @@ def test_two_judges_end_a_trial_once(installation: Installation) -> None:
 
 def test_what_a_running_worker_proves_nothing_about_is_not_tried(installation: Installation) -> None:
     with pytest.raises(InvalidSettings) as caught:
-        installation.try_out(**{"worker.greenlets": 4, "scheduler.lease_s": 5.0, "sync.attempts": 2})
+        installation.try_out(**{"worker.grace_s": 4.0, "scheduler.lease_s": 5.0, "sync.attempts": 2})
     assert [str(problem) for problem in caught.value.problems] == [
         f"config set: {key}: cannot be tried on one worker: {why}"
         for key, why in (
-            ("worker.greenlets = 4", "a worker reads it only when it starts"),
+            ("worker.grace_s = 4.0", "a worker reads it only when it starts"),
             ("scheduler.lease_s = 5.0", "no worker uses it"),
         )
     ]

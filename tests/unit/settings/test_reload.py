@@ -138,10 +138,10 @@ def test_values_that_nobody_takes_over_are_named_for_a_restart(
 ) -> None:
     worker = start("worker")
     worker.history.change(
-        {"worker.greenlets": 5, "sync.look_back_days": 7, "scheduler.lease_s": 5.0}, author="ann", reason=""
+        {"worker.grace_s": 5.0, "sync.look_back_days": 7, "scheduler.lease_s": 5.0}, author="ann", reason=""
     )
     worker.reloader.look()
-    assert versions.said["worker"].restart_for == ("worker.greenlets",)
+    assert versions.said["worker"].restart_for == ("worker.grace_s",)
     assert versions.said["worker"].is_accepted
     assert worker.applied[0].sync.look_back_days == 7
 
