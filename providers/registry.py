@@ -45,7 +45,7 @@ def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
     for point in entry_points(group=GROUP) if points is None else points:
         try:
             opener = point.load()
-        except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything on import
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything, or end
             broken[point.name] = f"{point.value} cannot be imported: {type(error).__name__}: {error}"
             continue
         if callable(opener):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import stat
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -38,6 +39,8 @@ PLATFORM_VARIABLES: Mapping[str, str] = {
 # holds for the values of a small file whose aliases stand for each other.
 MOST_BYTES = 1024**2
 MOST_VALUES = 10_000
+# No setting stands below more than six tables.
+MOST_DEPTH = 20
 
 # dynaconf acts on texts such as "@read_file /etc/passwd" and "@jinja ...", and on names such as
 # dynaconf_merge. Ours are plain values, some of them set over HTTP, so it must not see these.
@@ -77,6 +80,7 @@ def read_file(path: Path, origin: str) -> Layer:
         if not isinstance(content, Mapping | None):
             raise UnreadableFile(origin, "should hold sections with settings")
         _check_names(content or {})
+        _check_depth(content)
     except (ValueError, RecursionError, YAMLError) as error:
         reason = " ".join(str(error).split())
         raise UnreadableFile(origin, f"is not valid {path.suffix[1:].upper()}: {reason}") from error
@@ -214,10 +218,31 @@ def _parsed(key: str, text: str) -> Any:
         return text
     for parse in (_toml_value, json.loads):
         try:
-            return parse(text)
-        except ValueError:
+            value = parse(text)
+            _check_depth(value)
+        except (ValueError, RecursionError):
             continue
+        return value
     return text
+
+
+def _check_depth(content: object) -> None:
+    """Whatever goes through settings does so by recursion. Raises ValueError."""
+    nested = [content]
+    for _ in range(MOST_DEPTH):
+        # Aliases may stand for more than could ever be counted.
+        nested = list(islice(chain.from_iterable(map(_items_of, nested)), MOST_VALUES + 1))
+        if len(nested) > MOST_VALUES:
+            raise ValueError(f"should have at most {MOST_VALUES} values")
+        if not nested:
+            return
+    raise ValueError(f"its tables are nested more than {MOST_DEPTH} deep")
+
+
+def _items_of(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _toml_value(text: str) -> Any:

@@ -67,7 +67,7 @@ def load_kind(kind: Kind) -> Loaded:
     for point in entry_points(group=kind.group):
         try:
             working[point.name] = _import(kind, point)
-        except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything, or end
             broken[point.name] = f"broken: {type(error).__name__}: {error}"
     return Loaded(working, broken)
 

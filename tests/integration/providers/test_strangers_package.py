@@ -33,3 +33,7 @@ def test_its_provider_is_found_opened_and_asked_like_ours(outbound: Outbound) ->
 
 def test_its_broken_provider_is_reported_by_name() -> None:
     assert "golf_provider.not_there" in load_plugins().broken["sunk"]
+
+
+def test_one_that_ends_the_program_that_imports_it_is_only_left_out() -> None:
+    assert "SystemExit: 3" in load_plugins().broken["quits"]

@@ -99,6 +99,8 @@ BAD_FILES = (
     BadFile(
         "value for a table", _text("logging = 'info'"), ("logging = 'info'", "table with settings of its own")
     ),
+    BadFile("deep", _text(f"[{'.'.join('a' * 3000)}]\nx = 1"), ("is not valid TOML", "nested more than")),
+    BadFile("no end of slots", _text("[worker]\ngreenlets = 100000000"), ("less than or equal to 1000",)),
     BadFile("empty", _text(""), ("is empty",)),
     BadFile("binary", _bytes(b"\x7fELF\x80\x00\xff" * 9), ("is no text in UTF-8", "byte 4")),
     BadFile("another encoding", _bytes(GOOD.encode("utf-16")), ("is no text in UTF-8",)),

@@ -14,6 +14,11 @@ from settings.loader import InvalidSettings, load, masked
 from settings.problems import Problem
 from settings.schema import Deployment, Environment, Settings
 
+# Nine lines, each a list of ten times the one before.
+LIST_BOMB = "l0: &l0 [x]\n" + "".join(
+    f"l{number}: &l{number} [{', '.join([f'*l{number - 1}'] * 10)}]\n" for number in range(1, 9)
+)
+
 
 class Write(Protocol):
     def __call__(self, text: str, name: str = "clubsync.toml") -> dict[str, str]: ...
@@ -199,6 +204,7 @@ def test_an_unknown_key_without_a_near_one_lists_what_there_is(config: Write) ->
         ("a.json", '{"redis": \n x}', "is not valid JSON: Expecting value: line 2 column 2"),
         ("a.ini", "[redis]\n", "should end in .toml, .yaml, .yml or .json"),
         ("a.toml", "a = 1\na = 2\n", "is not valid TOML"),
+        ("a.yaml", LIST_BOMB, "is not valid YAML: should have at most 10000 values"),
     ],
 )
 def test_a_file_that_cannot_be_parsed_is_one_mistake_beside_the_others(
@@ -385,3 +391,8 @@ def test_a_file_that_only_looks_like_settings_is_refused_in_a_sentence(
     path.write_text(text)
     with pytest.raises(InvalidSettings, match=told):
         load({"CLUBSYNC_CONFIG": str(path)})
+
+
+def test_a_variable_that_is_nested_without_end_is_a_mistake_like_any_other() -> None:
+    with pytest.raises(InvalidSettings, match=r"CLUBSYNC_SCHEDULER__ENTRIES: .*should be a table"):
+        load({"CLUBSYNC_SCHEDULER__ENTRIES": '{"a":' * 5000 + "1" + "}" * 5000})
