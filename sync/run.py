@@ -222,6 +222,11 @@ class SyncRun:
         organisation_id = request.organisation_id.lower()
         organisation = self.cms.find_organisation(kind, organisation_id)
         if organisation is not None:
+            if request.provider not in (None, organisation.provider):
+                raise InvalidRequest(
+                    f"organisation {organisation_id} is stored as one of {organisation.provider}, "
+                    f"not {request.provider}"
+                )
             return organisation
         for other in OrganisationKind:
             if other is not kind and self.cms.find_organisation(other, organisation_id) is not None:

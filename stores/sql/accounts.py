@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, Select, bindparam, delete, func, insert, select, update
 
 from stores.sql.engine import reading, writing
-from stores.sql.organisations import save_organisations
+from stores.sql.organisations import other_provider_of, save_organisations, why_apart
 from stores.sql.paging import Page, cut_page, read_cursor
 from stores.sql.tables import account_tags, accounts, organisations
 from stores.sql.upserts import chunked
@@ -196,6 +196,9 @@ def _conflicts(connection: Connection, new: Sequence[NewAccount]) -> Mapping[int
         known_kind = kinds.get((account.provider, organisation_id), kind)
         if known_kind != kind:
             found[place].append(f"type: {organisation_id} is known as {known_kind}, it cannot be {kind}")
+        other = other_provider_of(organisation_id, account.provider, kinds)
+        if other is not None:
+            found[place].append(f"provider: {why_apart(organisation_id, account.provider, other)}")
         owner = owners.get((kind, account.provider, organisation_id))
         if owner is not None:
             found[place].append(f"organisation: {kind} {organisation_id} has account {owner} already")

@@ -10,7 +10,7 @@ from stores.sql.account_files import Providers, import_accounts
 from stores.sql.accounts import AccountFilter, NewAccount
 from stores.sql.stores import SqlStores
 from sync.errors import InvalidRequest, NotFound
-from sync.model import OrganisationKind
+from sync.model import Organisation, OrganisationKind
 
 PROVIDERS = Providers(installed=["playhq", "playcricket"], default="playhq")
 
@@ -70,6 +70,17 @@ def test_organisation_is_of_one_kind(stores: SqlStores) -> None:
 
     with pytest.raises(InvalidRequest, match="known as club, it cannot be association"):
         stores.accounts.add(association(1))
+
+
+def test_id_of_another_providers_organisation_is_refused(stores: SqlStores) -> None:
+    """Their seasons, grades and games would be taken for one another's."""
+    stores.accounts.add(club(1, organisation_id="7", provider="playcricket"))
+
+    with pytest.raises(InvalidRequest, match="organisation 7 is known as one of playcricket"):
+        stores.accounts.add(club(2, organisation_id="7", provider="tennis"))
+    with pytest.raises(InvalidRequest, match="it cannot be tennis's, too"):
+        stores.organisations.save(Organisation(id="7", kind=OrganisationKind.CLUB, provider="tennis"))
+    assert stores.accounts.count(AccountFilter()) == 1
 
 
 def test_one_account_in_the_way_keeps_all_out(stores: SqlStores) -> None:

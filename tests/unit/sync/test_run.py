@@ -113,6 +113,14 @@ def test_organisation_of_the_wrong_type_is_refused(
     assert engine.cms.history == []
 
 
+def test_organisation_of_another_provider_with_the_same_id_is_refused(engine: Engine) -> None:
+    """What is stored of the one would be taken for the other's."""
+    request = replace(engine.request(Mode.ASSOCIATION_DIRECT, organisation_id=ASSOCIATION), provider="tennis")
+    with pytest.raises(InvalidRequest, match=f"{ASSOCIATION} is stored as one of .*, not tennis"):
+        engine.perform(request)
+    assert engine.cms.history == []
+
+
 def test_an_unknown_preset_fails_the_run(engine: Engine) -> None:
     with pytest.raises(InvalidRequest, match="'everything' is not known; one of full, quick"):
         engine.sync_association("everything")
