@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from stores.why import Why
     from sync.approval_run import ApprovalRun
     from sync.by_hand_run import ByHandRun
-    from sync.ports import Cms, Leases
+    from sync.ports import Cms, Leases, Progressed
     from sync.undo_run import UndoRun
 
 
@@ -178,6 +178,17 @@ class Backend:
             return RedisVersions(self.redis, self.settings.redis.namespace).history(VERSIONS_KNOWN)
         except (ConfigurationError, StoreUnavailable):
             return []
+
+    def progress_of(self, run_id: str) -> Sequence[Progressed]:
+        """How far each stage of a run is that has begun; nothing where no Redis remembers it."""
+        from stores.redis.progress import Progress
+        from sync.report import Stage
+
+        try:
+            latest = Progress(self.redis, self.settings.redis.namespace).read(run_id)
+        except (ConfigurationError, StoreUnavailable):
+            return []
+        return [latest[stage] for stage in Stage if stage in latest]
 
     @cached_property
     def _leases(self) -> Leases:

@@ -24,6 +24,7 @@ from stores.sql.documents import (
     change_document,
     decision_document,
     planned_document,
+    progress_document,
     refusal_document,
     replay_document,
     run_document,
@@ -31,6 +32,7 @@ from stores.sql.documents import (
 from sync.approval import Decision
 from sync.by_hand_run import Act, Choice
 from sync.errors import InvalidRequest
+from sync.ports import Progressed
 from sync.report import Run, RunState, StageReport
 
 SHOWN_CHANGES = 200
@@ -86,12 +88,16 @@ def show(run_id: str, is_json: bool) -> None:
     run = backend.stores.runs.find(run_id)
     changes = [change_document(entry) for entry in backend.changes_of(run_id)]
     refused = [refusal_document(refusal) for refusal in backend.stores.refusals.of_run(run_id)]
+    progress = [] if run.state.is_final else backend.progress_of(run_id)
     if is_json:
         decision = backend.stores.decisions.find(run_id)
         decided = decision_document(decision) if decision else None
-        print_json({**run_document(run), "decision": decided, "changes": changes, "refused": refused})
+        document = {**run_document(run), "progress": [progress_document(event) for event in progress]}
+        print_json({**document, "decision": decided, "changes": changes, "refused": refused})
         return
     click.echo(describe_run(run_document(run)))
+    for event in progress:
+        click.echo(_progress_line(event))
     _print_changes([change for change in changes if change["applied"] or run.dry_run])
     if held := [change for change in changes if not (change["applied"] or run.dry_run)]:
         click.echo(f"held back; clubsync runs approve {run_id} writes:")
@@ -260,6 +266,11 @@ def _decision_line(run: Run, decision: Decision | None) -> str:
         return f"plan {run.plan_hash} waits: clubsync runs approve {run.id}, or clubsync runs reject {run.id}"
     by_run = f", written by run {decision.act_id}" if decision.act_id else ""
     return f"plan {run.plan_hash} was {decision.verdict} by {decision.decided_by}{by_run}"
+
+
+def _progress_line(event: Progressed) -> str:
+    left = "" if event.eta_s is None or event.done == event.total else f", about {event.eta_s:.0f} s left"
+    return f"{event.stage}: {event.done} of {event.total} done, {event.records:,} records read{left}"
 
 
 def _print_choice(choice: Choice) -> None:

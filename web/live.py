@@ -12,10 +12,9 @@ from fastapi.concurrency import run_in_threadpool
 from redis import RedisError
 
 from stores.redis.progress import Progress
-from stores.sql.documents import run_document
+from stores.sql.documents import progress_document, run_document
 from stores.sql.runs import Runs
 from sync.errors import TransientError
-from sync.ports import Progressed
 from sync.report import Run
 
 READ_EVERY_S = 0.4
@@ -81,17 +80,6 @@ class LiveRuns:
             event.stage.value: progress_document(event) for event in self._progress.read(run_id).values()
         }
         return Snapshot(run_document(run), run.state.is_final, progress)
-
-
-def progress_document(event: Progressed) -> dict[str, Any]:
-    """How far a stage is, as programs read it."""
-    return {
-        "stage": event.stage.value,
-        "done": event.done,
-        "total": event.total,
-        "records": event.records,
-        "eta_s": event.eta_s,
-    }
 
 
 class Pulse:

@@ -16,6 +16,7 @@ from sync.changes import Change
 from sync.incident import Incident
 from sync.model import Account, Record
 from sync.outbox import Refusal
+from sync.ports import Progressed
 from sync.replay import Replayed
 from sync.report import Run
 
@@ -48,6 +49,17 @@ def run_document(run: Run) -> dict[str, Any]:
         "plan_hash": run.plan_hash,
         "message": run.message,
         "cause": run.cause and run.cause.value,
+    }
+
+
+def progress_document(event: Progressed) -> dict[str, Any]:
+    """How far a stage is: units done of total, records read by then, and what the rest takes."""
+    return {
+        "stage": event.stage.value,
+        "done": event.done,
+        "total": event.total,
+        "records": event.records,
+        "eta_s": event.eta_s,
     }
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from stores.sql.documents import run_document
+from stores.sql.documents import progress_document, run_document
 from stores.sql.tokens import Role
 from sync.errors import StoreUnavailable
 from sync.report import Run, Stage
@@ -19,7 +19,6 @@ from web.api.bodies import documented_body, read_json
 from web.api.desk import Asked, Desks, SyncAccepted
 from web.api.orders import SYNC_EXAMPLES, SyncOrder
 from web.api.shapes import SyncBody
-from web.live import progress_document
 from web.problems import Mistake, documented, mistakes
 from web.services import Has, Services
 

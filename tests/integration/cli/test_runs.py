@@ -1,19 +1,22 @@
-"""`clubsync runs undo` and `retry` at a terminal and for programs."""
+"""`clubsync runs show`, `undo` and `retry` at a terminal and for programs."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import redis
 from click.testing import CliRunner
 from sqlalchemy import Engine
 
 from cli.runs import runs
+from stores.redis.progress import Progress
 from stores.sql.outbox import SqlOutbox
 from stores.sql.stores import SqlStores, open_stores
 from sync.clock import SystemClock
-from sync.ports import Fence
+from sync.ports import Fence, Progressed
 from sync.report import Mode, Run, RunState, Stage
 from tests.records import created, game, grade, season, team, updated
 
@@ -97,3 +100,19 @@ def test_what_the_cms_refused_is_shown_and_brought_there_again(stores: SqlStores
     assert json.loads(second.output)["count"] == 0
     assert [one.change.record_id for one in outbox.first(10)] == ["game-1"]
     assert stores.audit.list(limit=1).items[0].action == "runs_retry"
+
+
+def test_a_run_at_work_tells_how_far_it_is(
+    stores: SqlStores, redis_client: redis.Redis, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLUBSYNC_REDIS__NAMESPACE", namespace)
+    stores.runs.save(replace(stores.runs.find("bad"), id="live", state=RunState.RUNNING))
+    event = Progressed(run_id="live", stage=Stage.GAMES, done=12, total=40, records=1610, eta_s=7.5)
+    Progress(redis_client, namespace).publish(event)
+    shown = CliRunner().invoke(runs, ["show", "live"], catch_exceptions=False)
+    document = json.loads(CliRunner().invoke(runs, ["show", "live", "--json"], catch_exceptions=False).output)
+
+    assert "games: 12 of 40 done, 1,610 records read, about 8 s left" in shown.output
+    assert document["progress"] == [
+        {"stage": "games", "done": 12, "total": 40, "records": 1610, "eta_s": 7.5}
+    ]
