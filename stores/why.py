@@ -181,21 +181,22 @@ class Why:
         return f"{organisation.provider}:{organisation.id}"
 
     def _ticks(self, account: Account) -> list[Tick]:
-        states = self.schedule.states()
+        states, is_led = self.schedule.states(), self.schedule.is_led()
         return [
-            _tick(entry_id, entry, states.get(entry_id, EntryState()))
+            _tick(entry_id, entry, states.get(entry_id, EntryState()), is_led=is_led)
             for entry_id, entry in self.settings().scheduler.entries.items()
             if entry.action == "batch" and _takes(entry, account)
         ]
 
 
-def _tick(entry_id: str, entry: ScheduleEntry, state: EntryState) -> Tick:
+def _tick(entry_id: str, entry: ScheduleEntry, state: EntryState, *, is_led: bool) -> Tick:
     by = state.pause.by if state.pause else None
     return Tick(
         entry_id=entry_id,
         is_paused=entry.is_paused or state.pause is not None,
         paused_by=by or ("the settings" if entry.is_paused else None),
-        next_at=state.next_at,
+        # A leader that died leaves what it foretold.
+        next_at=state.next_at if is_led else None,
     )
 
 

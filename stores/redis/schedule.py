@@ -162,6 +162,11 @@ class Schedule:
         self._settle = client.register_script(_SETTLE)
         self._begin = client.register_script(_BEGIN)
 
+    def is_led(self) -> bool:
+        """Whether a scheduler leads, without which no tick is sent."""
+        with answering():
+            return bool(self._client.exists(self._leader))
+
     def states(self) -> Mapping[str, EntryState]:
         """What is known of each entry that ever had a tick or a pause."""
         with answering(), self._client.pipeline(transaction=False) as pipeline:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import httpx
 import pytest
 import redis
 from dramatiq import Consumer
 
+from brokers.messages import parse
+from brokers.publisher import Publisher
 from stores.redis.breakers import FAILURES_TO_OPEN, RedisBreakers
+from stores.redis.leadership import Leadership
 from stores.redis.quotas import RedisLedgers
-from sync.report import RunState
+from sync.report import Run, RunState
 from tests.conftest import Eventually
 from tests.integration.web.conftest import CLUB_ID, Site
 from tests.integration.web.runs import a_run, hold_removals
@@ -138,6 +142,69 @@ def test_the_provider_is_down(
     answer = why(client)
     consumer.close()
     assert answer["gate"] == "breaker"
+
+
+@pytest.mark.usefixtures("worker")
+def test_as_many_run_as_the_queue_may(client: httpx.Client, site: Site) -> None:
+    consumer, _ = lend(site, client)
+    site.operations.set_limit("syncs", 1)
+    run_id = client.post("/api/v1/syncs", json={"mode": "association", "id": 2}).json()["run_id"]
+    answer = client.get("/api/v1/accounts/2/why").json()
+    site.operations.set_limit("syncs", None)
+    freed = client.get("/api/v1/accounts/2/why").json()
+    consumer.close()
+    assert (answer["gate"], answer["run_id"], freed["gate"]) == ("limit", run_id, "next")
+
+
+def send_later(site: Site, delay_s: float, **fields: object) -> Run:
+    request = parse({"actor": "sync_club", "account_id": 1, **fields})
+    presets = site.services.settings().presets
+    publisher = Publisher(
+        site.broker, runs=site.stores.runs, presets=lambda: presets, clock=site.services.clock
+    )
+    return site.stores.runs.find(publisher.send(request, delay_s=delay_s).run_id or "")
+
+
+@pytest.mark.usefixtures("worker")
+def test_its_batch_is_spread(client: httpx.Client, site: Site) -> None:
+    send_later(site, 600, batch_id="night")
+    answer = why(client)
+    assert answer["gate"] == "spread"
+    assert 500 < float(str(answer["eta_s"])) <= 600
+
+
+@pytest.mark.usefixtures("worker")
+def test_it_is_tried_again_later(client: httpx.Client, site: Site) -> None:
+    run = send_later(site, 60)
+    site.stores.runs.save(replace(run, state=RunState.DEFERRED, message="the provider answered 503"))
+    answer = why(client)
+    assert (answer["gate"], answer["text"]) == ("delayed", "It is due later (the provider answered 503).")
+    assert 0 < float(str(answer["eta_s"])) <= 60
+
+
+def test_its_worker_was_lost(client: httpx.Client, site: Site, redis_client: redis.Redis) -> None:
+    consumer, run_id = lend(site, client)
+    assert why(client)["gate"] == "none"
+    # What becomes of a killed worker's lease a few seconds later.
+    redis_client.delete(*redis_client.scan_iter(f"*{site.broker.namespace}*:process:*"))
+    answer = why(client)
+    consumer.close()
+    assert (answer["gate"], answer["run_id"]) == ("worker lost", run_id)
+
+
+def test_its_schedule_comes_and_nothing_comes_once_nobody_leads(
+    client: httpx.Client, site: Site, redis_client: redis.Redis, namespace: str
+) -> None:
+    leadership, now = Leadership(redis_client, namespace), site.services.clock.now()
+    leadership.take("scheduler-1", 60)
+    site.services.schedule.begin("nightly", "its trigger", now, owner="scheduler-1")
+    site.services.schedule.foretell("nightly", now + timedelta(hours=2))
+    answer = why(client)
+    leadership.give_up("scheduler-1")
+
+    assert (answer["gate"], "nightly is next" in str(answer["text"])) == ("scheduled", True)
+    assert 7000 < float(str(answer["eta_s"])) <= 7200
+    assert why(client)["gate"] == "no scheduler"
 
 
 def test_its_message_is_dead(client: httpx.Client, site: Site) -> None:
