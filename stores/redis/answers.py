@@ -13,8 +13,9 @@ from stores.redis.errors import answering
 
 # A nightly batch finds the validators of the night before, also when it starts late.
 ANSWERS_LIVE_S = 36 * 3600
-# An asker that was killed keeps the others waiting for this long; a slow one is asked beside.
-TURN_LIVES_S = 30
+# An asker that was killed keeps the others waiting for this long, no longer than its message
+# takes to be found; a slower one is asked beside, by one of those who wait.
+TURN_LIVES_S = 10
 
 # -> {is fresh, has turn, at, body, etag, last modified}; the last four only when they are of use.
 _LOOK_UP = """
@@ -71,8 +72,9 @@ class StoredLookup:
 class RedisAnswers:
     """Satisfies `providers.ports.Answers`; the client must not decode responses."""
 
-    def __init__(self, redis: Redis, namespace: str) -> None:
+    def __init__(self, redis: Redis, namespace: str, *, turn_lives_s: float = TURN_LIVES_S) -> None:
         self._redis = redis
+        self._turn_lives_ms = round(turn_lives_s * 1000)
         self._prefix = f"{{{namespace}}}:answers:"
         self._look_up = redis.register_script(_LOOK_UP)
         self._save = redis.register_script(_SAVE)
@@ -83,7 +85,7 @@ class RedisAnswers:
         """Read the stored answer; when it is older than `fresh_after`, try to take the turn."""
         with answering():
             is_fresh, has_turn, *stored = self._look_up(
-                keys=self._keys(key), args=[_us(fresh_after), asker, TURN_LIVES_S * 1000]
+                keys=self._keys(key), args=[_us(fresh_after), asker, self._turn_lives_ms]
             )
         return StoredLookup(answer=_answer(stored), is_fresh=bool(is_fresh), has_turn=bool(has_turn))
 

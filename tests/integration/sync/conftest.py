@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -113,50 +114,68 @@ def _by_key(records: list[Any]) -> dict[Any, Any]:
     }
 
 
+@contextmanager
+def open_bench(
+    http: httpx.Client, engine: Engine, client: redis.Redis, namespace: str, clock: FakeClock
+) -> Iterator[Bench]:
+    """A worker's engine over what the others of the same database and namespace left there."""
+    settings = Settings.model_validate(
+        {
+            "providers": {
+                "playhq": {
+                    "base_url": str(http.base_url),
+                    "api_key": "key-1234",
+                    "requests_per_s": 2000,
+                    "concurrency": 8,
+                }
+            },
+            "http": {"retry_base_s": 0.001, "retry_cap_s": 0.01, "max_throttle_wait_s": 0.05},
+        }
+    )
+    stores = open_stores(engine, clock)
+    announced: list[Run] = []
+    outbound = Outbound(
+        ledgers=RedisLedgers(client, namespace),
+        answers=RedisAnswers(client, namespace, turn_lives_s=1.0),
+        breakers=RedisBreakers(client, namespace, open_for_s=0.05),
+    )
+    sync_run = SyncRun(
+        sources=InstalledSources(load_plugins(), outbound, settings),
+        cms=open_cms(CmsContext(settings=CmsSettings(), stores=stores, clock=clock)),
+        leases=RedisLeases(client, namespace, lease_s=30),
+        runs=stores.runs,
+        sizes=stores.sizes,
+        checkpoints=Checkpoints(client, namespace),
+        clock=clock,
+        stop=FakeStopSignal(),
+        progress=Progress(client, namespace),
+        map_concurrently=InThreads(4),
+        asked_ahead=4,
+        announce=announced.append,
+        let_next=lambda _: None,
+        rules=Rules(removal_confirmations=2, code="this code"),
+        seals=RedisSeals(client, namespace),
+    )
+    yield Bench(sync_run, stores, http, clock, engine, settings, outbound, announced)
+    outbound.close()
+
+
 @pytest.fixture
-def bench(sqlite_engine: Engine, redis_client: redis.Redis, namespace: str) -> Iterator[Bench]:
-    simulator = Simulator(World(plan_world("demo", None, None), seed=7, today=TODAY))
-    with running(simulator) as address, httpx.Client(base_url=address, timeout=30) as http:
-        settings = Settings.model_validate(
-            {
-                "providers": {
-                    "playhq": {
-                        "base_url": address,
-                        "api_key": "key-1234",
-                        "requests_per_s": 2000,
-                        "concurrency": 8,
-                    }
-                },
-                "http": {"retry_base_s": 0.001, "retry_cap_s": 0.01, "max_throttle_wait_s": 0.05},
-            }
-        )
-        clock = FakeClock(datetime.combine(TODAY, time(2), UTC))
-        stores = open_stores(sqlite_engine, clock)
-        announced: list[Run] = []
-        outbound = Outbound(
-            ledgers=RedisLedgers(redis_client, namespace),
-            answers=RedisAnswers(redis_client, namespace),
-            breakers=RedisBreakers(redis_client, namespace, open_for_s=0.05),
-        )
-        sync_run = SyncRun(
-            sources=InstalledSources(load_plugins(), outbound, settings),
-            cms=open_cms(CmsContext(settings=CmsSettings(), stores=stores, clock=clock)),
-            leases=RedisLeases(redis_client, namespace, lease_s=30),
-            runs=stores.runs,
-            sizes=stores.sizes,
-            checkpoints=Checkpoints(redis_client, namespace),
-            clock=clock,
-            stop=FakeStopSignal(),
-            progress=Progress(redis_client, namespace),
-            map_concurrently=InThreads(4),
-            asked_ahead=4,
-            announce=announced.append,
-            let_next=lambda _: None,
-            rules=Rules(removal_confirmations=2, code="this code"),
-            seals=RedisSeals(redis_client, namespace),
-        )
-        yield Bench(sync_run, stores, http, clock, sqlite_engine, settings, outbound, announced)
-        outbound.close()
+def simulator() -> Simulator:
+    return Simulator(World(plan_world("demo", None, None), seed=7, today=TODAY))
+
+
+@pytest.fixture
+def bench(
+    simulator: Simulator, sqlite_engine: Engine, redis_client: redis.Redis, namespace: str
+) -> Iterator[Bench]:
+    clock = FakeClock(datetime.combine(TODAY, time(2), UTC))
+    with (
+        running(simulator) as address,
+        httpx.Client(base_url=address, timeout=30) as http,
+        open_bench(http, sqlite_engine, redis_client, namespace, clock) as bench,
+    ):
+        yield bench
 
 
 @pytest.fixture
