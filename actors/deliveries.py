@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
-from dataclasses import dataclass, field
 
-from dramatiq import Broker, Worker
-from dramatiq.middleware import Middleware
-
+from actors.rounds import Rounds
 from sync.delivery import Delivery
-from sync.errors import CmsUnavailable, SyncError
+from sync.errors import CmsUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -18,28 +14,14 @@ log = logging.getLogger(__name__)
 _EVERY_S = 10.0
 
 
-@dataclass(slots=True)
-class Deliveries(Middleware):
+def deliver_by_rounds(delivery: Delivery, owner: str, *, every_s: float = _EVERY_S) -> Rounds:
     """Every worker looks; of several one delivers. `owner` names this process."""
 
-    delivery: Delivery
-    owner: str
-    every_s: float = _EVERY_S
-    _stopped: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    def deliver() -> None:
+        try:
+            delivery.deliver(owner=owner)
+        except CmsUnavailable as error:
+            # Known to whoever is on call; nothing failed here.
+            log.info("cms_still_away", extra={"reason": str(error)})
 
-    def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
-        self._thread = threading.Thread(target=self._go_round, name="deliveries", daemon=True)
-        self._thread.start()
-
-    def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
-        self._stopped.set()
-
-    def _go_round(self) -> None:
-        while not self._stopped.wait(self.every_s):
-            try:
-                self.delivery.deliver(owner=self.owner)
-            except CmsUnavailable as error:
-                log.info("cms_still_away", extra={"reason": str(error)})
-            except SyncError as error:
-                log.warning("delivery_failed", extra={"reason": str(error)})
+    return Rounds("deliveries", deliver, lambda: every_s)

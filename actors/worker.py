@@ -18,12 +18,12 @@ import redis
 from actors.attempts import Attempts
 from actors.attendance import Attendance
 from actors.catalogue import SYNC_ACTORS, declare_all
-from actors.deliveries import Deliveries
+from actors.deliveries import deliver_by_rounds
 from actors.following import Following, look_on_sighup
+from actors.rounds import Rounds
 from actors.runs_in_force import RunsInForce
 from actors.start_up import StartUp
 from actors.sync_grade import requests_for
-from actors.watching import Watching
 from brokers.chain import WorkerParts, open_worker
 from brokers.clients import open_client
 from brokers.middleware.drain_on_sigterm import DrainOnSigterm
@@ -77,6 +77,9 @@ from sync.report import Run
 from sync.run import SyncRun
 
 log = logging.getLogger(__name__)
+
+# Of the leader's intervals, so that mostly the leader is the first of its interval.
+WATCHES_EVERY = 1.5
 
 
 def start() -> None:
@@ -133,7 +136,7 @@ def start() -> None:
     broker.add_middleware(Following(ground.reloader))
     broker.add_middleware(_watching(ground, broker, publisher, notifications))
     if context.settings.kind != EMBEDDED:
-        broker.add_middleware(Deliveries(_build_delivery(ground, cms, runs), owner=ground.process.id))
+        broker.add_middleware(deliver_by_rounds(_build_delivery(ground, cms, runs), ground.process.id))
 
     def deliver(event: str, channel: str, run_id: str | None) -> None:
         with attempts.counted():
@@ -261,7 +264,9 @@ def _open_notifications(ground: Ground, publisher: Publisher, cms: Cms) -> LiveN
 
 def _watching(
     ground: Ground, broker: PriorityRedisBroker, publisher: Publisher, notifications: LiveNotifications
-) -> Watching:
+) -> Rounds:
+    """Watches in the scheduler's place while none leads."""
+
     def settings() -> Settings:
         return ground.reloader.in_force.loaded.settings
 
@@ -280,7 +285,7 @@ def _watching(
         publish=publisher.notify,
         clock=ground.clock,
     )
-    return Watching(watch.turn, lambda: settings().alerts.every_s)
+    return Rounds("watch", watch.turn, lambda: WATCHES_EVERY * settings().alerts.every_s)
 
 
 def _build_run(  # noqa: PLR0913, PLR0917  everything that a run is made of

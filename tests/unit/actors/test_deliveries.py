@@ -9,13 +9,13 @@ from typing import cast
 import dramatiq
 from dramatiq.brokers.stub import StubBroker
 
-from actors.deliveries import Deliveries
+from actors.deliveries import deliver_by_rounds
 from sync.delivery import Delivery
 from sync.errors import CmsUnavailable, StoreUnavailable, SyncError
 
 
 @dataclass
-class Rounds:
+class Outbox:
     """A delivery that fails as it is told, and says when it was tried three times."""
 
     errors: list[SyncError]
@@ -31,12 +31,12 @@ class Rounds:
 
 
 def test_worker_tries_again_until_it_shuts_down() -> None:
-    rounds = Rounds([CmsUnavailable("away"), StoreUnavailable("no answer")])
-    deliveries = Deliveries(cast("Delivery", rounds), owner="worker-1", every_s=0.001)
+    outbox = Outbox([CmsUnavailable("away"), StoreUnavailable("no answer")])
+    deliveries = deliver_by_rounds(cast("Delivery", outbox), "worker-1", every_s=0.001)
     broker = StubBroker()
     worker = dramatiq.Worker(broker)
     deliveries.after_worker_boot(broker, worker)
 
-    assert rounds.enough.wait(30)
+    assert outbox.enough.wait(30)
     deliveries.before_worker_shutdown(broker, worker)
-    assert set(rounds.owners) == {"worker-1"}
+    assert set(outbox.owners) == {"worker-1"}
