@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from cli.backend import Backend
-from cli.output import STATE_COLOURS, ago, as_json, print_json, print_table, span
+from cli.output import STATE_COLOURS, ago, as_json, limit_option, print_json, print_table, span
 from stores.sql.documents import account_document, change_document, run_document
 from sync.cadence import judge
 from sync.errors import InvalidRequest
@@ -31,7 +31,7 @@ def accounts() -> None:
 @click.option("--tag", help="With this tag.")
 @click.option("--plan", help="On this plan.")
 @click.option("--name", help="Whose name contains this.")
-@click.option("--limit", default=50, show_default=True)
+@limit_option(50)
 @as_json
 def list_accounts(
     kind: str | None, tag: str | None, plan: str | None, name: str | None, limit: int, is_json: bool

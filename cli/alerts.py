@@ -7,7 +7,7 @@ import sys
 import click
 
 from cli.backend import Backend
-from cli.output import ago, as_json, print_json, print_table
+from cli.output import ago, as_json, limit_option, print_json, print_table
 from notifications.incidents import lasted, text_of
 from stores.sql.documents import incident_document
 from sync.incident import Severity
@@ -15,7 +15,7 @@ from sync.incident import Severity
 
 @click.group(invoke_without_command=True)
 @click.option("--all", "is_all", is_flag=True, help="Those that are over too.")
-@click.option("--limit", default=50, show_default=True)
+@limit_option(50)
 @as_json
 @click.pass_context
 def alerts(context: click.Context, is_all: bool, limit: int, is_json: bool) -> None:
@@ -60,7 +60,7 @@ def show(incident_id: str, is_json: bool) -> None:
 
 
 @alerts.command()
-@click.option("--limit", default=100, show_default=True)
+@limit_option(100)
 @as_json
 def stale(limit: int, is_json: bool) -> None:
     """List the accounts that are older than their class's freshness target, the oldest first."""

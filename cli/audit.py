@@ -7,12 +7,12 @@ from dataclasses import asdict
 import click
 
 from cli.backend import Backend
-from cli.output import as_json, print_json, print_table
+from cli.output import as_json, limit_option, print_json, print_table
 
 
 @click.command()
 @click.option("--subject", help="Of this account, queue, worker or setting.")
-@click.option("--limit", default=50, show_default=True)
+@limit_option(50)
 @as_json
 def audit(subject: str | None, limit: int, is_json: bool) -> None:
     """Show the audit trail, the latest first; it is only ever appended to."""

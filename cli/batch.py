@@ -13,7 +13,7 @@ import msgspec
 
 from cli.backend import Backend
 from cli.durations import read_duration_s
-from cli.output import ago, as_json, print_json, print_table
+from cli.output import ago, as_json, limit_option, print_json, print_table
 from stores.redis.batches import (
     Batch,
     Batches,
@@ -87,7 +87,7 @@ def batch(
 
 
 @batch.command(name="list")
-@click.option("--limit", default=LISTED, show_default=True)
+@limit_option(LISTED)
 @as_json
 def list_batches(limit: int, is_json: bool) -> None:
     """Show the newest batches and how far they are."""

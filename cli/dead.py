@@ -19,7 +19,7 @@ from brokers.mass_retry import MassRetries, MassRetry, MassRetryState
 from brokers.operations import DeadLetter, Operations
 from cli.backend import Backend
 from cli.durations import read_duration_s
-from cli.output import ago, as_json, print_json, print_table
+from cli.output import ago, as_json, limit_option, print_json, print_table
 from cli.redis_group import RedisGroup
 from sync.errors import InvalidRequest, NotFound
 
@@ -72,7 +72,7 @@ _search = click.option("--search", help="Whose id, payload or reason contains th
 @dead.command(name="list")
 @_filters
 @_search
-@click.option("--limit", default=50, show_default=True)
+@limit_option(50)
 @as_json
 def list_dead(match: Match, search: str | None, limit: int, is_json: bool) -> None:
     """Show dead letters, the latest first."""

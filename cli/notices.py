@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cli.backend import Backend
-from cli.output import ago, as_json, print_json, print_table
+from cli.output import ago, as_json, limit_option, print_json, print_table
 from notifications.notice import Notice, event_of, notice_of
 from notifications.samples import sample
 from notifications.templates import worded
@@ -21,7 +21,7 @@ def notices() -> None:
 @notices.command("list")
 @click.option("--channel", help="Of this channel.")
 @click.option("--state", type=click.Choice([state.value for state in NoticeState]))
-@click.option("--limit", default=50, show_default=True)
+@limit_option(50)
 @as_json
 def list_notices(channel: str | None, state: str | None, limit: int, is_json: bool) -> None:
     """List notices, the latest first, with what became of them."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON for programs.")
+
+# What one answer may hold in memory.
+LONGEST_LIST = 1_000_000
 
 STATE_COLOURS = {
     "succeeded": "green",
@@ -19,6 +22,12 @@ STATE_COLOURS = {
     "running": "cyan",
     "deferred": "magenta",
 }
+
+
+def limit_option(default: int) -> Callable[[Any], Any]:
+    """How many a list shows at most."""
+    kind = click.IntRange(1, LONGEST_LIST)
+    return click.option("--limit", type=kind, default=default, show_default=True)
 
 
 def print_json(document: Any) -> None:

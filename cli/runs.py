@@ -16,6 +16,7 @@ from cli.output import (
     as_json,
     describe_change,
     describe_run,
+    limit_option,
     print_json,
     print_table,
 )
@@ -60,7 +61,7 @@ def runs() -> None:
 @click.option("--account", "account_id", type=int, help="Of this account.")
 @click.option("--state", type=click.Choice([state.value for state in RunState]))
 @click.option("--batch", "batch_id", help="Of this batch.")
-@click.option("--limit", default=20, show_default=True)
+@limit_option(20)
 @as_json
 def list_runs(
     account_id: int | None, state: str | None, batch_id: str | None, limit: int, is_json: bool

@@ -11,7 +11,7 @@ import click
 
 from cli.canary import describe_trial, trial_document
 from cli.durations import read_duration_s
-from cli.output import as_json, print_json, print_table
+from cli.output import as_json, limit_option, print_json, print_table
 from settings.canary import Trial, pick_worker
 from settings.live import ProcessRole
 from settings.loader import InvalidSettings
@@ -33,7 +33,7 @@ preview_only = click.option("--preview", is_flag=True, help="Show what would cha
 
 
 @click.command()
-@click.option("--limit", default=20, show_default=True)
+@limit_option(20)
 @as_json
 def history(limit: int, is_json: bool) -> None:
     """List the accepted versions, newest first."""
