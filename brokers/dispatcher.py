@@ -41,7 +41,7 @@ LONGEST_PAUSE_S = 2.0
 DOZES_A_FETCH = 3
 # More would not fit into one call of Lua's `unpack`.
 MOST_SETTLED = 1000
-# Jobs shorter than this are over before the next call; see `_want`.
+# Jobs shorter than this are over before the next call; see `_room`.
 SHORT_JOB_S = 0.003
 LARGE_PART = 0.25  # of the slots
 
@@ -206,7 +206,8 @@ class Dispatcher:
         want = fetched.room.want
         if want and fetched.lent_count < want and self._queues:
             self._woken_by = None
-            self._doze(fetched.due_in_s, until_pressed=fetched.is_common_room_full)
+            if not (fetched.is_common_room_full and self._something_ends_soon()):
+                self._doze(fetched.due_in_s, until_pressed=fetched.is_common_room_full)
         elif want and self._woken_by:
             # It was woken for a queue that may wait still: what it took may have come from another.
             self._process.pass_on(self._woken_by)
@@ -273,6 +274,18 @@ class Dispatcher:
             self._worker.consumers[delivery.lent.queue].post_process_message(delivery)
             return
         self.slots.put(delivery)
+
+    def _something_ends_soon(self) -> bool:
+        """Whether common jobs are so short that the next call settles many, and brings what presses too."""
+        if self._job_s > SHORT_JOB_S:
+            return False
+        self._is_resting = True
+        if not self._settled:
+            with suppress(queue.Empty):
+                self._bell.get(timeout=SHORT_JOB_S)
+                time.sleep(0)
+        self._is_resting = False
+        return bool(self._settled)
 
     def _rest(self) -> None:
         """Nothing to settle and no free slot: wait until a worker thread rings."""
