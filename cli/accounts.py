@@ -12,6 +12,7 @@ from cli.backend import Backend
 from cli.output import STATE_COLOURS, ago, as_json, limit_option, print_json, print_table, span
 from stores.sql.documents import account_document, change_document, run_document
 from sync.cadence import judge
+from sync.counting import counted
 from sync.errors import InvalidRequest
 from sync.model import Account, OrganisationKind
 
@@ -115,7 +116,7 @@ def import_file(file: TextIO, is_json: bool) -> None:
     if is_json:
         print_json([account_document(account) for account in added])
     else:
-        click.echo(f"{len(added)} accounts imported")
+        click.echo(f"{counted(len(added), 'account')} imported")
 
 
 @accounts.command()

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 
 import click
 import redis
 
+from brokers.latency import SYNC_QUEUES
 from brokers.operations import Operations
 from brokers.queues import Queue
 from cli.backend import Backend
 from cli.output import as_json, print_json, print_table
+from notifications.blame import step_of
 from stores.redis.registry import Registry, unserved, without_actor
 from stores.sql.engine import ping
+from sync.causes import KEY_REFUSED
 from sync.errors import ConfigurationError, StoreUnavailable
 from sync.incident import Severity
+from sync.report import RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class Finding:
     hint: str = ""
 
 
+FAILED_WITHIN = timedelta(hours=1)
 # What a check is called here that watches the same as an incident.
 CHECKS = {"workers": "worker"}
 
@@ -64,7 +70,9 @@ def look_around(backend: Backend) -> list[Finding]:
     findings.append(Finding("redis", is_good=True, value="answers"))
     findings += _roles(backend)
     findings += _served(backend)
-    findings += _queues(backend)
+    keys = _keys(backend) if sql.is_good else []
+    findings += keys
+    findings += _queues(backend, tells_dead_syncs=not keys)
     if sql.is_good:
         findings += _incidents(backend, {finding.check for finding in findings if not finding.is_good})
     return findings
@@ -117,7 +125,19 @@ def _incidents(backend: Backend, told: set[str]) -> list[Finding]:
     ]
 
 
-def _queues(backend: Backend) -> list[Finding]:
+def _keys(backend: Backend) -> list[Finding]:
+    """The key that made syncs of the last hour fail, unless they succeeded since."""
+    since = backend.clock.now() - FAILED_WITHIN
+    failed = backend.stores.outcomes.not_made_good(RunState.FAILED, since=since, limit=1, causes=KEY_REFUSED)
+    return [
+        Finding("keys", is_good=False, value=str(run.message), hint=step_of(run.cause))
+        for run in failed
+        if run.cause is not None
+    ]
+
+
+def _queues(backend: Backend, *, tells_dead_syncs: bool) -> list[Finding]:
+    """Dead syncs are not told where they come of a fault that is."""
     found = []
     for state in Operations(backend.broker).queues([queue.value for queue in Queue]):
         problems = []
@@ -128,7 +148,7 @@ def _queues(backend: Backend) -> list[Finding]:
             problems.append(
                 (f"oldest waits {state.oldest_age_s:.0f} s", "start more workers, or look at them")
             )
-        if state.dead:
+        if state.dead and (tells_dead_syncs or state.name not in SYNC_QUEUES):
             problems.append((f"{state.dead} dead", f"clubsync dead list --queue {state.name}"))
         if not state.ledger.is_balanced:
             problems.append(("ledger does not balance", "clubsync queues shows it; report this"))

@@ -15,6 +15,7 @@ from typing import Protocol
 from brokers.messages import MESSAGES, SyncClub, SyncClubDirect, SyncMessage
 from brokers.operations import MessageState
 from scheduler.housework import Found
+from sync.counting import counted
 from sync.ports import Clock
 from sync.report import Run, RunState
 
@@ -80,7 +81,8 @@ class OrphanSweep:
         adopted = self._messages.adopt_unknown()
         if not (settled or adopted):
             return Found("every open run has its message")
-        said = f"{settled} runs without a message settled as failed, {adopted} messages held by nobody"
+        runs, messages = counted(settled, "run"), counted(adopted, "message")
+        said = f"{runs} without a message settled as failed, {messages} held by nobody"
         return Found(said, is_alarm=True, changes={"runs": settled, "messages": adopted})
 
     def _orphans(self, page: Sequence[Run]) -> Iterator[tuple[Run, str]]:

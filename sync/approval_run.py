@@ -23,6 +23,7 @@ from sync.approval import (
 from sync.by_hand import read_as_stored
 from sync.by_hand_run import Act, ByHandRun, Choice
 from sync.changes import Action, Change
+from sync.counting import counted, counted_stay
 from sync.errors import InvalidRequest, NotFound, Overtaken
 from sync.model import Game
 from sync.ports import Sizes
@@ -172,7 +173,7 @@ class ApprovalRun:
         changes, kept = what_still_holds(waiting, stored, absences, confirmations=confirmations)
         summary = f"approves plan {plan_hash} of run {run.id}"
         if kept:
-            summary = f"{summary}; {len(kept)} records stay as they are"
+            summary = f"{summary}; {counted_stay(len(kept), 'record')}"
         return Choice(changes=changes, kept=kept, summary=summary)
 
     def _take_for_usual(self, run: Run) -> None:
@@ -202,8 +203,9 @@ def _refuse_what_does_not_hold(run: Run, choice: Choice) -> None:
     if run.dry_run and choice.kept:
         shown = "; ".join(f"{kept.kind} {kept.record_id}: {kept.reason}" for kept in choice.kept[:_SHOWN])
         more = f"; and {len(choice.kept) - _SHOWN} more" if len(choice.kept) > _SHOWN else ""
+        have = "has" if len(choice.kept) == 1 else "have"
         raise Overtaken(
-            f"{len(choice.kept)} records have changed since run {run.id} planned to write them "
+            f"{counted(len(choice.kept), 'record')} {have} changed since run {run.id} planned to write "
             f"({shown}{more}): nothing was written; make the dry run again"
         )
     if not choice.all_changes and not any(hold.listing for hold in run.holds):

@@ -64,6 +64,9 @@ class Cause(StrEnum):
         return _PARTIES[self]
 
 
+# No sync succeeds until a person has put the right key into the settings.
+KEY_REFUSED = (Cause.PROVIDER_REFUSES_KEY, Cause.CMS_REFUSES_KEY)
+
 # By the most particular type; the first that matches.
 _CAUSES: tuple[tuple[type[SyncError], Cause], ...] = (
     (ProxyUnavailable, Cause.PROXY_DOWN),

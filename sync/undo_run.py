@@ -10,6 +10,7 @@ from typing import Protocol
 from sync.by_hand import read_as_stored
 from sync.by_hand_run import Act, ByHandRun, Choice
 from sync.changes import Change
+from sync.counting import counted_stay
 from sync.errors import InvalidRequest
 from sync.model import RecordKind
 from sync.report import Stage
@@ -76,4 +77,4 @@ def _by_stage(changes: Iterable[Change]) -> Mapping[Stage, Sequence[Change]]:
 
 def _summary(run_id: str, undo: Undo) -> str:
     summary = f"undoes run {run_id}"
-    return f"{summary}; {len(undo.kept)} records stay as they are" if undo.kept else summary
+    return f"{summary}; {counted_stay(len(undo.kept), 'record')}" if undo.kept else summary

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from sqlalchemy import Engine
 from brokers.operations import Operations
 from brokers.queues import Queue
 from brokers.server_doubts import find_doubts
+from notifications.blame import step_of
 from settings.plugins import Kind, load_kind
 from settings.schema import Settings
 from stores.redis.errors import answering
@@ -23,8 +25,11 @@ from stores.redis.versions import RedisVersions
 from stores.sql.engine import ping
 from stores.sql.migrate import pending
 from stores.sql.outbox import SqlOutbox
+from stores.sql.outcomes import Outcomes
 from stores.sql.refusals import Refusals
+from sync.causes import KEY_REFUSED
 from sync.ports import Clock
+from sync.report import RunState
 from web.health import Check, Finding, Status
 
 log = logging.getLogger(__name__)
@@ -32,6 +37,7 @@ log = logging.getLogger(__name__)
 LOW_DISK_BYTES = 1024**3
 # A CMS that restarts is back by then, and workers look every ten seconds.
 OUTBOX_PATIENCE_S = 120.0
+FAILED_WITHIN = timedelta(hours=1)
 
 
 def check_redis(client: redis.Redis) -> Finding:
@@ -153,6 +159,16 @@ def check_config(versions: RedisVersions, clock: Clock) -> Finding:
             hint=f"{refused[0].process} refuses it: {refused[0].reason}; `clubsync config rollback` helps.",
         )
     return Finding(value=newest, unit="version")
+
+
+def check_keys(outcomes: Outcomes, clock: Clock) -> Finding:
+    """No sync of the last hour failed because a key is refused, but for accounts that succeeded since."""
+    since = clock.now() - FAILED_WITHIN
+    failed = outcomes.not_made_good(RunState.FAILED, since=since, limit=1, causes=KEY_REFUSED)
+    if failed and failed[0].cause is not None:
+        hint = f"{failed[0].message}. {step_of(failed[0].cause)}"
+        return Finding(status=Status.WARN, value=failed[0].provider, unit="provider", hint=hint)
+    return Finding()
 
 
 def check_provider(gates: Gates, host: str) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -108,8 +108,13 @@ class Outcomes:
         durations = [(row.finished_at - row.started_at).total_seconds() for row in rows if row.started_at]
         return max(durations, default=None)
 
-    def not_made_good(self, state: RunState, *, since: datetime, limit: int) -> Sequence[Run]:
-        """Runs in that state that were asked for since then, and that no later success made good."""
+    def not_made_good(
+        self, state: RunState, *, since: datetime, limit: int, causes: Collection[Cause] = ()
+    ) -> Sequence[Run]:
+        """Runs in that state that were asked for since then, and that no later success made good.
+
+        With `causes` only those that one of them ended.
+        """
         later = runs.alias()
         success = (later.c.state == RunState.SUCCEEDED.value) & later.c.dry_run.is_(False)
         # One question each: joined by an "or" neither would be asked by its index.
@@ -125,6 +130,8 @@ class Outcomes:
         query = select(runs).where(
             runs.c.state == state.value, runs.c.requested_at >= since, ~of_account, ~of_organisation
         )
+        if causes:
+            query = query.where(runs.c.cause.in_(cause.value for cause in causes))
         return self._newest(query, limit)
 
     def held(self, *, since: datetime, limit: int) -> Sequence[Run]:

@@ -12,7 +12,7 @@ from brokers.operations import QueueState
 from notifications.blame import step_of
 from notifications.subjects import subject_key
 from stores.sql.runs import RunFilter
-from sync.causes import Cause, Party
+from sync.causes import KEY_REFUSED, Party
 from sync.report import Run, RunState
 from web.dashboard.verdict import SLOW_AFTER_S, Pause, Running, Slow, Trouble
 from web.services import Services
@@ -25,8 +25,6 @@ MOST_COUNTED = 1000
 TROUBLES_SHOWN = 4
 LONGEST_MESSAGE = 240
 NO_MESSAGE = "no message"
-# No sync succeeds until a person has mended these.
-HOPELESS = (Cause.PROVIDER_REFUSES_KEY, Cause.CMS_REFUSES_KEY)
 HELD_WITHIN = timedelta(days=14)
 HELD_SHOWN = 100
 SILENT_FOR_S = 15 * 60
@@ -60,7 +58,7 @@ def troubles(services: Services) -> list[Trouble]:
             message=(runs[0].message or NO_MESSAGE).partition("\n")[0][:LONGEST_MESSAGE],
             run_id=runs[0].id,
             step=step_of(runs[0].cause) if runs[0].cause else "",
-            is_hopeless=runs[0].cause in HOPELESS,
+            is_hopeless=runs[0].cause in KEY_REFUSED,
         )
         for (is_put_off, key, _), runs in found.items()
     ]

@@ -37,7 +37,7 @@ def show_accounts(
 ) -> Response:
     wanted = AccountFilter(kind=query.type, name=query.q or None, tag=query.tag or None)
     page = services.stores.accounts.list(wanted, limit=query.limit, cursor=query.cursor)
-    rows = [(account, _outcomes(services, account)) for account in page.items]
+    rows = [(account, _outcomes(services, account), _freshness(services, account)) for account in page.items]
     return render(request, caller, "accounts.html", rows=rows, next_cursor=page.next_cursor)
 
 

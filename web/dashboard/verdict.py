@@ -155,8 +155,8 @@ def _checks(facts: Facts) -> Iterator[Evidence]:
         # While Redis is gone, whatever is asked of it fails too, and tells nothing more.
         if is_out and check["status"] == "fail" and name not in facts.required:
             continue
-        # What is the matter with a queue, or who serves it, is told below, one by one.
-        if check["status"] == "pass" or name in ("queues", "served"):
+        # Queues, who serves them, and why syncs fail are told below, one by one.
+        if check["status"] == "pass" or name in ("queues", "served", "keys"):
             continue
         is_urgent = (check["status"] == "fail" and name in facts.required) or name in IDLE_WITHOUT
         hint = str(check.get("output", "It does not answer."))

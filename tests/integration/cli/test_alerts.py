@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from cli.status import status
 from settings.rules import EVENTS
 from stores.sql.accounts import NewAccount
 from stores.sql.stores import SqlStores, open_stores
-from sync.causes import Party
+from sync.causes import Cause, Party
 from sync.clock import SystemClock
 from sync.incident import Alert, Incident, Severity
 from sync.model import OrganisationKind
@@ -131,3 +132,29 @@ def test_the_status_names_what_somebody_should_act_on(
     told = {check["check"]: check for check in json.loads(result.stdout)["checks"]}
     assert told["queue:q1"]["hint"] == "clubsync alerts show i1"
     assert "queue:q2" not in told
+
+
+def test_the_status_tells_a_refused_key_until_a_sync_succeeds(
+    stores: SqlStores, redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("CLUBSYNC_REDIS__NAMESPACE", namespace)
+    refused = replace(
+        finished(),
+        state=RunState.FAILED,
+        cause=Cause.PROVIDER_REFUSES_KEY,
+        message="the provider refuses our key (401)",
+        requested_at=NOW,
+        finished_at=NOW,
+    )
+    stores.runs.save(refused)
+
+    def told() -> dict[str, str]:
+        checks = json.loads(CliRunner().invoke(status, ["--json"]).stdout)["checks"]
+        return {check["value"]: check["hint"] for check in checks if check["check"] == "keys"}
+
+    (hint,) = told().values()
+    assert list(told()) == ["the provider refuses our key (401)"]
+    assert "Put the right key into the settings" in hint
+    stores.runs.save(replace(refused, state=RunState.SUCCEEDED, cause=None, message=None))
+    assert told() == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -12,10 +13,12 @@ import pytest
 
 from brokers.queues import Priority
 from stores.sql.tokens import Role
+from sync.clock import SystemClock
 from sync.incident import Alert, Incident, Severity
 from sync.ports import Progressed
 from sync.report import RunState, Stage
 from tests.integration.web.conftest import Site
+from tests.integration.web.runs import a_run
 
 PAGES = (
     "/",
@@ -64,6 +67,15 @@ def test_every_page_can_be_read(browser: httpx.Client, page: str) -> None:
     # The content security policy would block them without a word.
     assert " style=" not in answer.text
     assert "<script>" not in answer.text
+
+
+def test_the_list_of_accounts_says_how_old_each_is(site: Site, browser: httpx.Client) -> None:
+    assert browser.get("/accounts").text.count("never synced whole") == 2
+    at = SystemClock().now() - timedelta(hours=3)
+    site.stores.runs.save(a_run("whole", requested_at=at, started_at=at, finished_at=at))
+    page = browser.get("/accounts").text
+    assert page.count("never synced whole") == 1
+    assert "<td>3 h" in page
 
 
 def test_the_filters_forms_work_with_fields_left_empty(browser: httpx.Client) -> None:

@@ -97,7 +97,7 @@ def test_what_changed_since_is_left_and_named(engine: Engine) -> None:
     assert set(engine.cms.removed) == {"game-5"}
     assert [(kept.record_id, kept.reason) for kept in act.choice.kept] == [("game-4", "it was edited since")]
     assert act.run.outcome is Outcome.PARTIAL
-    assert "1 records stay as they are" in str(act.run.message)
+    assert "1 record stays as it is" in str(act.run.message)
 
 
 def test_a_game_that_the_provider_has_listed_since_is_never_removed(engine: Engine) -> None:
@@ -295,7 +295,7 @@ def test_a_dry_runs_plan_is_refused_once_the_world_has_changed(engine: Engine) -
     before = engine.cms.stored()
 
     assert approvals(engine).plan(dry.id).is_outdated
-    with pytest.raises(InvalidRequest, match=r"1 records have changed .*game-3: it was edited since"):
+    with pytest.raises(InvalidRequest, match=r"1 record has changed .*game-3: it was edited since"):
         approve(engine, dry)
     assert engine.cms.stored() == before
     assert approvals(engine).plan(dry.id).decision is None
