@@ -6,6 +6,7 @@ import getpass
 import sys
 import time
 import uuid
+from importlib.metadata import entry_points
 from typing import Any
 
 import click
@@ -126,7 +127,7 @@ def show(batch_id: str, is_json: bool) -> None:
         return
     for name, value in document.items():
         if value not in (None, (), []):
-            click.echo(f"{name:<14} {', '.join(value) if isinstance(value, list) else value}")
+            click.echo(f"{name:<14} {', '.join(value) if isinstance(value, tuple | list) else value}")
 
 
 @batch.command()
@@ -215,6 +216,8 @@ def _read_conditions(conditions: tuple[str, ...]) -> dict[str, Any]:
             raise InvalidRequest(f"--filter {condition!r}: write one of {'=…, '.join(FILTERS)}=…")
         if name == "type" and value not in ("club", "association"):
             raise InvalidRequest(f"--filter {condition!r}: the types are club and association")
+        if name == "provider" and value not in (known := entry_points(group="clubsync.providers").names):
+            raise InvalidRequest(f"--filter {condition!r}: the providers are {', '.join(sorted(known))}")
         if name in ("provider", "freshness") and given[name]:
             raise InvalidRequest(f"--filter {condition!r}: {name} can be given once")
         given[name].append(value)

@@ -119,6 +119,10 @@ class Batches:
         finally:
             self._sending.remove(batch.id)
 
+    def is_sending(self, batch_id: str) -> bool:
+        """Whether this process sends it at this moment."""
+        return batch_id in self._sending
+
     def cancel(self, cancellation: Cancellation) -> Batch | None:
         """Take back what waits of a batch that is to be cancelled; what runs goes on.
 
@@ -126,7 +130,7 @@ class Batches:
         stays that somebody else counts on, too. Repeatable.
         """
         batch = self.store.find_or_none(cancellation.batch_id)
-        if batch is None or batch.id in self._sending:
+        if batch is None or self.is_sending(batch.id):
             return None
         if batch.state in (BatchState.CANCELLED, BatchState.FAILED):
             return batch
@@ -169,7 +173,8 @@ class Batches:
             if self.store.is_to_be_cancelled(batch.id):
                 return batch
             batch = self._send(batch, line[batch.sent : batch.sent + CHUNK], begun)
-        batch = msgspec.structs.replace(batch, state=BatchState.SENT)
+        message = None if line else "no account is left by its filters"
+        batch = msgspec.structs.replace(batch, state=BatchState.SENT, message=message)
         self.store.save(batch)
         fields = {"batch_id": batch.id, "total": batch.total, "coalesced": batch.coalesced}
         log.info("batch_sent", extra=fields)

@@ -7,14 +7,14 @@ out, under ids of its own, so that a takeover in between repeats it without effe
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 import msgspec
 
 from scheduler.batches import Batches
 from scheduler.leader import Leader
-from scheduler.schedule import Entry
+from scheduler.schedule import Entry, Tick
 from scheduler.ticker import NotYet, Ticker
 from stores.redis.batches import Batch, BatchState
 from stores.redis.batches import Batches as BatchStore
@@ -53,6 +53,28 @@ class Requests:
             is_open = batch is not None and batch.state is not BatchState.ASKED
             if batch is None or (is_open and self._batches.cancel(cancellation) is not None):
                 self._batch_store.answer_cancellation(cancellation.batch_id)
+
+    def finish(self) -> None:
+        """Go on with batches that were begun and that nobody will send: their entry was taken out of
+        the settings, or their tick given up, after whoever sent them died.
+
+        Raises what may pass by itself.
+        """
+        # Read before what is claimed: one that is claimed after this is not among them.
+        for batch in self._batch_store.sending():
+            if not self._batches.is_sending(batch.id) and batch.id not in self._claimed():
+                log.warning("batch_taken_up", extra={"batch_id": batch.id, "entry": batch.entry_id})
+                self._start(batch)
+
+    def _claimed(self) -> Collection[str]:
+        """The ids under which something is still to be carried out."""
+        pending = [
+            Tick(entry_id, state.pending_at, state.pending_at).id
+            for entry_id, state in self._schedule.states().items()
+            if state.pending_at is not None
+        ]
+        entries = [request.id for request in self._schedule.asked()]
+        return {*pending, *entries, *(batch.id for batch in self._batch_store.asked())}
 
     def _run_now(self, request: RunNow, table: Mapping[str, Entry]) -> None:
         try:

@@ -110,9 +110,12 @@ def progress(batch: Batch, counts: Mapping[RunState, int], now: datetime) -> Pro
     finished = sum(count for state, count in counts.items() if state.is_final) + batch.coalesced + unsent
     elapsed_s = (now - batch.starts_at).total_seconds()
     left = max(batch.total - finished, 0)
-    eta_s: float | None = 0.0 if left == 0 else None
-    if left and finished > batch.coalesced and elapsed_s > 0:
-        by_rate_s = elapsed_s * left / (finished - batch.coalesced)
+    is_chosen = batch.state is not BatchState.ASKED
+    eta_s: float | None = 0.0 if is_chosen and left == 0 else None
+    # What was cancelled took no time, and says nothing about the others.
+    ended = sum(counts.get(state, 0) for state in (RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED))
+    if left and ended and elapsed_s > 0:
+        by_rate_s = elapsed_s * left / ended
         eta_s = max(by_rate_s, batch.spread_s - elapsed_s)
     return Progress(
         total=batch.total,
@@ -145,6 +148,7 @@ class Batches:
         self._latest = f"{prefix}:latest"
         self._asked = f"{prefix}:asked"
         self._cancelled = f"{prefix}:cancelled"
+        self._sending = f"{prefix}:sending"
 
     def ask(self, batch: Batch) -> None:
         """Leave a batch for the leader, who starts it within about a second; repeatable by its id."""
@@ -155,15 +159,16 @@ class Batches:
 
     def asked(self) -> Sequence[Batch]:
         """Batches that were asked for and not carried out yet, the earliest first."""
-        with answering():
-            members: Any = self._client.smembers(self._asked)
-        found = [self._read(member.decode()) for member in members]
-        return sorted((batch for batch in found if batch), key=lambda batch: batch.starts_at)
+        return self._members(self._asked)
 
     def answer(self, batch_id: str) -> None:
         """Take a batch off the list once it is carried out."""
         with answering():
             self._client.srem(self._asked, batch_id)
+
+    def sending(self) -> Sequence[Batch]:
+        """Those of which some messages may not be sent yet, the earliest first."""
+        return self._members(self._sending)
 
     def ask_to_cancel(self, cancellation: Cancellation) -> None:
         """Leave it for the leader, who acts within about a second; repeatable."""
@@ -231,8 +236,19 @@ class Batches:
         pipeline.set(self._prefix + batch.id, msgspec.json.encode(batch), ex=KEPT_S)
         pipeline.zadd(self._index, {batch.id: batch.starts_at.timestamp()})
         pipeline.zremrangebyscore(self._index, 0, batch.starts_at.timestamp() - KEPT_S)
+        if batch.state is BatchState.SENDING:
+            pipeline.sadd(self._sending, batch.id)
+        else:
+            pipeline.srem(self._sending, batch.id)
         if batch.entry_id is not None:
             pipeline.hset(self._latest, batch.entry_id, batch.id)
+
+    def _members(self, key: str) -> Sequence[Batch]:
+        """The batches of a set of ids, the earliest first."""
+        with answering():
+            members: Any = self._client.smembers(key)
+        found = [self._read(member.decode()) for member in members]
+        return sorted((batch for batch in found if batch), key=lambda batch: batch.starts_at)
 
     def _read(self, batch_id: str) -> Batch | None:
         with answering():

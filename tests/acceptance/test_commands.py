@@ -135,6 +135,7 @@ def test_onboarding_lets_the_customer_in_and_an_update_clears_its_flag(system: I
         (["runs", "show", "nope"], 1, "run nope does not exist"),
         (["export", "club", "999"], 1, "account 999 does not exist"),
         (["batch", "--filter", "colour=red"], 2, "type=…, tag=…, plan=…, provider=…, freshness=…"),
+        (["batch", "--filter", "provider=nobody"], 2, "the providers are playcricket, playhq"),
     ],
 )
 def test_wrong_use_is_one_clear_message(

@@ -17,7 +17,7 @@ from sync.model import OrganisationKind
 from web.access import Operator, Reader, Sender
 from web.api.audited import note
 from web.api.bodies import Body, documented_body, read_json
-from web.api.orders import known_preset
+from web.api.orders import known_preset, known_provider
 from web.api.paging import ListQuery
 from web.api.shapes import Done, Paged
 from web.problems import documented
@@ -51,6 +51,11 @@ class BatchOrder(Body):
     @classmethod
     def _preset_exists(cls, preset: str, info: ValidationInfo) -> str:
         return known_preset(preset, info)
+
+    @field_validator("provider")
+    @classmethod
+    def _provider_exists(cls, provider: str | None, info: ValidationInfo) -> str | None:
+        return known_provider(provider, info)
 
 
 class BatchProgress(BaseModel):
@@ -92,7 +97,8 @@ class BatchBody(BaseModel):
 
 
 async def _read_order(request: Request, services: Has) -> BatchOrder:
-    return await read_json(request, BatchOrder, {"presets": services.settings().presets})
+    context = {"presets": services.settings().presets, "providers": services.providers}
+    return await read_json(request, BatchOrder, context)
 
 
 @router.post(

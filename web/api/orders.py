@@ -93,10 +93,7 @@ class SyncOrder(Body):
     @field_validator("provider")
     @classmethod
     def _provider_fits(cls, provider: str | None, info: ValidationInfo) -> str | None:
-        known = (info.context or {}).get("providers", ())
-        if provider is not None and provider not in known:
-            raise ValueError(f"{provider!r} is not a provider; one of {', '.join(sorted(known))}")
-        return provider
+        return known_provider(provider, info)
 
     @property
     def whole_mode(self) -> Mode:
@@ -110,6 +107,14 @@ def known_preset(preset: str, info: ValidationInfo) -> str:
     if preset not in known:
         raise ValueError(f"{preset!r} is not a preset; one of {', '.join(sorted(known))}")
     return preset
+
+
+def known_provider(provider: str | None, info: ValidationInfo) -> str | None:
+    """Raises ValueError unless the provider is none or one of the validation's context."""
+    known = (info.context or {}).get("providers", ())
+    if provider is not None and provider not in known:
+        raise ValueError(f"{provider!r} is not a provider; one of {', '.join(sorted(known))}")
+    return provider
 
 
 def kind_mistake(account_id: int, kind: OrganisationKind, mode: Mode) -> str | None:

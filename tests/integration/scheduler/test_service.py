@@ -21,10 +21,11 @@ from scheduler.batches import Batches
 from scheduler.leader import Leader
 from scheduler.outlook import Outlook
 from scheduler.requests import Requests
+from scheduler.schedule import Tick
 from scheduler.service import Chore, Service
 from scheduler.ticker import Ticker
 from settings.schema import ScheduleEntry, SchedulerSettings
-from stores.redis.batches import Batch, BatchState, Cancellation
+from stores.redis.batches import Batch, BatchState, Cancellation, Chosen
 from stores.redis.batches import Batches as BatchStore
 from stores.redis.clock import RedisClock
 from stores.redis.leadership import Leadership
@@ -199,6 +200,24 @@ def test_an_entry_may_cancel_its_last_batch_and_says_so(
     counts = [stores.runs.count_by_state(batch.id) for batch in store.list()]
     assert counts[-1] == {RunState.CANCELLED: ACCOUNTS}
     assert sum(count.get(RunState.QUEUED, 0) for count in counts) <= ACCOUNTS
+
+
+def test_a_batch_whose_entry_was_taken_out_while_its_leader_died_is_sent_to_its_end(
+    service: Service, redis_client: redis.Redis, namespace: str, eventually: Eventually, stores: SqlStores
+) -> None:
+    store, schedule = BatchStore(redis_client, namespace), Schedule(redis_client, namespace)
+    leadership, now = Leadership(redis_client, namespace), CLOCK.now().replace(microsecond=0)
+    leadership.take("the one before", 30)
+    schedule.claim("gone", "as it was", now, owner="the one before")
+    batch_id = Tick("gone", now, now).id
+    store.save_line(batch_id, [Chosen(number, is_club=True) for number in (1, 2, 3)])
+    begun = Batch(id=batch_id, starts_at=now, requested_by="scheduler", entry_id="gone", total=3, sent=1)
+    store.save(msgspec.structs.replace(begun, state=BatchState.SENDING))
+    leadership.give_up("the one before")
+    service.start(settings())
+    eventually(lambda: store.find(batch_id).state is BatchState.SENT)
+    assert sorted(run.account_id or 0 for run in stores.runs.list(RunFilter(), limit=10).items) == [2, 3]
+    assert not store.sending()
 
 
 def test_run_now_carries_out_an_entry_without_a_tick(

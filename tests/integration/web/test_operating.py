@@ -31,9 +31,10 @@ class TestBatches:
 
     def test_every_mistake_is_listed(self, client: httpx.Client, site: Site) -> None:
         body = {"types": ["team"], "preset": "fast", "spread_s": -1, "priority": "now", "filter": {}}
+        body["provider"] = "nobody"
         answer = client.post("/api/v1/batches", json=body)
         pointers = {mistake["pointer"] for mistake in answer.json()["errors"]}
-        assert pointers == {"/types/0", "/preset", "/spread_s", "/priority", "/filter"}
+        assert pointers == {"/types/0", "/preset", "/spread_s", "/priority", "/filter", "/provider"}
         assert not site.services.batches.asked()
 
     def test_a_batch_is_cancelled_by_the_scheduler_once(self, client: httpx.Client, site: Site) -> None:

@@ -308,6 +308,21 @@ def test_progress_counts_runs_and_accounts_that_were_busy_already(
     assert progress(batch, outside.count_by_state(BATCH_ID), now).is_finished
 
 
+def test_the_time_left_is_not_told_before_accounts_are_chosen_nor_by_what_was_cancelled() -> None:
+    now = START + timedelta(seconds=20)
+    assert progress(order(), {}, now).eta_s is None
+    cancelled = order(state=BatchState.CANCELLED, total=10, sent=10)
+    counts = {RunState.CANCELLED: 8, RunState.RUNNING: 2}
+    assert progress(cancelled, counts, now).eta_s is None
+    counts = {RunState.CANCELLED: 7, RunState.RUNNING: 2, RunState.FAILED: 1}
+    assert progress(cancelled, counts, now).eta_s == 40.0
+
+
+def test_a_batch_of_no_account_says_so(outside: FakeOutside, clock: FakeClock) -> None:
+    batch = batches(outside, clock, [account(1)]).start(order(tags=("none",)), raise_if_not_leading=lead)
+    assert (batch.state, batch.message) == (BatchState.SENT, "no account is left by its filters")
+
+
 def test_an_entry_is_busy_until_its_last_batch_is_done(outside: FakeOutside, clock: FakeClock) -> None:
     batch = batches(outside, clock, [account(1)])
     assert not batch.running("nightly", besides="x")
