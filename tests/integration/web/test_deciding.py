@@ -10,9 +10,9 @@ import pytest
 from stores.sql.outbox import SqlOutbox
 from stores.sql.tokens import Role
 from sync.errors import CmsUnavailable
-from sync.report import RunState, Stage
+from sync.report import Outcome, RunState, Stage, StageReport
 from tests.integration.web.conftest import CLUB_ID, Site
-from tests.integration.web.runs import FENCE, HELD, MOVED, hold_removals, plan_dry, store_family
+from tests.integration.web.runs import FENCE, HELD, MOVED, a_run, hold_removals, plan_dry, store_family
 from tests.records import game, updated
 
 RUNS = "/api/v1/runs"
@@ -199,13 +199,19 @@ def test_what_the_cms_refused_is_listed_and_tried_again_once(client: httpx.Clien
     outbox = SqlOutbox(site.stores.engine, site.services.clock, max_records=10)
     outbox.put("first", Stage.GAMES, [MOVED], fence=FENCE)
     outbox.refuse([(one, "no such round") for one in outbox.first(10)])
+    report = StageReport(outcome=Outcome.PARTIAL, read=3, refused=1, refusal="game game-3: no such round")
+    site.stores.runs.save(a_run("first", state=RunState.PARTIAL, stages={Stage.GAMES: report}))
+    told = client.get(f"{RUNS}/first").json()
     (listed,) = client.get(f"{RUNS}/first/refused").json()["items"]
     page = client.get("/runs/first").text
     first = client.post(f"{RUNS}/first/retry").json()
     second = client.post(f"{RUNS}/first/retry").json()
 
     assert (listed["record_id"], listed["reason"], listed["stage"]) == ("game-3", "no such round", "games")
+    assert (told["delivery"], told["stages"]["games"]["refused"]) == ("refused", 1)
     assert "the CMS refused game game-3: no such round" in page
+    assert "What the CMS refused" in page
+    assert 'action="/acts/retry_run"' in page
     assert (first["count"], second["count"]) == (1, 0)
     assert [one.change.record_id for one in outbox.first(10)] == ["game-3"]
     assert client.get(f"{RUNS}/first/refused").json()["items"] == []
