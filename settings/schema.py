@@ -175,9 +175,9 @@ class CmsSettings(Section):
 class SyncSettings(Section):
     """Windows and guards of a run."""
 
-    look_back_days: int = Field(default=14, ge=0)
+    look_back_days: int = Field(default=14, ge=0, le=3660)
     lease_s: float = Field(default=30.0, gt=0, le=3600)
-    grade_concurrency: int = Field(default=4, ge=1)
+    grade_concurrency: int = Field(default=4, ge=1, le=100)
     removal_confirmations: int = Field(default=3, ge=1)
     removal_max_count: int = Field(default=50, ge=0)
     removal_max_share: float = Field(default=0.1, ge=0, le=1)
@@ -360,7 +360,7 @@ class ScheduleEntry(Section):
     """
 
     cron: Cron | None = None
-    every_s: float | None = Field(default=None, ge=1)
+    every_s: float | None = Field(default=None, ge=1, le=31_622_400)
     calendar: Calendar = Calendar()
     except_days: DayNamesOrLists = ()
     zone: Zone = "Australia/Sydney"
@@ -414,13 +414,13 @@ class CadenceSettings(Section):
 class RetentionSettings(Section):
     """How many days what has happened is kept."""
 
-    runs_days: float = Field(default=180.0, ge=1)
-    changes_days: float = Field(default=90.0, ge=1)
-    notices_days: float = Field(default=90.0, ge=1)
-    incidents_days: float = Field(default=180.0, ge=1)
-    audit_days: float = Field(default=730.0, ge=30)
-    dead_letters_days: float = Field(default=30.0, ge=1)
-    recordings_days: float = Field(default=14.0, ge=1)
+    runs_days: float = Field(default=180.0, ge=1, le=36_500)
+    changes_days: float = Field(default=90.0, ge=1, le=36_500)
+    notices_days: float = Field(default=90.0, ge=1, le=36_500)
+    incidents_days: float = Field(default=180.0, ge=1, le=36_500)
+    audit_days: float = Field(default=730.0, ge=30, le=36_500)
+    dead_letters_days: float = Field(default=30.0, ge=1, le=36_500)
+    recordings_days: float = Field(default=14.0, ge=1, le=36_500)
 
 
 class SchedulerSettings(Section):

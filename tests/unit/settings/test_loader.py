@@ -396,3 +396,19 @@ def test_a_file_that_only_looks_like_settings_is_refused_in_a_sentence(
 def test_a_variable_that_is_nested_without_end_is_a_mistake_like_any_other() -> None:
     with pytest.raises(InvalidSettings, match=r"CLUBSYNC_SCHEDULER__ENTRIES: .*should be a table"):
         load({"CLUBSYNC_SCHEDULER__ENTRIES": '{"a":' * 5000 + "1" + "}" * 5000})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sync.look_back_days", "99999999999"),
+        ("sync.lease_s", "1e308"),
+        ("sync.grade_concurrency", "100000000"),
+        ("retention.runs_days", "1e300"),
+        ("scheduler.entries.often.every_s", "1e300"),
+    ],
+)
+def test_a_number_that_no_clock_or_machine_can_hold_is_a_mistake(key: str, value: str) -> None:
+    variable = f"CLUBSYNC_{key.upper().replace('.', '__')}"
+    (line,) = mistakes({variable: value})
+    assert "less than or equal to" in line
