@@ -78,6 +78,15 @@ class Backend:
         return found
 
     @cached_property
+    def in_force(self) -> Settings:
+        """The settings with what was set live over them. Raises StoreUnavailable."""
+        from settings.loader import load
+        from stores.redis.versions import RedisVersions
+
+        newest = RedisVersions(self.redis, self.settings.redis.namespace).in_force()
+        return load(overrides=newest.overrides).settings if newest else self.settings
+
+    @cached_property
     def redis(self) -> Redis:
         from brokers.clients import open_client
 
@@ -98,7 +107,7 @@ class Backend:
         from brokers.publisher import Publisher
 
         return Publisher(
-            self.broker, runs=self.stores.runs, presets=lambda: self.settings.presets, clock=self.clock
+            self.broker, runs=self.stores.runs, presets=lambda: self.in_force.presets, clock=self.clock
         )
 
     @cached_property

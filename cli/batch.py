@@ -64,8 +64,8 @@ def batch(
     if context.invoked_subcommand is not None:
         return
     backend = Backend()
-    if preset not in backend.settings.presets:
-        raise InvalidRequest(f"preset: {preset!r} is not known; one of {', '.join(backend.settings.presets)}")
+    if preset not in backend.in_force.presets:
+        raise InvalidRequest(f"preset: {preset!r} is not known; one of {', '.join(backend.in_force.presets)}")
     asked = Batch(
         id=uuid.uuid4().hex,
         starts_at=backend.clock.now(),

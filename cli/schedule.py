@@ -28,7 +28,7 @@ def list_entries(is_json: bool) -> None:
     """Show the entries with their last tick."""
     backend = Backend()
     states = Schedule(backend.redis, backend.settings.redis.namespace).states()
-    entries = backend.settings.scheduler.entries
+    entries = backend.in_force.scheduler.entries
     rows = [_document(name, entry, states.get(name, EntryState())) for name, entry in entries.items()]
     if is_json:
         print_json(rows)
@@ -50,7 +50,7 @@ def run(entry: str) -> None:
     )
     table.ask(request)
     backend.audit("schedule_run", f"schedule:{entry}", {})
-    is_batch = backend.settings.scheduler.entries[entry].action == "batch"
+    is_batch = backend.in_force.scheduler.entries[entry].action == "batch"
     named = f" (batch {request.id})" if is_batch else ""
     click.echo(f"{entry} is asked for; the leading scheduler carries it out{named}")
 
@@ -78,7 +78,7 @@ def resume(entry: str) -> None:
 
 def _table(entry: str) -> tuple[Backend, Schedule]:
     backend = Backend()
-    entries = backend.settings.scheduler.entries
+    entries = backend.in_force.scheduler.entries
     if entry not in entries:
         raise NotFound(f"there is no schedule entry {entry}; one of {', '.join(entries) or 'none'}")
     return backend, Schedule(backend.redis, backend.settings.redis.namespace)
