@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from brokers.fingerprints import fingerprint, group_id
-from brokers.operations import DeadLetter, Operations
+from brokers.operations import Operations
+from brokers.states import DeadLetter
 
 # Older letters are left out: a hundred megabytes are enough to tell what is the matter.
 MOST_INDEXED = 300_000

@@ -16,7 +16,8 @@ import click
 
 from brokers.dead_index import DeadIndex, Group, Match, Position
 from brokers.mass_retry import MassRetries, MassRetry, MassRetryState
-from brokers.operations import DeadLetter, Operations
+from brokers.operations import Operations
+from brokers.states import DeadLetter
 from cli.backend import Backend
 from cli.durations import read_duration_s
 from cli.output import ago, as_json, limit_option, print_json, print_table

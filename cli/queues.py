@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from brokers.operations import Operations, QueueState
+from brokers.operations import Operations
 from brokers.queues import Priority, Queue
+from brokers.states import QueueState
 from cli.backend import Backend
 from cli.output import as_json, print_json, print_table
 from cli.redis_group import RedisGroup

@@ -16,8 +16,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from brokers.operations import Operations, QueueState
+from brokers.operations import Operations
 from brokers.queues import Priority, Queue
+from brokers.states import QueueState
 from cli.backend import Backend
 from cli.output import ago, as_json, console, print_json
 from settings.schema import AlertsSettings

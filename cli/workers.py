@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from brokers.operations import Operations, WorkerState
+from brokers.operations import Operations
+from brokers.states import WorkerState
 from cli.backend import Backend
 from cli.output import ago, as_json, print_json, print_table
 from cli.redis_group import RedisGroup

@@ -17,8 +17,8 @@ from typing import Protocol
 import msgspec
 
 from brokers.messages import AccountSync, Request, SyncAssociation, SyncClub
-from brokers.operations import Withdrawn
 from brokers.queues import Priority
+from brokers.states import Withdrawn
 from scheduler.outlook import Outlook
 from scheduler.selection import choose
 from stores.redis.batches import Batch, BatchState, Cancellation, Chosen, progress

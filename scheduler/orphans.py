@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from brokers.messages import MESSAGES, SyncClub, SyncClubDirect, SyncMessage
-from brokers.operations import MessageState
+from brokers.states import MessageState
 from scheduler.housework import Found
 from sync.counting import counted
 from sync.ports import Clock

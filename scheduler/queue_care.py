@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from brokers.operations import Ledger
+from brokers.states import Ledger
 from scheduler.housework import Found
 from settings.schema import RetentionSettings
 from sync.ports import Clock

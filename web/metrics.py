@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
 from brokers.metrics import BOUNDS_S, Histogram, Series, Totals
-from brokers.operations import QueueState
+from brokers.states import QueueState
 from stores.redis.registry import Service
 from stores.redis.run_totals import Counted
 from web.access import Reader

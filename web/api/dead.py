@@ -14,8 +14,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from brokers.dead_index import Group, Match, Position
 from brokers.messages import parse
-from brokers.operations import DeadLetter
 from brokers.queues import Priority, Queue
+from brokers.states import DeadLetter
 from stores.sql.paging import Page, read_cursor, write_cursor
 from sync.counting import counted, counted_are
 from sync.errors import InvalidRequest, NotFound

@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 
-from brokers.operations import QueueState
 from brokers.queues import Priority, Queue
+from brokers.states import QueueState
 from sync.counting import counted
 from sync.errors import NotFound
 from web.access import Admin, Operator, Reader

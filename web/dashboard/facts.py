@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from brokers.fingerprints import fingerprint
 from brokers.latency import SYNC_QUEUES
-from brokers.operations import QueueState
+from brokers.states import QueueState
 from notifications.blame import step_of
 from notifications.subjects import subject_key
 from stores.sql.runs import RunFilter

@@ -12,7 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from redis import RedisError
 
 from brokers.latency import COARSE, DAY_S, FINE, HOUR_S, SYNC_QUEUES, merged
-from brokers.operations import QueueState
+from brokers.states import QueueState
 from stores.redis.registry import unserved, without_actor
 from stores.sql.runs import RunFilter
 from sync.errors import TransientError

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from brokers.operations import QueueState
 from brokers.queues import Priority
+from brokers.states import QueueState
 from notifications.problems import STALLED_AFTER_S, stuck_after_s
 from settings.schema import AlertsSettings
 from sync.causes import Party

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from brokers.messages import AccountSync, Request, SyncAssociation, SyncClub
-from brokers.operations import Withdrawn
 from brokers.queues import Priority
+from brokers.states import Withdrawn
 from scheduler.batches import CHUNK, Batches, run_id
 from scheduler.leader import NotLeading
 from scheduler.outlook import Outlook

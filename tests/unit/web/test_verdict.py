@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from brokers.operations import Ledger, QueueState
 from brokers.queues import Priority
+from brokers.states import Ledger, QueueState
 from settings.schema import AlertsSettings
 from sync.incident import Alert, Incident, Severity
 from sync.report import Mode, Run, RunState
