@@ -17,7 +17,7 @@ from cli.output import as_json, print_json, print_table
 from notifications.blame import step_of
 from stores.redis.registry import Registry, unserved, without_actor
 from stores.sql.engine import ping
-from sync.causes import KEY_REFUSED
+from sync.causes import OURS_TO_MEND
 from sync.errors import ConfigurationError, StoreUnavailable
 from sync.incident import Severity
 from sync.report import RunState
@@ -70,9 +70,9 @@ def look_around(backend: Backend) -> list[Finding]:
     findings.append(Finding("redis", is_good=True, value="answers"))
     findings += _roles(backend)
     findings += _served(backend)
-    keys = _keys(backend) if sql.is_good else []
-    findings += keys
-    findings += _queues(backend, tells_dead_syncs=not keys)
+    failing = _syncs(backend) if sql.is_good else []
+    findings += failing
+    findings += _queues(backend, tells_dead_syncs=not failing)
     if sql.is_good:
         findings += _incidents(backend, {finding.check for finding in findings if not finding.is_good})
     return findings
@@ -125,12 +125,12 @@ def _incidents(backend: Backend, told: set[str]) -> list[Finding]:
     ]
 
 
-def _keys(backend: Backend) -> list[Finding]:
-    """The key that made syncs of the last hour fail, unless they succeeded since."""
+def _syncs(backend: Backend) -> list[Finding]:
+    """Why our key or proxy made syncs of the last hour fail, unless they succeeded since."""
     since = backend.clock.now() - FAILED_WITHIN
-    failed = backend.stores.outcomes.not_made_good(RunState.FAILED, since=since, limit=1, causes=KEY_REFUSED)
+    failed = backend.stores.outcomes.not_made_good(RunState.FAILED, since=since, limit=1, causes=OURS_TO_MEND)
     return [
-        Finding("keys", is_good=False, value=str(run.message), hint=step_of(run.cause))
+        Finding("syncs", is_good=False, value=str(run.message), hint=step_of(run.cause))
         for run in failed
         if run.cause is not None
     ]

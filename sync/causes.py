@@ -66,6 +66,8 @@ class Cause(StrEnum):
 
 # No sync succeeds until a person has put the right key into the settings.
 KEY_REFUSED = (Cause.PROVIDER_REFUSES_KEY, Cause.CMS_REFUSES_KEY)
+# What our own settings make fail.
+OURS_TO_MEND = (*KEY_REFUSED, Cause.PROXY_DOWN)
 
 # By the most particular type; the first that matches.
 _CAUSES: tuple[tuple[type[SyncError], Cause], ...] = (

@@ -27,7 +27,7 @@ from stores.sql.migrate import pending
 from stores.sql.outbox import SqlOutbox
 from stores.sql.outcomes import Outcomes
 from stores.sql.refusals import Refusals
-from sync.causes import KEY_REFUSED
+from sync.causes import OURS_TO_MEND
 from sync.ports import Clock
 from sync.report import RunState
 from web.health import Check, Finding, Status
@@ -161,10 +161,10 @@ def check_config(versions: RedisVersions, clock: Clock) -> Finding:
     return Finding(value=newest, unit="version")
 
 
-def check_keys(outcomes: Outcomes, clock: Clock) -> Finding:
-    """No sync of the last hour failed because a key is refused, but for accounts that succeeded since."""
+def check_syncs(outcomes: Outcomes, clock: Clock) -> Finding:
+    """No sync of the last hour failed by our key or proxy, but for accounts that succeeded since."""
     since = clock.now() - FAILED_WITHIN
-    failed = outcomes.not_made_good(RunState.FAILED, since=since, limit=1, causes=KEY_REFUSED)
+    failed = outcomes.not_made_good(RunState.FAILED, since=since, limit=1, causes=OURS_TO_MEND)
     if failed and failed[0].cause is not None:
         hint = f"{failed[0].message}. {step_of(failed[0].cause)}"
         return Finding(status=Status.WARN, value=failed[0].provider, unit="provider", hint=hint)

@@ -156,7 +156,7 @@ def _checks(facts: Facts) -> Iterator[Evidence]:
         if is_out and check["status"] == "fail" and name not in facts.required:
             continue
         # Queues, who serves them, and why syncs fail are told below, one by one.
-        if check["status"] == "pass" or name in ("queues", "served", "keys"):
+        if check["status"] == "pass" or name in ("queues", "served", "syncs"):
             continue
         is_urgent = (check["status"] == "fail" and name in facts.required) or name in IDLE_WITHOUT
         hint = str(check.get("output", "It does not answer."))

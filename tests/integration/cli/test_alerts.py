@@ -151,7 +151,7 @@ def test_the_status_tells_a_refused_key_until_a_sync_succeeds(
 
     def told() -> dict[str, str]:
         checks = json.loads(CliRunner().invoke(status, ["--json"]).stdout)["checks"]
-        return {check["value"]: check["hint"] for check in checks if check["check"] == "keys"}
+        return {check["value"]: check["hint"] for check in checks if check["check"] == "syncs"}
 
     (hint,) = told().values()
     assert list(told()) == ["the provider refuses our key (401)"]

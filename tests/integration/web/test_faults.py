@@ -67,7 +67,7 @@ def checkup(site: Site, cms: Cms, redis_client: redis.Redis, tmp_path: Path) -> 
         "queues": partial(checks.check_queues, services.operations),
         "served": partial(checks.check_served, services.registry, services.operations),
         "config": partial(checks.check_config, services.versions, clock),
-        "keys": partial(checks.check_keys, site.stores.outcomes, clock),
+        "syncs": partial(checks.check_syncs, site.stores.outcomes, clock),
         "provider:playhq": partial(checks.check_provider, services.gates, HOST),
         "disk": partial(checks.check_disk, tmp_path),
     }
@@ -180,11 +180,12 @@ def test_a_paused_queue(site: Site, judge: Judge) -> None:
     assert judge() == []
 
 
-def test_a_wrong_proxy(site: Site, judge: Judge) -> None:
+def test_a_wrong_proxy(site: Site, checkup: Checkup, judge: Judge) -> None:
     run = a_sync(site, RunState.FAILED, Cause.PROXY_DOWN, "the proxy 127.0.0.1:9 does not answer")
     told = the_item(judge)
     assert "1 sync failed in the last hour: the proxy 127.0.0.1:9 does not answer." in told
     assert "Look at the proxies of `http.proxies`" in told
+    assert checkup.last_report["syncs"]["status"] == "warn"
     mend(site, run)
     assert judge() == []
 
@@ -214,7 +215,7 @@ def test_a_refused_key_with_its_dead_letters(site: Site, checkup: Checkup, judge
     (item,) = judge()
     assert "the provider refuses our key (401). Put the right key into the settings" in item.what
     assert [one.what for one in item.also] == ["1 dead letter in syncs."]
-    health = checkup.last_report["keys"]
+    health = checkup.last_report["syncs"]
     assert (health["status"], health["observedValue"]) == ("warn", "playhq")
     assert "clubsync dead retry --search CredentialsRejected" in health["output"]
     with site.client() as client:
