@@ -13,6 +13,7 @@ from brokers.latency import SYNC_QUEUES
 from brokers.operations import Operations
 from brokers.queues import Queue
 from cli.backend import Backend
+from cli.connections import connections, reach_all
 from cli.output import as_json, print_json, print_table
 from notifications.blame import step_of
 from stores.redis.registry import Registry, unserved, without_actor
@@ -33,6 +34,7 @@ class Finding:
     hint: str = ""
 
 
+CMS_TIMEOUT_S = 5.0
 FAILED_WITHIN = timedelta(hours=1)
 # What a check is called here that watches the same as an incident.
 CHECKS = {"workers": "worker"}
@@ -42,7 +44,10 @@ CHECKS = {"workers": "worker"}
 @as_json
 def status(is_json: bool) -> None:
     """Say whether the system works; exit 1 if it does not, with what to do."""
-    findings = look_around(Backend())
+    backend = Backend()
+    cms = _cms(backend)
+    told = {finding.check for finding in cms}
+    findings = [*cms, *(finding for finding in look_around(backend) if finding.check not in told)]
     is_good = all(finding.is_good for finding in findings)
     if is_json:
         print_json({"verdict": "good" if is_good else "act", "checks": [asdict(f) for f in findings]})
@@ -52,6 +57,18 @@ def status(is_json: bool) -> None:
             ([f.check, "ok" if f.is_good else "[red]ACT[/]", f.value, f.hint] for f in findings),
         )
     sys.exit(0 if is_good else 1)
+
+
+def _cms(backend: Backend) -> list[Finding]:
+    """Whether the CMS answers, where it is not our own database."""
+    settings = backend.settings
+    if settings.cms.kind == "embedded":
+        return []
+    wanted = [one for one in connections(settings, CMS_TIMEOUT_S) if one.name == "cms"]
+    return [
+        Finding(found.name, is_good=found.is_good, value=found.value, hint=found.advice)
+        for found in reach_all(wanted, CMS_TIMEOUT_S)
+    ]
 
 
 def look_around(backend: Backend) -> list[Finding]:

@@ -158,3 +158,17 @@ def test_the_status_tells_a_refused_key_until_a_sync_succeeds(
     assert "Put the right key into the settings" in hint
     stores.runs.save(replace(refused, state=RunState.SUCCEEDED, cause=None, message=None))
     assert told() == {}
+
+
+def test_the_status_tells_a_cms_that_does_not_answer(
+    stores: SqlStores, redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("CLUBSYNC_REDIS__NAMESPACE", namespace)
+    monkeypatch.setenv("CLUBSYNC_CMS__KIND", "strapi")
+    monkeypatch.setenv("CLUBSYNC_CMS__STRAPI__TOKEN", "sesame")
+    monkeypatch.setenv("CLUBSYNC_CMS__STRAPI__BASE_URL", "http://127.0.0.1:1/api/")
+    result = CliRunner().invoke(status, ["--json"])
+    told = [check for check in json.loads(result.stdout)["checks"] if check["check"] == "cms"]
+    assert [check["is_good"] for check in told] == [False]
+    assert "section cms" in told[0]["hint"]
