@@ -16,6 +16,7 @@ from sync.errors import (
     LeaseLost,
     NotFound,
     PermanentError,
+    ProviderResting,
     ProviderUnavailable,
     ProxyUnavailable,
     RateLimited,
@@ -73,6 +74,7 @@ OURS_TO_MEND = (*KEY_REFUSED, Cause.PROXY_DOWN)
 _CAUSES: tuple[tuple[type[SyncError], Cause], ...] = (
     (ProxyUnavailable, Cause.PROXY_DOWN),
     (ProviderUnavailable, Cause.PROVIDER_DOWN),
+    (ProviderResting, Cause.PROVIDER_DOWN),
     (CmsThrottles, Cause.CMS_THROTTLES),
     (RateLimited, Cause.PROVIDER_THROTTLES),
     (CmsRefusesKey, Cause.CMS_REFUSES_KEY),

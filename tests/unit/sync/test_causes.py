@@ -34,3 +34,7 @@ def test_every_error_of_the_tree_has_a_cause(kind: type[errors.SyncError]) -> No
 )
 def test_it_is_said_whose_side_it_is_on(error: BaseException, party: Party | None) -> None:
     assert cause_of(error).party is party
+
+
+def test_a_provider_that_is_left_alone_is_down_and_does_not_throttle() -> None:
+    assert cause_of(errors.ProviderResting("x", retry_after_s=1)) is Cause.PROVIDER_DOWN
