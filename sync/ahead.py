@@ -54,7 +54,9 @@ class _Ahead:
         self._asks_teams = Stage.TEAMS in stages
         self._asks_games = self._asks_teams and Stage.GAMES in stages
         self._done = context.checkpoints.done(context.run_id).keys()
-        self._pool = ThreadPoolExecutor(at_once)
+        self._listings = ThreadPoolExecutor(at_once)
+        # Of a grade two things are asked, its fixture and its ladder.
+        self._answers_of_grades = ThreadPoolExecutor(max(1, at_once // 2))
         self._lock = Lock()
         self._is_over = False
         # A club's grades are those of its teams: both listings of a season must be there.
@@ -63,17 +65,18 @@ class _Ahead:
 
     def begin(self) -> None:
         for association in associations_known(self._context.scope.organisation):
-            self._submit(self._ask_seasons, association)
+            self._submit(self._listings, self._ask_seasons, association)
 
     def end(self) -> None:
         with self._lock:
             self._is_over = True
-        self._pool.shutdown(cancel_futures=True)
+        for pool in (self._listings, self._answers_of_grades):
+            pool.shutdown(cancel_futures=True)
 
-    def _submit(self, ask: Callable[[T], None], subject: T) -> None:
+    def _submit(self, pool: ThreadPoolExecutor, ask: Callable[[T], None], subject: T) -> None:
         with self._lock:
             if not self._is_over:
-                self._pool.submit(copy_context().run, self._attempt, ask, subject)
+                pool.submit(copy_context().run, self._attempt, ask, subject)
 
     def _attempt(self, ask: Callable[[T], None], subject: T) -> None:
         try:
@@ -94,9 +97,9 @@ class _Ahead:
             if season.last_day is None and season.id in stored:
                 season = replace(season, last_day=stored[season.id].last_day)  # noqa: PLW2901
             if context.window.keeps(season, context.rules.extra_season_ids):
-                self._submit(self._ask_grades, season)
+                self._submit(self._listings, self._ask_grades, season)
                 if self._asks_teams:
-                    self._submit(self._ask_teams, season)
+                    self._submit(self._listings, self._ask_teams, season)
 
     def _ask_grades(self, season: Season) -> None:
         grades = list(self._source.fetch_grades(season).records)
@@ -127,7 +130,7 @@ class _Ahead:
     def _go_on_with(self, grades: Collection[Grade]) -> None:
         for grade in grades:
             if unit_of(grade.id) not in self._done:
-                self._submit(self._ask_grade, grade)
+                self._submit(self._answers_of_grades, self._ask_grade, grade)
 
     def _ask_grade(self, grade: Grade) -> None:
         source = self._source

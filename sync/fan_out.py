@@ -17,7 +17,6 @@ from sync.grade import Shrunken, name_of, sync_grade, unit_of
 from sync.model import Grade, Team
 from sync.ports import Checkpoints, Cms, Gathers, GradeTask, Runs
 from sync.report import RequestCounts, Run, Stage
-from sync.seal import grades_with_seals
 from sync.work import StageWork, TakenElsewhere
 
 # Seasons that one process helps with at a time; the largest takes about 1 MB.
@@ -109,8 +108,6 @@ class _Gathering:
         unnamed = [team.id for listed in listings for team in listed.values() if team.name is None]
         context.checkpoints.mark_done(context.run_id, _UNNAMED, {"team_ids": unnamed})
         self._fan_out.gathers.open(context.run_id, self._grades, token=fence.token)
-        # To tell that a sealed grade is as it was costs less than a message.
-        sealed = grades_with_seals(context)
         self._fan_out.share_out(
             [
                 GradeTask(
@@ -122,7 +119,6 @@ class _Gathering:
                     is_urgent=context.is_urgent,
                 )
                 for grade in self._grades.values()
-                if grade.id not in sealed
             ]
         )
 

@@ -264,6 +264,10 @@ class Checkpoints(Protocol):
         """Remember the unit and its result (JSON values); called after its writes."""
         ...
 
+    def mark_all_done(self, run_id: str, results: Mapping[str, Mapping[str, Any]]) -> None:
+        """As `mark_done`, many units with their results at once."""
+        ...
+
     def done(self, run_id: str) -> Mapping[str, Mapping[str, Any]]:
         """Every finished unit of the run with its result."""
         ...
@@ -358,8 +362,8 @@ class Seals(Protocol):
 
     def find(self, organisation_key: str, grade_id: str) -> Seal | None: ...
 
-    def sealed(self, organisation_key: str) -> Collection[str]:
-        """The grades that have a seal, whether it still holds or not."""
+    def find_all(self, organisation_key: str) -> Mapping[str, Seal]:
+        """All of the organisation's by grade, whether they still hold or not."""
         ...
 
     def save(self, organisation_key: str, grade_id: str, seal: Seal) -> None: ...

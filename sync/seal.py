@@ -9,11 +9,12 @@ made only from a state that a plan was made on and found empty.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 from sync.context import Context
+from sync.errors import NotFound, PermanentError, SyncError, TransientError
 from sync.model import Grade
 from sync.ports import DigestsAnswers, DigestsRecords, Seal
 
@@ -21,11 +22,33 @@ from sync.ports import DigestsAnswers, DigestsRecords, Seal
 LASTS = timedelta(days=7)
 
 
-def grades_with_seals(context: Context) -> Collection[str]:
-    """The ids of the organisation's grades that most likely need no work."""
+def find_unchanged(
+    context: Context, grades: Iterable[Grade]
+) -> Iterator[tuple[Grade, Mapping[str, Any] | None]]:
+    """The grades that have a seal, each with what a sync of it comes to, or None if it needs work.
+
+    At the first trouble no more are looked at; whoever works the others through meets it.
+    Raises what defers a run.
+    """
     if context.seals is None or context.rules.code is None:
-        return ()
-    return context.seals.sealed(_key_of(context))
+        return
+    seals = context.seals.find_all(_key_of(context))
+    troubles: list[SyncError] = []
+
+    def look(grade: Grade) -> tuple[Grade, Mapping[str, Any] | None]:
+        if troubles:
+            return grade, None
+        context.stop.raise_if_stopping()
+        context.lease.renew()
+        try:
+            return grade, SealedGrade(context, grade).result_by(seals[grade.id])
+        except NotFound:
+            return grade, None
+        except (TransientError, PermanentError) as trouble:
+            troubles.append(trouble)
+            return grade, None
+
+    yield from context.map_concurrently(look, [grade for grade in grades if grade.id in seals])
 
 
 class SealedGrade:
@@ -48,21 +71,24 @@ class SealedGrade:
         if not isinstance(context.source, DigestsAnswers) or not isinstance(context.cms, DigestsRecords):
             return None
         seal = context.seals.find(self._key, grade.id)
-        if seal is not None:
-            self._answers = context.digests.get(grade.id) or context.source.fetch_digest(grade)
-            if self._holds(seal, context.cms):
-                return seal.result
+        if seal is not None and (result := self.result_by(seal)) is not None:
+            return result
         # For a new seal: of the answers that are worked with, which may be newer than those asked ahead.
         self._answers = context.source.fetch_digest(grade)
         return None
 
-    def _holds(self, seal: Seal, cms: DigestsRecords) -> bool:
-        return (
-            seal.answers == self._answers
-            and self._context.clock.now() - seal.sealed_at <= LASTS
-            and seal.ground == self._ground(self._grade, seal.team_ids)
-            and seal.stored == cms.digest_grade(self._grade.id)
+    def result_by(self, seal: Seal) -> Mapping[str, Any] | None:
+        """The seal's result while it holds; raises what the source's fetches raise."""
+        context, grade = self._context, self._grade
+        if not isinstance(context.source, DigestsAnswers) or not isinstance(context.cms, DigestsRecords):
+            return None
+        is_as_sealed = (
+            seal.answers == (context.digests.get(grade.id) or context.source.fetch_digest(grade))
+            and context.clock.now() - seal.sealed_at <= LASTS
+            and seal.ground == self._ground(grade, seal.team_ids)
+            and seal.stored == context.cms.digest_grade(grade.id)
         )
+        return seal.result if is_as_sealed else None
 
     def digest_stored(self) -> str | None:
         """To be taken before and after the stored records are read; None when sealing is no use."""

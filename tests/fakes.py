@@ -462,6 +462,10 @@ class FakeCheckpoints:
         self.before(f"mark_done {unit}")
         self.units[run_id][unit] = result
 
+    def mark_all_done(self, run_id: str, results: Mapping[str, Mapping[str, Any]]) -> None:
+        for unit, result in results.items():
+            self.mark_done(run_id, unit, result)
+
     def done(self, run_id: str) -> Mapping[str, Mapping[str, Any]]:
         return dict(self.units[run_id])
 

@@ -70,12 +70,10 @@ class PlayHQSource:
         """
         if not self._is_cricket:
             return None
-        games = self._client.fetch_games_digest(grade.id)
-        try:
-            ladders = self._client.fetch_ladders_digest(grade.id)
-        except NotFound:
-            ladders = "none"
-        return f"{games}:{ladders}:{self._default_zone}"
+        with ThreadPoolExecutor(1) as beside:
+            ladders = beside.submit(copy_context().run, self._fetch_ladders_digest, grade)
+            games = self._client.fetch_games_digest(grade.id)
+        return f"{games}:{ladders.result()}:{self._default_zone}"
 
     def fetch_fixture(self, grade: Grade) -> Fixture:
         fixture = self._fetch_cricket_fixture(grade) if self._is_cricket else self._fetch_any_fixture(grade)
@@ -88,6 +86,12 @@ class PlayHQSource:
             if self._is_cricket:
                 raise
             return parse_old_ladders(self._client.fetch_old_ladders(grade.id), grade.id)
+
+    def _fetch_ladders_digest(self, grade: Grade) -> str:
+        try:
+            return self._client.fetch_ladders_digest(grade.id)
+        except NotFound:
+            return "none"
 
     def _fetch_listed_seasons(self, organisation: Organisation) -> Listing[Season]:
         return parse_seasons(self._client.fetch_seasons(organisation.id), organisation)

@@ -29,8 +29,13 @@ class Checkpoints:
             return bool(self._client.hexists(self._prefix + run_id, unit))
 
     def mark_done(self, run_id: str, unit: str, result: Mapping[str, Any]) -> None:
+        self.mark_all_done(run_id, {unit: result})
+
+    def mark_all_done(self, run_id: str, results: Mapping[str, Mapping[str, Any]]) -> None:
+        """As `mark_done`, many units with their results at once."""
+        encoded = {unit: msgspec.json.encode(result) for unit, result in results.items()}
         with answering(), self._client.pipeline() as pipeline:
-            pipeline.hset(self._prefix + run_id, unit, msgspec.json.encode(result))
+            pipeline.hset(self._prefix + run_id, mapping=encoded)
             pipeline.expire(self._prefix + run_id, _KEPT_S)
             pipeline.execute()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -28,19 +28,14 @@ class RedisSeals:
     def find(self, organisation_key: str, grade_id: str) -> Seal | None:
         with answering():
             stored = self._client.hget(self._prefix + organisation_key, grade_id)
-        if stored is None:
-            return None
-        try:
-            return msgspec.json.decode(stored, type=Seal)
-        except msgspec.DecodeError:
-            # Of another release; then the grade is worked through and sealed anew.
-            return None
+        return None if stored is None else _seal_of(stored)
 
-    def sealed(self, organisation_key: str) -> Collection[str]:
-        """The grades that have a seal, whether it still holds or not."""
+    def find_all(self, organisation_key: str) -> Mapping[str, Seal]:
+        """All of the organisation's by grade, whether they still hold or not."""
         with answering():
-            found: Any = self._client.hkeys(self._prefix + organisation_key)
-        return {grade_id.decode() for grade_id in found}
+            stored: Any = self._client.hgetall(self._prefix + organisation_key)
+        found = {grade_id.decode(): _seal_of(seal) for grade_id, seal in stored.items()}
+        return {grade_id: seal for grade_id, seal in found.items() if seal is not None}
 
     def save(self, organisation_key: str, grade_id: str, seal: Seal) -> None:
         key = self._prefix + organisation_key
@@ -48,3 +43,11 @@ class RedisSeals:
             pipeline.hset(key, grade_id, msgspec.json.encode(seal))
             pipeline.expire(key, _KEPT_S)
             pipeline.execute()
+
+
+def _seal_of(stored: bytes) -> Seal | None:
+    """None for one of another release; then the grade is worked through and sealed anew."""
+    try:
+        return msgspec.json.decode(stored, type=Seal)
+    except msgspec.DecodeError:
+        return None

@@ -14,6 +14,7 @@ from sqlalchemy import func, select, update
 
 from stores.sql.tables import Utc, games, grades, ladders, teams
 from sync.model import OrganisationKind
+from sync.ports import GradeTask
 from sync.report import Mode, Outcome, Run, Stage
 from sync.seal import LASTS
 from tests.integration.sync.conftest import Bench
@@ -140,3 +141,20 @@ def test_a_dry_run_works_every_grade_through(bench: Bench) -> None:
     run = bench.sync_run.perform(request)
     assert run.outcome is Outcome.SUCCEEDED
     assert written(run) == 0
+
+
+def test_only_grades_that_need_work_are_shared_out(shared_bench: Bench) -> None:
+    association = first_of(shared_bench, OrganisationKind.ASSOCIATION)
+    shared_bench.sync(OrganisationKind.ASSOCIATION, association)
+    shared: list[GradeTask] = []
+    fan_out = shared_bench.sync_run.fan_out
+    assert fan_out is not None
+    shared_bench.sync_run = replace(
+        shared_bench.sync_run, fan_out=replace(fan_out, share_out=shared.extend, min_grades=1)
+    )
+    shared_bench.sync(OrganisationKind.ASSOCIATION, association)
+    assert not shared
+    shared_bench.change("result", association)
+    shared_bench.sync(OrganisationKind.ASSOCIATION, association)
+    assert len(shared) == 1
+    shared_bench.assert_true(OrganisationKind.ASSOCIATION, association)
