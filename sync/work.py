@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 # So many units failing one after another mean that the other side is down, not the units.
 _DOWN_AFTER = 3
+_TOLD_EVERY = timedelta(seconds=0.1)
 
 
 class TakenElsewhere(Exception):
@@ -54,6 +56,7 @@ class StageWork:
         self._quarantined = 0
         # Units that this attempt found done, and the most that were told of.
         self._done_before = self._furthest = 0
+        self._told_at = self.started_at - _TOLD_EVERY
         self._failures: list[tuple[str, SyncError]] = []
         self._notes: list[str] = []
         self._holds: list[Hold] = []
@@ -151,11 +154,18 @@ class StageWork:
         return refused
 
     def progressed(self, done: int, total: int) -> None:
-        """Tell who watches how many of the stage's units are done; what is not further is no news."""
+        """Tell who watches how many of the stage's units are done, some times a second at most.
+
+        What is not further than before is no news.
+        """
+        now = self.context.clock.now()
         with self.lock:
             if done <= self._furthest:
                 return
             self._furthest = done
+            if done < total and now - self._told_at < _TOLD_EVERY:
+                return
+            self._told_at = now
         self.context.progress.publish(
             Progressed(
                 run_id=self.context.run_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -16,6 +17,8 @@ from sync.ports import Fence, Lease
 
 # How long a run that found the account busy stays away, unless the lease ends sooner.
 BUSY_RETRY_S = 5.0
+# A holder that has just renewed its lease has it for sure: in this share of its life nothing is asked.
+SURE_SHARE = 1 / 60
 
 # -> {token, 0} or {0, ms that the other holder has left}
 _TAKE = """
@@ -116,6 +119,7 @@ class HeldLease:
         self._keys = keys
         self._renew = renew
         self._terms = terms  # how many ms it lasts, and who may take it up again
+        self._sure_until_s = 0.0
 
     @property
     def fence(self) -> Fence:
@@ -123,9 +127,15 @@ class HeldLease:
 
     def renew(self) -> None:
         """Raises LeaseLost when somebody else holds it, or has held it since."""
+        asked_s = time.monotonic()
+        if asked_s < self._sure_until_s:
+            return
         with answering():
             is_held = self._renew(keys=self._keys, args=[self._fence.token, *self._terms])
         if not is_held:
             raise LeaseLost(
                 f"the lease of {self._fence.key} passed to another run", retry_after_s=BUSY_RETRY_S
             )
+        lasts_ms, owner = self._terms
+        if owner:  # a helper must notice at once that its run has let go
+            self._sure_until_s = asked_s + int(lasts_ms) / 1000 * SURE_SHARE
