@@ -33,7 +33,7 @@ class Checkpoints:
 
     def mark_all_done(self, run_id: str, results: Mapping[str, Mapping[str, Any]]) -> None:
         """As `mark_done`, many units with their results at once."""
-        encoded = {unit: msgspec.json.encode(result) for unit, result in results.items()}
+        encoded: dict[Any, Any] = {unit: msgspec.json.encode(result) for unit, result in results.items()}
         with answering(), self._client.pipeline() as pipeline:
             pipeline.hset(self._prefix + run_id, mapping=encoded)
             pipeline.expire(self._prefix + run_id, _KEPT_S)

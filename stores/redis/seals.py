@@ -27,7 +27,7 @@ class RedisSeals:
 
     def find(self, organisation_key: str, grade_id: str) -> Seal | None:
         with answering():
-            stored = self._client.hget(self._prefix + organisation_key, grade_id)
+            stored: Any = self._client.hget(self._prefix + organisation_key, grade_id)
         return None if stored is None else _seal_of(stored)
 
     def find_all(self, organisation_key: str) -> Mapping[str, Seal]:

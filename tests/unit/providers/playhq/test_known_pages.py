@@ -34,10 +34,19 @@ class Provider:
     def requests(self) -> RequestCounts:
         return RequestCounts(sent=len(self.asked))
 
-    def recall(self, _path: str, _shape: type[Any], *, params: Params = ()) -> Any:
+    def recall(self, path: str, shape: type[Any], *, params: Params = ()) -> Any:  # noqa: ARG002
         return self.last.get(dict(params).get("cursor", ""))
 
-    def fetch(self, _path: str, _shape: type[Any], *, operation: str, params: Params = (), **_: Any) -> Any:
+    def fetch(
+        self,
+        path: str,  # noqa: ARG002 - the shape of `Fetches`
+        shape: type[Any],  # noqa: ARG002
+        *,
+        operation: str,
+        params: Params = (),
+        attempts: int | None = None,  # noqa: ARG002
+        lasts_s: float = 0.0,  # noqa: ARG002
+    ) -> Any:
         cursor = dict(params).get("cursor", "")
         self.asked.append(cursor)
         if "known before" in operation:
