@@ -34,18 +34,18 @@ class Provider:
     def requests(self) -> RequestCounts:
         return RequestCounts(sent=len(self.asked))
 
-    def recall(self, path: str, shape: type[Any], *, params: Params = ()) -> Any:  # noqa: ARG002
+    def recall(self, path: str, shape: type[Any], *, params: Params = ()) -> Any:
         return self.last.get(dict(params).get("cursor", ""))
 
     def fetch(
         self,
-        path: str,  # noqa: ARG002 - the shape of `Fetches`
-        shape: type[Any],  # noqa: ARG002
+        path: str,
+        shape: type[Any],
         *,
         operation: str,
         params: Params = (),
-        attempts: int | None = None,  # noqa: ARG002
-        lasts_s: float = 0.0,  # noqa: ARG002
+        attempts: int | None = None,
+        lasts_s: float = 0.0,
     ) -> Any:
         cursor = dict(params).get("cursor", "")
         self.asked.append(cursor)
