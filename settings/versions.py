@@ -7,12 +7,12 @@ from process to process (addresses of the platform's servers, ports) is no part 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from settings import live, problems, schema_tree
+from settings import layers, live, problems, schema_tree
 from settings.canary import Tally, Trial
 from settings.loader import InvalidSettings, Loaded, fingerprint_of, version_values
 from settings.problems import Problem
@@ -313,7 +313,8 @@ def _shaping_runs(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if live.covers(live.SHAPES_RUNS, key)}
 
 
-def _changed(now: Version | None, changes: Mapping[str, Any], unset: Collection[str]) -> dict[str, Any]:
+def _changed(now: Version | None, given: Mapping[str, Any], unset: Collection[str]) -> dict[str, Any]:
+    changes = dict(_single(given))
     refused = [
         Problem(ORIGIN, key, problems.show(key, value), "is a secret: set it in a file or a variable")
         for key, value in changes.items()
@@ -328,8 +329,25 @@ def _changed(now: Version | None, changes: Mapping[str, Any], unset: Collection[
     refused += [
         Problem(ORIGIN, key, None, "is not set live; nothing to unset")
         for key in unset
-        if key not in overrides
+        if not any(_is_within(known, key) for known in overrides)
     ]
     if refused:
         raise InvalidSettings(refused)
-    return {key: value for key, value in {**overrides, **changes}.items() if key not in unset}
+    return {
+        key: value
+        for key, value in {**overrides, **changes}.items()
+        if not any(_is_within(key, dropped) for dropped in unset)
+    }
+
+
+def _single(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """A whole table, as a preset or an entry of the schedule, is the settings in it."""
+    for key, value in given.items():
+        if schema_tree.find(key) is None:
+            yield from schema_tree.leaves(layers.read_overrides({key: value}).tree)
+        else:
+            yield key, value
+
+
+def _is_within(key: str, table: str) -> bool:
+    return key == table or key.startswith(f"{table}.")

@@ -142,8 +142,8 @@ class Installation:
         return roles >= {"worker", "scheduler", "web"}
 
 
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Simulator]:
+@contextlib.contextmanager
+def running_simulator() -> Iterator[Simulator]:
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "simulator", "--port", str(port)], stdout=subprocess.PIPE, text=True
@@ -154,6 +154,12 @@ def simulator() -> Iterator[Simulator]:
     process.terminate()
     process.wait(10)
     process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with running_simulator() as simulator:
+        yield simulator
 
 
 def clean_environ(home: Path, simulator: Simulator | None = None, **more: str) -> dict[str, str]:

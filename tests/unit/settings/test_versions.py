@@ -156,6 +156,26 @@ def test_a_version_that_never_was_cannot_be_restored(history: History) -> None:
         history.rollback(9, author="ann")
 
 
+def test_a_whole_table_is_the_settings_in_it_and_can_be_dropped_as_one(history: History) -> None:
+    entry = '{"every_s": 600, "preset": "quick"}'
+    version = history.change(
+        {"scheduler.entries.often": entry, "presets.names": {"games": False}}, author="ann", reason=""
+    )
+    assert version.overrides == {
+        "scheduler.entries.often.every_s": 600,
+        "scheduler.entries.often.preset": "quick",
+        "presets.names.games": False,
+    }
+    dropped = history.change({}, unset=["scheduler.entries.often"], author="ann", reason="")
+    assert dropped.overrides == {"presets.names.games": False}
+
+
+def test_a_secret_is_refused_within_a_table_too(history: History) -> None:
+    with pytest.raises(InvalidSettings, match=r"notifications\.slack\.token.*is a secret") as refused:
+        history.change({"notifications.slack": '{"token": "hunter3"}'}, author="ann", reason="")
+    assert "hunter3" not in str(refused.value)
+
+
 def test_versions_hold_no_secret(versions: FakeVersions, history: History) -> None:
     assert "hunter2" not in repr(versions.kept)
 
