@@ -19,7 +19,7 @@ from settings.canary import Trial
 from settings.live import ProcessRole
 from settings.loader import InvalidSettings, Loaded
 from settings.schema import Settings
-from settings.versions import History, Version, still_known
+from settings.versions import History, Version, VersionConflict, still_known
 from sync.errors import SyncError
 
 log = logging.getLogger(__name__)
@@ -99,10 +99,17 @@ class Reloader:
         self._followers: list[Callable[[InForce], None]] = []
         self._looking = threading.Lock()
         self._seen_file = _file_state(file)
-        wanted = store.version_for(process)
-        overrides = still_known(wanted.overrides) if wanted else {}
-        loaded = history.load(overrides)
-        version = history.enrol(loaded, overrides, author=process, reason="started with these settings")
+        while True:
+            wanted = store.version_for(process)
+            overrides = still_known(wanted.overrides) if wanted else {}
+            loaded = history.load(overrides)
+            try:
+                version = history.enrol(
+                    loaded, overrides, author=process, reason="started with these settings"
+                )
+            except VersionConflict:
+                continue  # somebody changed them in between
+            break
         self.in_force = InForce(loaded, version.number, overrides, history.alike(loaded))
         self._seen_number = max(version.number, wanted.number if wanted else 0)
         self._acknowledge(version.number)
@@ -129,13 +136,18 @@ class Reloader:
         Raises StoreUnavailable; then the next look tries again.
         """
         with self._looking:
-            file, number = _file_state(self._file), self._store.number_for(self._process)
-            if (file, number) == (self._seen_file, self._seen_number) and not self._asked.is_set():
+            while True:
+                file, number = _file_state(self._file), self._store.number_for(self._process)
+                if (file, number) == (self._seen_file, self._seen_number) and not self._asked.is_set():
+                    return
+                try:
+                    self._reload()
+                except VersionConflict:
+                    continue  # somebody changed them in between
+                self._asked.clear()
+                # A changed file may have become a version by this very look.
+                self._seen_file, self._seen_number = file, max(number, self.in_force.number)
                 return
-            self._reload()
-            self._asked.clear()
-            # A changed file may have become a version by this very look.
-            self._seen_file, self._seen_number = file, max(number, self.in_force.number)
 
     def run(self, stop: threading.Event) -> None:
         """Keep looking until `stop` is set."""

@@ -121,7 +121,10 @@ class History:
         self._now = now
 
     def enrol(self, loaded: Loaded, overrides: Mapping[str, Any], *, author: str, reason: str) -> Version:
-        """The version that the loaded settings are: a known one, or a new one made by their coming."""
+        """The version that the loaded settings are: a known one, or a new one made by their coming.
+
+        Raises VersionConflict if somebody has set other overrides since they were loaded.
+        """
         while True:
             # First, so that whatever is added after it is noticed when this version is added.
             replaced = self._versions.in_force()
@@ -129,6 +132,8 @@ class History:
             for version in known:
                 if version.fingerprint == loaded.fingerprint:
                     return version
+            if replaced is not None and still_known(replaced.overrides) != overrides:
+                raise VersionConflict("the settings were changed while they were read")
             values = version_values(loaded.settings)
             version = self._draft(replaced, values, overrides, author=author, reason=reason)
             try:

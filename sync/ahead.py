@@ -10,7 +10,7 @@ asking as always; of a grade's, a digest is kept. So a run without this is slowe
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import replace
@@ -26,6 +26,9 @@ from sync.report import Stage
 from sync.scope import associations_known
 
 T = TypeVar("T")
+
+# A request waits for its turn, is answered and read, each within bounds; together no longer than this.
+ENDS_WITHIN_S = 120.0
 
 
 @contextmanager
@@ -59,6 +62,7 @@ class _Ahead:
         self._answers_of_grades = ThreadPoolExecutor(max(1, at_once // 2))
         self._lock = Lock()
         self._is_over = False
+        self._asked: list[Future[None]] = []
         # A club's grades are those of its teams: both listings of a season must be there.
         self._grades: dict[str, list[Grade]] = {}
         self._own_grade_ids: dict[str, set[str | None]] = {}
@@ -70,13 +74,16 @@ class _Ahead:
     def end(self) -> None:
         with self._lock:
             self._is_over = True
+        # Waits for what was begun, and not for the pools' threads: of those one may never wake
+        # up under gevent when its pool is shut down in the moment in which it starts.
+        wait([asked for asked in self._asked if not asked.cancel()], timeout=ENDS_WITHIN_S)
         for pool in (self._listings, self._answers_of_grades):
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _submit(self, pool: ThreadPoolExecutor, ask: Callable[[T], None], subject: T) -> None:
         with self._lock:
             if not self._is_over:
-                pool.submit(copy_context().run, self._attempt, ask, subject)
+                self._asked.append(pool.submit(copy_context().run, self._attempt, ask, subject))
 
     def _attempt(self, ask: Callable[[T], None], subject: T) -> None:
         try:

@@ -21,6 +21,7 @@ from sync.clock import SystemClock
 from tests.integration.web.conftest import Site
 from tests.integration.web.runs import MOVED, hold_removals, plan_dry
 from tests.integration.web.test_dashboard import kill_two
+from tests.integration.web.test_deciding import refuse_a_change
 from web.dashboard.acts import ACTS
 
 pytestmark = pytest.mark.browser
@@ -187,6 +188,13 @@ def test_a_run_is_decided_on_taken_back_replayed_and_carried_away(
         page.get_by_role("link", name="Recording").click()
     assert download.value.suggested_filename == "run-first.jsonl.gz"
     assert b"/v1/anything" in gzip.decompress(download.value.path().read_bytes())
+
+
+def test_what_the_cms_refused_is_brought_to_it_again(person: Person, page: Page, site: Site) -> None:
+    outbox = refuse_a_change(site)
+    page.goto("/runs/first")
+    person.does("retry_run", says=re.compile("1 change"), noted="runs_retry", subject="run:first")
+    assert [one.change.record_id for one in outbox.first(10)] == ["game-3"]
 
 
 def test_a_worker_is_quieted_woken_and_stopped(person: Person, page: Page, site: Site, worker: str) -> None:

@@ -67,7 +67,8 @@ def test_run_document_has_the_shape_that_programs_read() -> None:
 
     assert list(document) == [
         *("id", "mode", "account_id", "organisation_id", "provider", "batch_id", "of_run_id", "preset"),
-        *("state", "outcome", "dry_run", "requested_at", "started_at", "finished_at", "duration_s"),
+        *("state", "outcome", "delivery", "dry_run", "requested_at", "started_at", "finished_at"),
+        "duration_s",
         *("config_version", "stages", "requests", "holds", "plan_hash", "message", "cause"),
     ]
     assert document["outcome"] == "partial"

@@ -194,13 +194,19 @@ def test_who_only_sends_may_not_decide(site: Site, plan_hash: str) -> None:
     assert len(HELD) == 2
 
 
-def test_what_the_cms_refused_is_listed_and_tried_again_once(client: httpx.Client, site: Site) -> None:
+def refuse_a_change(site: Site) -> SqlOutbox:
+    """The CMS has refused, at its delivery, what the run `first` was to write."""
     store_family(site.stores)
     outbox = SqlOutbox(site.stores.engine, site.services.clock, max_records=10)
     outbox.put("first", Stage.GAMES, [MOVED], fence=FENCE)
     outbox.refuse([(one, "no such round") for one in outbox.first(10)])
     report = StageReport(outcome=Outcome.PARTIAL, read=3, refused=1, refusal="game game-3: no such round")
     site.stores.runs.save(a_run("first", state=RunState.PARTIAL, stages={Stage.GAMES: report}))
+    return outbox
+
+
+def test_what_the_cms_refused_is_listed_and_tried_again_once(client: httpx.Client, site: Site) -> None:
+    outbox = refuse_a_change(site)
     told = client.get(f"{RUNS}/first").json()
     (listed,) = client.get(f"{RUNS}/first/refused").json()["items"]
     page = client.get("/runs/first").text

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from settings.live import ProcessRole
-from settings.loader import load
+from settings.loader import Loaded, load
 from settings.reload import Reloader
 from settings.schema import Settings
-from settings.versions import History
+from settings.versions import History, Version
 from tests.unit.settings.bad_files import BAD_FILES, BadFile, mend
 from tests.unit.settings.fakes import FakeVersions
 
@@ -124,6 +125,45 @@ def test_a_version_set_by_anybody_reaches_every_process(
     worker.reloader.look()
     assert worker.level == "warning"
     assert worker.reloader.in_force.number == 3
+
+
+def test_a_file_read_while_somebody_changes_a_setting_does_not_undo_the_change(
+    start: Callable[[str], Process], file: Path, versions: FakeVersions
+) -> None:
+    worker, web = start("worker"), start("web")
+    load_as_before = worker.history.load
+
+    def load_slowly(overrides: Mapping[str, Any]) -> Loaded:
+        loaded = load_as_before(overrides)
+        worker.history.load = load_as_before
+        web.history.change({"worker.greenlets": 7}, author="ann", reason="")
+        return loaded
+
+    worker.history.load = load_slowly
+    file.write_text('[logging]\nlevel = "debug"\n')
+    worker.reloader.look()
+    web.reloader.look()
+    for process in (worker, web):
+        assert process.level == "debug"
+        assert process.reloader.in_force.loaded.settings.worker.greenlets == 7
+
+
+def test_a_process_that_starts_while_somebody_changes_a_setting_does_not_undo_the_change(
+    start: Callable[[str], Process], file: Path, versions: FakeVersions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = start("web")
+    file.write_text('[logging]\nlevel = "debug"\n')
+    enrol_as_before = History.enrol
+
+    def enrol_late(history: History, *arguments: Any, **named: Any) -> Version:
+        monkeypatch.setattr(History, "enrol", enrol_as_before)
+        web.history.change({"worker.greenlets": 7}, author="ann", reason="")
+        return history.enrol(*arguments, **named)
+
+    monkeypatch.setattr(History, "enrol", enrol_late)
+    worker = start("worker")
+    assert worker.reloader.in_force.loaded.settings.worker.greenlets == 7
+    assert worker.level == "debug"
 
 
 def test_a_process_that_starts_later_has_the_live_overrides(start: Callable[[str], Process]) -> None:
