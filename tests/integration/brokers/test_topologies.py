@@ -78,7 +78,7 @@ class Replicated:
         """Whether it holds, within a second, all that the primary has answered to."""
         with redis.Redis.from_url(self.primary.url) as client:
             client.set("so far", 1)
-            return client.wait(1, 1_000) == 1
+            return bool(client.wait(1, 1_000) == 1)
 
     def close(self) -> None:
         for one in (self.sentinel, self.replica, self.primary):
