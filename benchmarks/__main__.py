@@ -18,7 +18,16 @@ def main() -> int:
     if not arguments or arguments[0] not in SUITES:
         print(f"usage: python -m benchmarks {{{','.join(SUITES)}}} [--help]")
         return 2
-    return int(import_module(SUITES[arguments[0]]).main(arguments[1:]))
+    try:
+        suite = import_module(SUITES[arguments[0]])
+    except ModuleNotFoundError as missing:
+        print(
+            f"benchmarks {arguments[0]}: the package {missing.name} is missing; "
+            "./test sets up an environment with all that is measured with",
+            file=sys.stderr,
+        )
+        return 1
+    return int(suite.main(arguments[1:]))
 
 
 if __name__ == "__main__":
