@@ -62,17 +62,18 @@ class Outbound:
 
     def _door(self, upstream: Upstream, settings: HttpSettings) -> Door:
         with self._lock:
+            # Also for a door that is open: its limits may have been changed and changed back.
+            ledger = self._ledgers.ledger(
+                upstream.quota_name,
+                requests_per_s=upstream.requests_per_s,
+                concurrency=upstream.concurrency,
+            )
             door = self._doors.get((upstream, settings))
             if door is None:
-                ledger = self._ledgers.ledger(
-                    upstream.quota_name,
-                    requests_per_s=upstream.requests_per_s,
-                    concurrency=upstream.concurrency,
-                )
                 door = Door(
                     upstream=upstream,
                     settings=settings,
-                    http=open_client(settings, concurrency=upstream.concurrency),
+                    http=open_client(settings),
                     ledger=ledger,
                     turnstile=Turnstile(
                         ledger, max_pause_s=settings.max_throttle_wait_s, sleep=self._timing.sleep

@@ -57,7 +57,9 @@ class Ledger(Protocol):
 
 
 class Ledgers(Protocol):
-    def ledger(self, name: str, *, requests_per_s: float, concurrency: int) -> Ledger: ...
+    def ledger(self, name: str, *, requests_per_s: float, concurrency: int) -> Ledger:
+        """The ledger of a provider key; these limits hold from now on for whoever has it in this process."""
+        ...
 
 
 class Answer(Protocol):

@@ -11,7 +11,7 @@ import functools
 import logging
 import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 from urllib.parse import urlsplit
 
@@ -25,7 +25,7 @@ KEEP_ALIVE_S = 4.0
 _WANTS_OTHER_CREDENTIALS = "wants other credentials (407)"
 
 
-def open_client(settings: HttpSettings, *, concurrency: int) -> httpx.Client:
+def open_client(settings: HttpSettings) -> httpx.Client:
     """An HTTP client for one upstream; ignores proxy settings of the environment."""
     # These loggers print whole addresses and headers, tokens included.
     for name in ("httpx", "httpcore"):
@@ -34,13 +34,10 @@ def open_client(settings: HttpSettings, *, concurrency: int) -> httpx.Client:
     if settings.proxies:
         proxies = [proxy.get_secret_value() for proxy in settings.proxies]
         transport: httpx.BaseTransport = ProxiedTransport(
-            [
-                (_host(proxy), ShardedTransport(context, concurrency=concurrency, proxy=proxy))
-                for proxy in proxies
-            ]
+            [(_host(proxy), ShardedTransport(context, proxy=proxy)) for proxy in proxies]
         )
     else:
-        transport = ShardedTransport(context, concurrency=concurrency)
+        transport = ShardedTransport(context)
     return httpx.Client(
         transport=transport,
         trust_env=False,
@@ -60,46 +57,49 @@ def _tls_context() -> ssl.SSLContext:
 
 
 class ShardedTransport(httpx.BaseTransport):
-    """`concurrency` connections, each in a pool of its own; a request takes the least busy one.
+    """As many connections as there are requests at once, each in a pool of its own.
 
     For an actor of any worker with many greenlets, one for the process:
-    `httpx.Client(transport=ShardedTransport(concurrency=200))`.
+    `httpx.Client(transport=ShardedTransport())`.
     """
 
-    def __init__(
-        self, context: ssl.SSLContext | None = None, *, concurrency: int, proxy: str | None = None
-    ) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None, *, proxy: str | None = None) -> None:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE_S)
         context = context or _tls_context()
         self._open = functools.partial(
             httpx.HTTPTransport, verify=context, limits=limits, proxy=proxy, trust_env=False
         )
-        self._shards = [self._open() for _ in range(concurrency)]
-        self._busy = [0] * concurrency
+        self._shards: set[httpx.HTTPTransport] = set()
+        # Last in, first out: the rest of them may fall idle, and their connections end.
+        self._idle: list[httpx.HTTPTransport] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        number = self._busy.index(min(self._busy))
-        self._busy[number] += 1
-        shard = self._shards[number]
+        shard = self._take()
         try:
             response = shard.handle_request(request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+        except (httpx.ConnectError, httpx.ConnectTimeout):
             # httpcore keeps a tunnel whose TLS failed as if it were in use, and the pool is full for ever.
-            self._busy[number] -= 1
-            if not self._busy[number]:
-                self._shards[number] = self._open()
-                shard.close()
+            self._shards.discard(shard)
+            shard.close()
             raise
         except BaseException:
-            self._busy[number] -= 1
+            self._idle.append(shard)
             raise
         assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101 - narrows the type
-        response.stream = _CountedStream(response.stream, self._busy, number)
+        response.stream = _LentStream(response.stream, lambda: self._idle.append(shard))
         return response
 
     def close(self) -> None:
         for shard in self._shards:
             shard.close()
+
+    def _take(self) -> httpx.HTTPTransport:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            shard = self._open()
+            self._shards.add(shard)
+            return shard
 
 
 class ProxiedTransport(httpx.BaseTransport):
@@ -135,23 +135,24 @@ class ProxiedTransport(httpx.BaseTransport):
         raise httpx.ProxyError(f"proxy {number + 1} of {len(self._proxies)}, {name}, {what}") from cause
 
 
-class _CountedStream(httpx.SyncByteStream):
-    """Frees the place in its shard once the answer is read or dropped."""
+class _LentStream(httpx.SyncByteStream):
+    """Gives its shard back once the answer is read or dropped."""
 
-    def __init__(self, stream: httpx.SyncByteStream, busy: list[int], number: int) -> None:
+    def __init__(self, stream: httpx.SyncByteStream, give_back: Callable[[], None]) -> None:
         self._stream = stream
-        self._busy = busy
-        self._number = number
+        self._give_back = give_back
         self._is_open = True
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._stream)
 
     def close(self) -> None:
-        if self._is_open:
-            self._is_open = False
-            self._busy[self._number] -= 1
-        self._stream.close()
+        try:
+            self._stream.close()
+        finally:
+            if self._is_open:
+                self._is_open = False
+                self._give_back()
 
 
 def _host(proxy: str) -> str:

@@ -70,7 +70,8 @@ class MemoryLedger:
             reserved = -(-self.concurrency // 8) if self.concurrency >= 4 and not is_urgent else 0
             if len(self._places) >= self.concurrency - reserved:
                 return MemoryAdmission(is_admitted=False, wait_s=0.02, reason="concurrency")
-            arrival_s = max(self._arrival_s, now_s)
+            self._arrival_s = min(max(self._arrival_s, now_s), now_s + 0.8 + self.interval_s)
+            arrival_s = self._arrival_s
             wait_s = arrival_s - (0.8 if is_urgent else 0.5) - now_s
             if len(self._log) >= self.requests_a_window:
                 window_s = self.requests_a_window * self.interval_s

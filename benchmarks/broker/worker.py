@@ -34,7 +34,7 @@ notes = redis.Redis(
 @cache
 def http() -> httpx.Client:
     if os.environ.get("BENCH_POOL") == "sharded":
-        transport = ShardedTransport(concurrency=CONCURRENCY)
+        transport = ShardedTransport()
         return httpx.Client(transport=transport, trust_env=False, timeout=60)
     limits = httpx.Limits(max_connections=CONCURRENCY, max_keepalive_connections=CONCURRENCY)
     return httpx.Client(limits=limits, trust_env=False, timeout=60)

@@ -35,7 +35,7 @@ PLACE_POLL_S = 0.02
 
 # KEYS: marks, places, log of admissions (newest first).
 # ARGV: place, interval, tolerance, places to be had, life of a place, poll, requests a window,
-#       window, is urgent; times in µs.
+#       window, is urgent, furthest arrival; times in µs.
 # -> {1, when in µs, ''} or {0, wait in µs, reason}
 _ADMIT = """
 local clock = redis.call('TIME')
@@ -47,6 +47,11 @@ if paused_until > now then return {0, paused_until - now, 'pause'} end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) then return {0, tonumber(ARGV[6]), 'concurrency'} end
 local arrival = math.max(tonumber(marks[1] or 0), now)
+if arrival > now + tonumber(ARGV[10]) then
+  -- Lower limits, which held before, put it further ahead than these ever would.
+  arrival = now + tonumber(ARGV[10])
+  redis.call('HSET', KEYS[1], 'arrival', string.format('%.0f', arrival))
+end
 local wait = arrival - tolerance - now
 if most > 0 then
   local oldest = redis.call('LINDEX', KEYS[3], most - 1)
@@ -109,6 +114,22 @@ class Limits(msgspec.Struct, frozen=True):
     requests_per_s: float
     concurrency: int
 
+    @property
+    def requests_a_window(self) -> int:
+        """A window has whole requests: it is about a second, and longer for less than one a second."""
+        return max(1, int(self.requests_per_s))
+
+    @property
+    def is_logged(self) -> bool:
+        return self.requests_per_s <= MOST_LOGGED_REQUESTS_PER_S
+
+    @property
+    def ordinary_concurrency(self) -> int:
+        """The places of ordinary work: all but those kept for urgent work."""
+        if self.concurrency < LEAST_PLACES_FOR_RESERVE:
+            return self.concurrency
+        return self.concurrency - -(-self.concurrency // PLACES_A_RESERVED_ONE)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaState:
@@ -158,20 +179,30 @@ class RedisLedgers:
     def __init__(self, redis: Redis, namespace: str) -> None:
         self._redis = redis
         self._namespace = namespace
+        self._ledgers: dict[str, RedisLedger] = {}
 
     def ledger(self, name: str, *, requests_per_s: float, concurrency: int) -> RedisLedger:
-        """The ledger of a provider key; its limits may differ from those it had before."""
-        key = f"{{{self._namespace}}}:quota:{name}"
+        """The ledger of a provider key, one for all of this process.
+
+        Whoever has it already goes by these limits too from now on: a run that began under a
+        higher quota must not use it on, and one that began under a lower one would starve.
+        """
         limits = Limits(requests_per_s=requests_per_s, concurrency=concurrency)
-        with answering():
-            self._redis.hset(f"{{{self._namespace}}}:quotas", name, msgspec.json.encode(limits))
-        return RedisLedger(self._redis, key, requests_per_s=requests_per_s, concurrency=concurrency)
+        ledger = self._ledgers.get(name)
+        if ledger is None or ledger.limits != limits:
+            with answering():
+                self._redis.hset(f"{{{self._namespace}}}:quotas", name, msgspec.json.encode(limits))
+        if ledger is None:
+            key = f"{{{self._namespace}}}:quota:{name}"
+            ledger = self._ledgers.setdefault(name, RedisLedger(self._redis, key, limits))
+        ledger.limits = limits
+        return ledger
 
 
 class RedisLedger:
     """Satisfies `providers.ports.Ledger`."""
 
-    def __init__(self, redis: Redis, key: str, *, requests_per_s: float, concurrency: int) -> None:
+    def __init__(self, redis: Redis, key: str, limits: Limits) -> None:
         self._redis = redis
         self._key = key
         self._places_key = f"{key}:places"
@@ -179,31 +210,25 @@ class RedisLedger:
         self._admit = redis.register_script(_ADMIT)
         self._late = redis.register_script(_LATE)
         self._pause = redis.register_script(_PAUSE)
-        self._interval_us = _us(1 / requests_per_s)
-        # A window of whole requests; about a second, and longer for less than one a second.
-        requests_a_window = max(1, int(requests_per_s))
-        self._window_us = _us(WINDOW_MARGIN * requests_a_window / requests_per_s)
-        is_logged = requests_per_s <= MOST_LOGGED_REQUESTS_PER_S
-        self._requests_a_window = requests_a_window if is_logged else 0
-        self._concurrency = concurrency
-        reserved = -(-concurrency // PLACES_A_RESERVED_ONE) if concurrency >= LEAST_PLACES_FOR_RESERVE else 0
-        self._ordinary_concurrency = concurrency - reserved
+        self.limits = limits
 
     def admit(self, place: str, *, is_urgent: bool) -> Admission:
         """Take a turn and a place, or say how long until it is worth asking again."""
+        limits = self.limits
         with answering():
             is_admitted, at_or_wait_us, reason = self._admit(
                 keys=[self._key, self._places_key, self._log_key],
                 args=[
                     place,
-                    self._interval_us,
+                    _us(1 / limits.requests_per_s),
                     _us(URGENT_TOLERANCE_S if is_urgent else ORDINARY_TOLERANCE_S),
-                    self._concurrency if is_urgent else self._ordinary_concurrency,
+                    limits.concurrency if is_urgent else limits.ordinary_concurrency,
                     _us(PLACE_LIVES_S),
                     _us(PLACE_POLL_S),
-                    self._requests_a_window,
-                    self._window_us,
+                    limits.requests_a_window if limits.is_logged else 0,
+                    _us(WINDOW_MARGIN * limits.requests_a_window / limits.requests_per_s),
                     int(is_urgent),
+                    _us(URGENT_TOLERANCE_S + 1 / limits.requests_per_s),
                 ],
             )
         if is_admitted:
@@ -212,7 +237,7 @@ class RedisLedger:
 
     def left_late(self, admission: Admission) -> None:
         """Count the request from now on instead of from its admission."""
-        if self._requests_a_window:
+        if self.limits.is_logged:
             with answering():
                 self._late(keys=[self._log_key], args=[admission.admitted_at_us])
 

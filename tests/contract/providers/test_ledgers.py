@@ -96,3 +96,23 @@ def test_ledgers_of_one_name_share_and_of_two_names_do_not(ledgers: Ledgers) -> 
         not ledgers.ledger("one", requests_per_s=10_000, concurrency=4).admit("a", is_urgent=True).is_admitted
     )
     assert ledgers.ledger("two", requests_per_s=10_000, concurrency=4).admit("a", is_urgent=True).is_admitted
+
+
+def test_limits_named_later_hold_for_whoever_has_the_ledger(ledgers: Ledgers) -> None:
+    held = ledgers.ledger("key", requests_per_s=10_000, concurrency=4)
+    ledgers.ledger("key", requests_per_s=0.01, concurrency=1)
+    assert held.admit("a", is_urgent=True).is_admitted
+    assert held.admit("b", is_urgent=True).reason == "concurrency"
+    held.release("a")
+    assert held.admit("b", is_urgent=True).reason == "rate"
+
+
+def test_what_a_lower_quota_put_off_is_not_waited_for_under_a_higher_one(ledgers: Ledgers) -> None:
+    ledgers.ledger("key", requests_per_s=0.01, concurrency=4).admit("a", is_urgent=False)
+    raised = ledgers.ledger("key", requests_per_s=10, concurrency=4)
+    pause = threading.Event()
+    waited_s = 0.0
+    while not (admission := raised.admit("b", is_urgent=False)).is_admitted:
+        pause.wait(admission.wait_s)
+        waited_s += admission.wait_s
+    assert waited_s < 2
