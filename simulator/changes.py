@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, TypeVar
 
 from simulator import truth
-from simulator.differences import clubs_that_see, differences, take_snapshot
+from simulator.differences import Snapshot, clubs_that_see, differences, take_snapshot
 from simulator.world import playing
 from simulator.world.ids import make_id
 from simulator.world.model import Association, Club, Day, Game, Grade, Season, Team
@@ -38,7 +38,10 @@ class Changes:
     def __init__(self, world: World) -> None:
         self._world = world
         self._count = 0
-        self._kinds: dict[str, Callable[[_Scope], Season]] = {
+        # By association: the version of the world that they show, and a snapshot of each season.
+        self._taken: dict[int, tuple[int, Mapping[str, Snapshot]]] = {}
+        # Each answers the grade that it changed, or the season of what belongs to no grade.
+        self._kinds: dict[str, Callable[[_Scope], Grade | Season]] = {
             "result": self._result,
             "correction": self._correction,
             "move": self._move,
@@ -69,17 +72,30 @@ class Changes:
         if kind not in self._kinds:
             raise NothingToChangeError(f"unknown kind {kind!r}; there is {', '.join(self._kinds)}")
         scope = self._scope(record_id, organisation_id)
-        before = {season.id: take_snapshot(self._world, season) for season in scope.association.seasons}
-        season = self._kinds[kind](scope)
+        before = self._snapshots(scope.association)
+        changed = self._kinds[kind](scope)
         self._count += 1
         self._world.touch(scope.association.index)
-        found = list(differences(before[season.id], take_snapshot(self._world, season)))
+        season, grade = (changed.season, changed) if isinstance(changed, Grade) else (changed, None)
+        after = take_snapshot(self._world, season, earlier=before[season.id], changed=grade)
+        self._taken[scope.association.index] = (
+            self._world.version(scope.association.index),
+            {**before, season.id: after},
+        )
+        found = list(differences(before[season.id], after))
         return {
             "kind": kind,
             "changes": found,
             "associations": [season.association.id],
             "clubs": clubs_that_see(self._world, season, found),
         }
+
+    def _snapshots(self, association: Association) -> Mapping[str, Snapshot]:
+        """Of its seasons as they are now; those taken after the last change, if nothing else happened."""
+        version, taken = self._taken.get(association.index, (None, {}))
+        if version == self._world.version(association.index):
+            return taken
+        return {season.id: take_snapshot(self._world, season) for season in association.seasons}
 
     def _scope(self, record_id: str | None, organisation_id: str | None) -> _Scope:
         world = self._world
@@ -98,16 +114,16 @@ class Changes:
             raise NothingToChangeError(f"there is no record {record_id}")
         return _Scope(found, None, record_id)
 
-    def _result(self, scope: _Scope) -> Season:
+    def _result(self, scope: _Scope) -> Grade:
         """The oldest unplayed game is played, overdue ones first."""
         waiting = [game for game in self._games(scope) if game.status == "UPCOMING" and game.days]
         waiting.sort(key=lambda game: (game.days[-1].start, game.id))
         game = self._pick(waiting[:1], "upcoming game")
         game.fate = None
         playing.play(game)
-        return game.grade.season
+        return game.grade
 
-    def _correction(self, scope: _Scope) -> Season:
+    def _correction(self, scope: _Scope) -> Grade:
         """A played game's first innings or score gets one more."""
         game = self._pick([game for game in self._games(scope) if game.innings or game.scores], "played game")
         if game.innings:
@@ -121,25 +137,25 @@ class Changes:
                 score.behinds += 1
         return self._edited(game)
 
-    def _move(self, scope: _Scope) -> Season:
+    def _move(self, scope: _Scope) -> Grade:
         """An upcoming game is played a week later, at the same local time."""
         game = self._pick(self._upcoming(scope), "upcoming game")
         game.days = game.planned = [_later(day, days=7) for day in game.days]
         return self._edited(game)
 
-    def _ground(self, scope: _Scope) -> Season:
+    def _ground(self, scope: _Scope) -> Grade:
         game = self._pick(self._upcoming(scope), "upcoming game")
         grounds = scope.association.grounds
         other = grounds[(grounds.index(game.days[0].ground) + 1) % len(grounds)]
         game.days = game.planned = [Day(day.start, other) for day in game.days]
         return self._edited(game)
 
-    def _cancel(self, scope: _Scope) -> Season:
+    def _cancel(self, scope: _Scope) -> Grade:
         game = self._pick(self._upcoming(scope), "upcoming game")
         game.status = "CANCELLED"
         return self._edited(game)
 
-    def _add_game(self, scope: _Scope) -> Season:
+    def _add_game(self, scope: _Scope) -> Grade:
         """A rematch of an upcoming game's sides is added to its round, two weeks later."""
         model = self._pick(self._upcoming(scope), "upcoming game")
         days = [_later(day, days=14) for day in model.days]
@@ -160,33 +176,33 @@ class Changes:
             updated_at=self._now(),
         )
         model.round.games.append(added)
-        return model.grade.season
+        return model.grade
 
-    def _remove_game(self, scope: _Scope) -> Season:
+    def _remove_game(self, scope: _Scope) -> Grade:
         game = self._pick(self._upcoming(scope), "upcoming game")
         game.is_hidden = True
         return self._edited(game)
 
-    def _restore_game(self, scope: _Scope) -> Season:
+    def _restore_game(self, scope: _Scope) -> Grade:
         hidden = [game for game in self._games(scope, is_hidden=True) if game.is_hidden]
         game = self._pick(hidden, "removed game")
         game.is_hidden = False
         return self._edited(game)
 
-    def _hide_grade(self, scope: _Scope) -> Season:
+    def _hide_grade(self, scope: _Scope) -> Grade:
         grade = self._pick([grade for grade in self._grades(scope) if not grade.is_hidden], "grade")
         grade.is_hidden = True
-        return grade.season
+        return grade
 
-    def _show_grade(self, scope: _Scope) -> Season:
+    def _show_grade(self, scope: _Scope) -> Grade:
         grade = self._pick([grade for grade in self._grades(scope) if grade.is_hidden], "hidden grade")
         grade.is_hidden = False
-        return grade.season
+        return grade
 
-    def _rename_grade(self, scope: _Scope) -> Season:
+    def _rename_grade(self, scope: _Scope) -> Grade:
         grade = self._pick([grade for grade in self._grades(scope) if not grade.is_hidden], "grade")
         grade.name = f"{grade.name} (Shield)"
-        return grade.season
+        return grade
 
     def _rename_team(self, scope: _Scope) -> Season:
         team = self._pick([team for team in self._teams(scope) if team.is_named], "named team")
@@ -211,9 +227,9 @@ class Changes:
         team.grade = grade
         return team.season
 
-    def _edited(self, game: Game) -> Season:
+    def _edited(self, game: Game) -> Grade:
         game.updated_at = self._now()
-        return game.grade.season
+        return game.grade
 
     def _now(self) -> datetime:
         """A moment of the world's day, later with each change."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
+from datetime import date
 from typing import Any
 
 from simulator.world.ladders import Table
@@ -11,9 +12,8 @@ from simulator.world.model import Day, Game, Grade, Season, Team
 Shape = dict[str, Any]
 
 
-def season(record: Season, status: str | None, games: Iterable[Game]) -> Shape:
-    """`games` are those of the season's grades that were looked at; the days come from them."""
-    days = [day.local.date() for game in games for day in game.days]
+def season(record: Season, status: str | None, days: Collection[date]) -> Shape:
+    """`days` are those on which the grades that were looked at are played."""
     return {
         "id": record.id,
         "name": record.name,

@@ -6,7 +6,8 @@ teams and its own games; of an association, everything of its kept seasons.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Collection, Iterable
+from datetime import date, timedelta
 from typing import Any
 
 from simulator import shapes
@@ -43,7 +44,7 @@ def tell(
     grades = [grade for season in kept for grade in grades_in_scope(season, club)]
     export: dict[str, Any] = {
         "seasons": [
-            shape_of_season(world, season, grades_in_scope(season, club) if season in kept else [])
+            shape_of_season(world, season, _played_on(world, season, club) if season in kept else [])
             for season in listed
         ],
         "grades": [shapes.grade(grade) for grade in grades],
@@ -82,12 +83,16 @@ def grades_in_scope(season: Season, club: Club | None) -> list[Grade]:
     return [grade for grade in shown if grade.id in held]
 
 
-def shape_of_season(world: World, season: Season, grades: list[Grade]) -> shapes.Shape:
+def shape_of_season(world: World, season: Season, days: Collection[date]) -> shapes.Shape:
     """A season as the provider tells it; registrations know neither its status nor its competition's id."""
-    games = (game for grade in grades for game in world.games(grade))
     if season.is_listed:
-        return shapes.season(season, season.status(world.today), games)
-    return shapes.season(season, None, games) | {"competition_id": None}
+        return shapes.season(season, season.status(world.today), days)
+    return shapes.season(season, None, days) | {"competition_id": None}
+
+
+def days_of(games: Iterable[Game]) -> set[date]:
+    """The days on which any of them is played, local to its ground."""
+    return {day.local.date() for game in games for day in game.days}
 
 
 def has_team(game: Game, club: Club) -> bool:
@@ -105,6 +110,10 @@ def is_name_known(world: World, team: Team, grades: list[Grade]) -> bool:
         for game in world.games(grade)
         for side in (game.home, game.away)
     )
+
+
+def _played_on(world: World, season: Season, club: Club | None) -> set[date]:
+    return days_of(game for grade in grades_in_scope(season, club) for game in world.games(grade))
 
 
 def _teams(world: World, season: Season, club: Club | None, grades: list[Grade]) -> list[Team]:

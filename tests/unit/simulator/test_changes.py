@@ -43,6 +43,28 @@ def test_the_answer_is_the_difference_in_truth(kind: str) -> None:
     assert answer["associations"] == [home.id]
 
 
+def test_one_change_after_another_answers_its_own_difference_alone() -> None:
+    world = make_world()
+    home = world.association(0)
+    changes = Changes(world)
+    for kind in (*KINDS, "a night", *reversed(KINDS)):
+        if kind == "a night":
+            world.advance(1)
+            continue
+        if kind == "restore_game":
+            changes.apply("remove_game", organisation_id=home.id)
+        before = _records(world, "association", home.id)
+        answer = changes.apply(kind, organisation_id=home.id)
+        after = _records(world, "association", home.id)
+        told = {change["id"]: change["action"] for change in answer["changes"]}
+        differing = {
+            key: "updated" if key in before and key in after else "created" if key in after else "removed"
+            for key in before.keys() | after.keys()
+            if before.get(key) != after.get(key)
+        }
+        assert told == differing, kind
+
+
 @pytest.mark.parametrize("kind", ["result", "move", "cancel", "rename_grade"])
 def test_only_the_named_clubs_see_a_change(kind: str) -> None:
     world = make_world()
