@@ -69,13 +69,14 @@ def sync_grade(
         work.write_or_hold(draft.plan.changes, intake)
         is_believed = intake.verdict.guard is Guard.SHRINK
         return {**result, "is_held": True, "listed": draft.listed if is_believed else None}
-    refused = work.write(draft.plan.changes)
+    refusals = work.write(draft.plan.changes)
     if draft.team_plan.changes:
         teams = context.scope.teams
         teams[grade.season_id] = applied(teams[grade.season_id], draft.team_plan)
-    if not refused:
+    if not refusals:
         _seal(context, sealed, draft, fetched, intake.notes)
-    return {**result, "quarantined": len(fetched.unreadable) + len(refused)}
+    unwritten = len(fetched.unreadable) + len(refusals)
+    return {**result, "quarantined": unwritten, "refusals": list(refusals)}
 
 
 @dataclass(frozen=True, slots=True)

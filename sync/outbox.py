@@ -83,8 +83,13 @@ class Outbox(Protocol):
     def put(self, run_id: str, stage: Stage, changes: Sequence[Change], *, fence: Fence) -> None:
         """Let the changes wait, in the place of older ones of the same records.
 
-        Raises LeaseLost, and CmsUnavailable when there is no room for more.
+        Whoever let an older one wait shares the newer one. Raises LeaseLost, and CmsUnavailable
+        when there is no room for more.
         """
+        ...
+
+    def share(self, run_id: str, waiting: Collection[Waiting]) -> None:
+        """Let the run wait for these changes of others as for its own."""
         ...
 
     def read(
@@ -110,10 +115,12 @@ class Outbox(Protocol):
         ...
 
     def refusals(self, run_id: str) -> Sequence[Refusal]:
-        """What was refused of the run's changes and not overtaken since, parents first."""
+        """What was refused of the changes that the run waited for and not overtaken since, parents first."""
         ...
 
-    def count_waiting(self, run_id: str) -> Mapping[Stage, int]: ...
+    def count_waiting(self, run_id: str) -> Mapping[Stage, int]:
+        """How many changes the run waits for, its own and shared ones."""
+        ...
 
     def runs(self) -> Collection[str]:
         """The runs that let something wait, until they are forgotten."""

@@ -13,7 +13,7 @@ from sync.guard import with_sizes
 from sync.ports import Runs, Sizes
 from sync.report import Outcome, Run, Stage, StageReport
 from sync.stages import competitions, extras, fixture_cleanup, fixture_validation, games, teams, tracking
-from sync.undelivered import NOTHING, undelivered_of, with_undelivered
+from sync.undelivered import NOTHING, undelivered_of, wait_along, with_undelivered
 from sync.verdict import verdict_of, what_is_partial
 from sync.work import StageWork
 
@@ -65,6 +65,7 @@ def perform_stages(context: Context, run: Run, stages: Sequence[Stage], *, runs:
         raise stopped_by
     if not run.dry_run:
         _remember_listings(context, sizes)
+    wait_along(context.cms, run.id, context.scope)
     left = undelivered_of(context.cms, run.id)
     reports = {stage: with_undelivered(report, left.get(stage, NOTHING)) for stage, report in reports.items()}
     return replace(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sync.changes import Action, counts_of
-from sync.outbox import OutboxCms, Refusal
+from sync.model import Game, RecordKind, Team
+from sync.outbox import OutboxCms, Refusal, Waiting
 from sync.ports import Cms
 from sync.report import Outcome, Stage, StageReport
+from sync.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,31 @@ def undelivered_of(cms: Cms, run_id: str) -> Mapping[Stage, Undelivered]:
         stage: Undelivered(waiting.get(stage, 0), refusals.get(stage, ()))
         for stage in waiting.keys() | refusals.keys()
     }
+
+
+def wait_along(cms: Cms, run_id: str, scope: Scope) -> None:
+    """Let the run wait for what earlier runs left waiting in its scope, as for its own.
+
+    It has read those records as they will be, and so planned nothing for them.
+    """
+    if not isinstance(cms, OutboxCms) or cms.outbox.is_empty():
+        return
+    grade_ids = {grade.id for grade in scope.grades_in_scope()}
+    parents: Mapping[RecordKind, Collection[str]] = {
+        RecordKind.SEASON: {association.id for association in scope.associations},
+        RecordKind.GRADE: scope.seasons,
+        RecordKind.TEAM: scope.seasons,
+        RecordKind.GAME: grade_ids,
+        RecordKind.LADDER: grade_ids,
+    }
+    found = [
+        one
+        for kind, parent_ids in parents.items()
+        for one in cms.outbox.read(kind, (), parent_ids=parent_ids).values()
+        if one.run_id != run_id
+    ]
+    own_team_ids = scope.own_team_ids()
+    cms.outbox.share(run_id, [one for one in found if _is_wanted(one, scope, own_team_ids, grade_ids)])
 
 
 def with_undelivered(report: StageReport, left: Undelivered) -> StageReport:
@@ -70,6 +97,18 @@ def _marked(report: StageReport, left: Undelivered) -> StageReport:
         refusal=_described(left.refusals[0]) if left.refusals else None,
         is_only_waiting=is_only_waiting,
     )
+
+
+def _is_wanted(
+    waiting: Waiting, scope: Scope, own_team_ids: Collection[str], grade_ids: Collection[str]
+) -> bool:
+    """Whether the run would have planned the record: of a club not every team and game of its seasons."""
+    record = waiting.change.after or waiting.change.before
+    if scope.is_club and isinstance(record, Game):
+        return not {record.home_id, record.away_id}.isdisjoint(own_team_ids)
+    if scope.is_club and isinstance(record, Team):
+        return scope.is_own(record) or record.grade_id in grade_ids
+    return True
 
 
 def _described(refusal: Refusal) -> str:

@@ -58,6 +58,8 @@ class StageWork:
         self._done_before = self._furthest = 0
         self._told_at = self.started_at - _TOLD_EVERY
         self._failures: list[tuple[str, SyncError]] = []
+        # What the CMS did not take, each told with its reason.
+        self._refusals: list[str] = []
         self._notes: list[str] = []
         self._holds: list[Hold] = []
         self._held_changes: list[Change] = []
@@ -91,6 +93,8 @@ class StageWork:
     def recall(self, done: Mapping[str, Any]) -> None:
         """Add what a unit's checkpoint tells of the work of an earlier attempt or another worker."""
         self.count(read=done["read"], quarantined=done["quarantined"])
+        with self.lock:
+            self._refusals += done.get("refusals", ())
         for note in done.get("notes", ()):
             self.note(note)
 
@@ -141,17 +145,18 @@ class StageWork:
         )
         return ()
 
-    def write(self, changes: Sequence[Change]) -> Sequence[Quarantined]:
-        """Apply the changes under the lease; answers the records that the CMS refused."""
+    def write(self, changes: Sequence[Change]) -> Sequence[str]:
+        """Apply the changes under the lease; answers what the CMS refused, each told with its reason."""
         if not changes:
             return ()
         context = self.context
         context.lease.renew()
         refused = context.cms.apply(context.run_id, self.stage, changes, fence=context.lease.fence)
-        self.count(quarantined=len(refused))
-        for record in refused:
-            self.note(f"the CMS refused {record.kind} {record.record_id}: {record.reason}")
-        return refused
+        refusals = [f"the CMS refused {one.kind} {one.record_id}: {one.reason}" for one in refused]
+        with self.lock:
+            self._quarantined += len(refusals)
+            self._refusals += refusals
+        return refusals
 
     def progressed(self, done: int, total: int) -> None:
         """Tell who watches how many of the stage's units are done, some times a second at most.
@@ -244,9 +249,10 @@ class StageWork:
             return Outcome.FAILED
         if error is not None:
             return Outcome.PARTIAL if wrote_some else Outcome.FAILED
-        # Unreadable and refused records are counted and told; a few alone do not spoil the
-        # verdict, or one odd record at the provider would keep a customer out for ever.
-        is_spoilt = self._failures or self._holds or self._has_lost_many
+        # A few unreadable records are counted and told, and do not spoil the verdict, or one odd
+        # record at the provider would keep a customer out for ever. What the CMS refused does: the
+        # customer lacks it.
+        is_spoilt = self._failures or self._holds or self._refusals or self._has_lost_many
         return Outcome.PARTIAL if is_spoilt else Outcome.SUCCEEDED
 
     @property
@@ -264,7 +270,7 @@ class StageWork:
         held = [f"{hold.where}: {hold.reason}" for hold in self._holds]
         if self._has_lost_many and not held:
             held = [f"{self._quarantined} of {self._read} records were not stored"]
-        return [*failures, *held, *self._notes]
+        return [*failures, *held, *self._refusals, *self._notes]
 
 
 class _Attempts(Generic[T]):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Row, case, delete, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, case, delete, func, literal, select
 
 from stores.sql.engine import reading, writing
 from stores.sql.fences import check_fence
 from stores.sql.records import to_document
-from stores.sql.refusals import Refusals, change_of, forget_refusals, move
-from stores.sql.tables import outbox, outbox_runs, refusals
+from stores.sql.refusals import Refusals, change_of, forget_refusals, move, shares
+from stores.sql.tables import outbox, outbox_runs, outbox_shares, refusals
 from stores.sql.upserts import chunked, conflicting_insert, insert_new
 from sync.changes import Change
 from sync.errors import CmsUnavailable
@@ -75,6 +76,7 @@ class SqlOutbox:
         )
         with writing(self._engine) as connection:
             check_fence(connection, fence)
+            _share_replaced(connection, run_id, rows)
             connection.execute(statement, [rows[key] for key in sorted(rows)])
             forget_refusals(connection, list(rows))
             insert_new(connection, outbox_runs, [{"run_id": run_id}])
@@ -85,6 +87,21 @@ class SqlOutbox:
                     f"the CMS is away, and {self._max_records} changes wait for it already:"
                     " cms.outbox_max_records"
                 )
+
+    def share(self, run_id: str, waiting: Collection[Waiting]) -> None:
+        rows = [
+            {
+                "run_id": run_id,
+                "kind": one.change.kind.value,
+                "record_id": one.change.record_id,
+                "stage": one.stage.value,
+            }
+            for one in waiting
+        ]
+        if rows:
+            with writing(self._engine) as connection:
+                insert_new(connection, outbox_shares, rows)
+                insert_new(connection, outbox_runs, [{"run_id": run_id}])
 
     def read(
         self, kind: RecordKind, record_ids: Collection[str], *, parent_ids: Collection[str] = ()
@@ -132,13 +149,14 @@ class SqlOutbox:
             forget_refusals(connection, [(change.kind, change.record_id) for change in written])
 
     def refusals(self, run_id: str) -> Sequence[Refusal]:
-        """What was refused of the run's changes and not overtaken since, parents first."""
-        return Refusals(self._engine, self._clock).of_run(run_id)
+        kept = Refusals(self._engine, self._clock)
+        return [*kept.of_run(run_id), *kept.shared_by(run_id)]
 
     def count_waiting(self, run_id: str) -> Mapping[Stage, int]:
-        query = select(outbox.c.stage, func.count()).where(outbox.c.run_id == run_id).group_by(outbox.c.stage)
+        own = select(outbox.c.stage).where(outbox.c.run_id == run_id)
+        shared = select(outbox_shares.c.stage).where(outbox_shares.c.run_id == run_id, shares(outbox))
         with reading(self._engine) as connection:
-            return {Stage(stage): count for stage, count in connection.execute(query)}
+            return Counter(Stage(stage) for query in (own, shared) for stage in connection.scalars(query))
 
     def runs(self) -> Collection[str]:
         with reading(self._engine) as connection:
@@ -146,7 +164,20 @@ class SqlOutbox:
 
     def forget_run(self, run_id: str) -> None:
         with writing(self._engine) as connection:
-            connection.execute(delete(outbox_runs).where(outbox_runs.c.run_id == run_id))
+            for table in (outbox_runs, outbox_shares):
+                connection.execute(delete(table).where(table.c.run_id == run_id))
+
+
+def _share_replaced(connection: Connection, run_id: str, keys: Collection[tuple[RecordKind, str]]) -> None:
+    """Those who let the records wait that are to be replaced go on waiting for them."""
+    for kind in RecordKind:
+        for chunk in chunked([record_id for of_kind, record_id in keys if of_kind is kind]):
+            is_replaced = (
+                (outbox.c.kind == kind.value) & outbox.c.record_id.in_(chunk) & (outbox.c.run_id != run_id)
+            )
+            query = select(outbox.c.run_id, outbox.c.kind, outbox.c.record_id, outbox.c.stage)
+            replaced = connection.execute(query.where(is_replaced)).mappings().all()
+            insert_new(connection, outbox_shares, [dict(row) for row in replaced])
 
 
 def _columns(change: Change) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Row,
+    Select,
     Table,
     delete,
     func,
@@ -23,7 +24,7 @@ from sqlalchemy import (
 
 from stores.sql.engine import reading, writing
 from stores.sql.records import RECORD_TYPES, from_document
-from stores.sql.tables import outbox, outbox_runs, refusals
+from stores.sql.tables import outbox, outbox_runs, outbox_shares, refusals
 from stores.sql.upserts import insert_new
 from sync.changes import Action, Change
 from sync.model import RecordKind
@@ -50,10 +51,16 @@ class Refusals:
 
     def of_run(self, run_id: str) -> Sequence[Refusal]:
         """What was refused of the run's changes and not overtaken since, parents first."""
-        query = select(refusals).where(refusals.c.run_id == run_id)
-        with reading(self._engine) as connection:
-            rows = connection.execute(query.order_by(refusals.c.rank, refusals.c.record_id)).all()
-        return [_refusal(row) for row in rows]
+        return self._list(select(refusals).where(refusals.c.run_id == run_id))
+
+    def shared_by(self, run_id: str) -> Sequence[Refusal]:
+        """What was refused of other runs' changes that this one waited for, each with this one's stage."""
+        columns = [outbox_shares.c.stage if column.name == "stage" else column for column in refusals.c]
+        return self._list(
+            select(*columns).where(
+                outbox_shares.c.run_id == run_id, refusals.c.run_id != run_id, shares(refusals)
+            )
+        )
 
     def look(self) -> Refused | None:
         """Of all runs; None while nothing is refused."""
@@ -73,6 +80,19 @@ class Refusals:
                 # So that the run comes to its verdict once they are delivered.
                 insert_new(connection, outbox_runs, [{"run_id": run_id}])
         return count
+
+    def _list(self, query: Select[Any]) -> Sequence[Refusal]:
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(refusals.c.rank, refusals.c.record_id)).all()
+        return [_refusal(row) for row in rows]
+
+
+def shares(undelivered: Table) -> ColumnElement[bool]:
+    """Whether a row of the outbox or of the refusals is of the record that is shared."""
+    is_record: ColumnElement[bool] = (outbox_shares.c.kind == undelivered.c.kind) & (
+        outbox_shares.c.record_id == undelivered.c.record_id
+    )
+    return is_record
 
 
 def move(

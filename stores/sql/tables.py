@@ -434,3 +434,13 @@ outbox_runs = Table(
     metadata,
     Column("run_id", Text, primary_key=True),
 )
+
+# Records that another run let wait and this one waits for as well, counted by the stage.
+outbox_shares = Table(
+    "outbox_shares",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("record_id", Text, primary_key=True),
+    _required("stage", Text),
+)

@@ -20,6 +20,7 @@ from simulator.strapi.face import Strapi
 from stores.sql.engine import open_engine
 from stores.sql.stores import SqlStores, open_stores
 from tests.fakes import FakeClock
+from tests.integration.cms.bench import Bench, open_bench
 from tests.strapi.fixtures import REAL_STRAPIS
 from tests.strapi.server import StrapiServer, serving
 from tests.strapi.tables import TOKEN, FaceTables, RealTables, Tables
@@ -89,3 +90,8 @@ def open_strapi(strapi: StrapiServer) -> Iterator[OpenStrapi]:
 @pytest.fixture
 def cms(open_strapi: OpenStrapi, stores: SqlStores) -> StrapiCms:
     return open_strapi(stores)
+
+
+@pytest.fixture
+def bench(cms: StrapiCms, strapi: StrapiServer, stores: SqlStores) -> Bench:
+    return open_bench(cms, stores, strapi)

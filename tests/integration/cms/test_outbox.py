@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,31 +16,19 @@ from simulator.strapi.face import Strapi
 from stores.sql.outbox import SqlOutbox
 from stores.sql.stores import SqlStores
 from stores.timeline import timeline_of_run
-from sync.by_hand_run import ByHandRun
 from sync.changes import Action
-from sync.delivery import Delivery as Deliveries
 from sync.errors import CmsUnavailable, LeaseLost
-from sync.model import Organisation, OrganisationKind, RecordKind
-from sync.outbox import AWAY_FOR, OutboxCms
-from sync.ports import Cms, Fence
-from sync.report import DeliveryState, Mode, Outcome, Run, Stage
-from sync.run import SyncRequest, SyncRun
-from sync.undo_run import UndoRun
-from tests.fakes import (
-    FakeCheckpoints,
-    FakeClock,
-    FakeLeases,
-    FakeProgress,
-    FakeSources,
-    FakeStopSignal,
-    World,
-    map_in_order,
-)
+from sync.model import RecordKind
+from sync.outbox import AWAY_FOR
+from sync.ports import Fence
+from sync.report import DeliveryState, Outcome, Run, Stage
+from tests.fakes import World
+from tests.integration.cms.bench import Bench, open_bench
 from tests.integration.cms.conftest import OpenStrapi
 from tests.records import created, season
 from tests.strapi.server import StrapiServer, serving
 from tests.strapi.tables import FaceTables
-from tests.unit.sync.engine import ASSOCIATION, TODAY, game_day, played, small_world
+from tests.unit.sync.engine import ASSOCIATION, TODAY, game_day, played
 
 COLLECTIONS = ("competitions", "grades", "teams", "game-meta-datas")
 
@@ -50,71 +38,6 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cms.strapi.calls._RETRY_BASE_S", 0.0)
     monkeypatch.setattr("cms.strapi.upserts._CREATE_PAUSE_S", 0.0)
     monkeypatch.setattr("cms.strapi.upserts._LOOK_PAUSE_S", 0.0)
-
-
-@dataclass
-class Bench:
-    """Direct syncs of the small world's association through an outbox, and its deliveries."""
-
-    cms: Cms
-    stores: SqlStores
-    outbox: SqlOutbox
-    world: World = field(default_factory=small_world)
-    clock: FakeClock = field(default_factory=FakeClock)
-    announced: list[Run] = field(default_factory=list)
-    count: int = 0
-
-    @property
-    def behind(self) -> OutboxCms:
-        return OutboxCms(self.cms, self.stores.mirror, self.outbox, self.clock)
-
-    def sync_run(self) -> SyncRun:
-        return SyncRun(
-            sources=FakeSources(self.world),
-            cms=self.behind,
-            leases=FakeLeases(_token=self.count * 10),
-            runs=self.stores.runs,
-            sizes=self.stores.sizes,
-            checkpoints=FakeCheckpoints(),
-            clock=self.clock,
-            stop=FakeStopSignal(),
-            progress=FakeProgress(),
-            map_concurrently=map_in_order,
-            announce=self.announced.append,
-            let_next=lambda _: None,
-        )
-
-    def sync(self) -> Run:
-        self.count += 1
-        self.clock.pass_days(1)
-        return self.sync_run().perform(
-            SyncRequest(
-                run_id=f"run-{self.count}",
-                mode=Mode.ASSOCIATION_DIRECT,
-                requested_at=self.clock.now(),
-                organisation_id=ASSOCIATION,
-            )
-        )
-
-    def deliver(self) -> int:
-        self.clock.pass_days(1)
-        return Deliveries(
-            cms=self.cms,
-            outbox=self.outbox,
-            leases=FakeLeases(_token=self.count * 10),
-            settle=self.sync_run().settle_delivered,
-        ).deliver(owner="worker-1")
-
-
-@pytest.fixture
-def bench(strapi: StrapiServer, open_strapi: OpenStrapi, stores: SqlStores) -> Bench:
-    strapi.add("associations", Name="District", href=f"/org/district/{ASSOCIATION[:8]}", Sport="Cricket")
-    stores.organisations.save(
-        Organisation(id=ASSOCIATION, kind=OrganisationKind.ASSOCIATION, provider="playhq")
-    )
-    bench = Bench(open_strapi(stores), stores, SqlOutbox(stores.engine, FakeClock(), max_records=1000))
-    bench.outbox = SqlOutbox(stores.engine, bench.clock, max_records=1000)
-    return bench
 
 
 def go_away(strapi: StrapiServer, *, after_writes: int = 0) -> None:
@@ -147,14 +70,8 @@ def undisturbed(open_strapi: OpenStrapi, other_stores: SqlStores) -> Iterator[di
     """What the CMS holds after the same sync with nothing in its way."""
     with ExitStack() as stack:
         other = stack.enter_context(serving(FaceTables(Strapi(5))))
-        other.add("associations", Name="District", href=f"/org/district/{ASSOCIATION[:8]}", Sport="Cricket")
-        other_stores.organisations.save(
-            Organisation(id=ASSOCIATION, kind=OrganisationKind.ASSOCIATION, provider="playhq")
-        )
-        clock = FakeClock()
-        outbox = SqlOutbox(other_stores.engine, clock, max_records=1000)
         cms = open_strapi(other_stores, base_url=other.base_url)
-        assert Bench(cms, other_stores, outbox, clock=clock).sync().outcome is Outcome.SUCCEEDED
+        assert open_bench(cms, other_stores, other).sync().outcome is Outcome.SUCCEEDED
         yield contents(other)
 
 
@@ -269,6 +186,57 @@ def test_sync_of_a_cms_that_is_back_waits_behind_what_waits(bench: Bench, strapi
     assert strapi.writes == []
 
 
+def test_sync_that_finds_its_records_waiting_waits_along(bench: Bench, strapi: StrapiServer) -> None:
+    bench.sync()
+    games = bench.world.games
+    games["game-4"] = replace(games["game-4"], round="Round 4")
+    # Of the grade in which only strangers to the club play.
+    games["game-6"] = replace(games["game-6"], round="Round 4")
+    # It still answers questions.
+    go_away(strapi)
+    first, second, of_club = bench.sync(), bench.sync(), bench.sync_club()
+    come_back(strapi)
+    bench.deliver()
+
+    assert [run.outcome for run in (first, second, of_club)] == [Outcome.PARTIAL] * 3
+    assert [run.stages[Stage.GAMES].waiting for run in (first, second, of_club)] == [2, 2, 1]
+    settled = [bench.stores.runs.find(run.id) for run in (first, second, of_club)]
+    assert [run.outcome for run in settled] == [Outcome.SUCCEEDED] * 3
+    assert [run.stages[Stage.GAMES].updated for run in settled] == [2, 0, 0]
+    assert not bench.outbox.runs()
+
+
+def test_who_waited_along_learns_of_the_refusal(bench: Bench, strapi: StrapiServer) -> None:
+    bench.sync()
+    games = bench.world.games
+    games["game-4"] = replace(games["game-4"], round="older")
+    go_away(strapi)
+    runs = [bench.sync(), bench.sync()]
+    # Who let an older version wait waits for the newer one.
+    games["game-4"] = replace(games["game-4"], round="newer")
+    runs.append(bench.sync())
+    refuse(strapi, "round", "newer")
+    bench.deliver()
+
+    settled = [bench.stores.runs.find(run.id) for run in runs]
+    assert [run.outcome for run in settled] == [Outcome.PARTIAL] * 3
+    assert [run.stages[Stage.GAMES].refused for run in settled] == [1] * 3
+    assert all("game-4: 400: no such round" in str(run.message) for run in settled)
+
+
+def test_record_that_is_refused_at_once_is_told_like_one_refused_late(
+    bench: Bench, strapi: StrapiServer
+) -> None:
+    refuse(strapi, "gameID", "game-4")
+    run = bench.sync()
+
+    assert run.outcome is Outcome.PARTIAL
+    assert run.message == "games: the CMS refused game game-4: 400: no such round"
+    assert len(strapi.rows("game-meta-datas")) == 5
+    come_back(strapi)
+    assert bench.sync().outcome is Outcome.SUCCEEDED
+
+
 def test_removal_waits_and_is_carried_out(bench: Bench, strapi: StrapiServer) -> None:
     bench.sync()
     del bench.world.games["game-4"]
@@ -290,12 +258,8 @@ def test_undo_while_the_cms_is_away_waits_too(bench: Bench, strapi: StrapiServer
     games["game-4"] = replace(games["game-4"], round="mistake")
     mistaken = bench.sync()
     go_away(strapi)
-    by_hand = ByHandRun(
-        cms=bench.behind, runs=bench.stores.runs, leases=FakeLeases(_token=500), clock=bench.clock
-    )
-    act = UndoRun(by_hand=by_hand, history=bench.stores.changes).undo(mistaken.id)
+    act = bench.undo.undo(mistaken.id)
     come_back(strapi)
-    bench.count = 60
     bench.deliver()
 
     assert act.run is not None
@@ -304,12 +268,12 @@ def test_undo_while_the_cms_is_away_waits_too(bench: Bench, strapi: StrapiServer
     assert bench.stores.runs.find(act.run.id).outcome is Outcome.SUCCEEDED
 
 
-def refuse_game(strapi: StrapiServer, game_id: str) -> None:
-    """From now on the CMS answers, and refuses this game for good."""
+def refuse(strapi: StrapiServer, column: str, value: str) -> None:
+    """From now on the CMS answers, and refuses for good what has this value."""
     come_back(strapi)
     refusal = Answer(400, json.dumps({"error": {"message": "no such round", "details": {}}}).encode())
     strapi.before = lambda request: (
-        refusal if json.loads(request.body or b"{}").get("data", {}).get("gameID") == game_id else None
+        refusal if json.loads(request.body or b"{}").get("data", {}).get(column) == value else None
     )
 
 
@@ -318,7 +282,7 @@ def refused(bench: Bench, strapi: StrapiServer) -> Run:
     """A run whose game the CMS refused when it was brought there, all else being delivered."""
     go_away(strapi, after_writes=1)
     run = bench.sync()
-    refuse_game(strapi, "game-4")
+    refuse(strapi, "gameID", "game-4")
     bench.deliver()
     return bench.stores.runs.find(run.id)
 

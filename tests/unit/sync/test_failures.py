@@ -297,16 +297,29 @@ def test_a_record_that_the_cms_refuses_does_not_stop_the_others(engine: Engine) 
     engine.cms.refused_ids.add("game-3")
     run = engine.sync_association()
     assert run.stages[Stage.GAMES].quarantined == 1
-    assert "the CMS refused game game-3" in str(run.stages[Stage.GAMES].message)
+    assert str(run.message).startswith("games: the CMS refused game game-3: ")
     assert len(engine.cms.games) == 5
-    assert run.outcome is Outcome.SUCCEEDED
+    assert run.outcome is Outcome.PARTIAL
+    assert not engine.cms.accounts[ASSOCIATION_ACCOUNT].is_setup
 
 
-def test_a_cms_that_refuses_most_records_spoils_the_verdict(engine: Engine) -> None:
+def test_a_cms_that_refuses_most_records_is_told_with_how_many(engine: Engine) -> None:
     engine.cms.refused_ids |= engine.world.games.keys()
     run = engine.sync_association()
     assert run.outcome is Outcome.PARTIAL
     assert "games: 6 of 10 records were not stored; the CMS refused game" in str(run.message)
+
+
+def test_a_refusal_is_told_by_the_attempt_that_goes_on(engine: Engine) -> None:
+    engine.cms.refused_ids.add("game-3")
+    engine.sources.before = failing("fixture of grade-2", RateLimited("429", retry_after_s=7), times=1)
+    request = engine.request(Mode.ASSOCIATION, account_id=ASSOCIATION_ACCOUNT)
+    with pytest.raises(RateLimited):
+        engine.perform(request)
+    run = engine.perform(request)
+    assert engine.sources.asked.count("fixture of grade-1") == 1
+    assert run.outcome is Outcome.PARTIAL
+    assert "the CMS refused game game-3" in str(run.message)
 
 
 def test_stage_and_run_tell_their_only_failure_in_the_same_words(engine: Engine) -> None:
