@@ -53,7 +53,6 @@ class RunsInForce:
             self._current,
             sources=self._open_sources(settings),
             map_concurrently=InThreads(settings.sync.grade_concurrency),
-            asked_ahead=settings.sync.grade_concurrency,
             rules=replace(
                 rules_of(settings, version=in_force.number, alike=in_force.alike),
                 code=digest_of_code("sync", "providers", "cms", "stores"),

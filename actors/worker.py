@@ -67,6 +67,7 @@ from stores.sql.engine import open_engine
 from stores.sql.migrate import check_schema
 from stores.sql.outbox import SqlOutbox
 from stores.sql.stores import SqlStores, open_stores
+from sync.ahead import MOST_AT_ONCE
 from sync.clock import SystemClock
 from sync.concurrency import InThreads
 from sync.context import FanOut
@@ -315,7 +316,7 @@ def _build_run(  # noqa: PLR0913, PLR0917  everything that a run is made of
         stop=drain,
         progress=Progress(client, namespace),
         map_concurrently=InThreads(ground.settings.sync.grade_concurrency),
-        asked_ahead=ground.settings.sync.grade_concurrency,
+        asked_ahead=MOST_AT_ONCE,
         announce=announce,
         let_next=publisher.let_next,
         fan_out=FanOut(

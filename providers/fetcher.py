@@ -71,6 +71,11 @@ class Fetcher:
         """What this run has cost so far."""
         return self._requests
 
+    @property
+    def at_once(self) -> int:
+        """How many requests at once are of use: as many as the upstream takes in a second."""
+        return self._door.upstream.at_once
+
     def fetch(  # noqa: PLR0913 - one call says everything about a request
         self,
         path: str,

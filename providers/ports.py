@@ -145,6 +145,11 @@ class Fetches(Protocol):
         """What this run has cost so far."""
         ...
 
+    @property
+    def at_once(self) -> int:
+        """How many requests at once are of use."""
+        ...
+
     def fetch(  # noqa: PLR0913 - one call says everything about a request
         self,
         path: str,

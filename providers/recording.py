@@ -145,6 +145,11 @@ class ReplayedFetcher:
     def requests(self) -> RequestCounts:
         return RequestCounts(cache_hits=self._hits)
 
+    @property
+    def at_once(self) -> int:
+        """One: nothing is waited for."""
+        return 1
+
     def fetch(  # noqa: PLR0913 - the shape of `Fetches`
         self,
         path: str,

@@ -38,6 +38,11 @@ class Upstream:
         return urlsplit(self.base_url).netloc.rpartition("@")[2]
 
     @property
+    def at_once(self) -> int:
+        """So many requests at once use the quota up; more would queue for longer than a second."""
+        return max(1, min(self.concurrency, int(self.requests_per_s)))
+
+    @property
     def quota_name(self) -> str:
         return f"{self.provider}:{self._fingerprint(self.host)}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ from sync.ports import (
     Lease,
     MapConcurrently,
     Progress,
+    Seal,
     Seals,
     ShareOut,
     Source,
@@ -93,8 +95,10 @@ class Context:
     seals: Seals | None = None
     # Asks what the stages will ask; None when nothing is asked ahead of them.
     ahead: Source | None = None
-    # What that found: a digest of the provider's answers for a grade, by its id.
-    digests: dict[str, str] = field(default_factory=dict)
+    # What that finds, by grade: a digest of the provider's answers; None where it met trouble.
+    digests: dict[str, Future[str | None]] = field(default_factory=dict)
+    # Found once, when first looked for.
+    found_seals: Mapping[str, Seal] | None = None
     # What other workers' requests for this run came to.
     shared_requests: RequestCounts = field(default_factory=RequestCounts)
     # Then validation takes its listings from the checkpoints instead of fetching them.

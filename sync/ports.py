@@ -322,8 +322,13 @@ class Gathers(Protocol):
 
 
 @runtime_checkable
-class DigestsAnswers(Protocol):
+class DigestsAnswers(Source, Protocol):
     """A source that can tell cheaply whether a grade's answers are new."""
+
+    @property
+    def at_once(self) -> int:
+        """How many requests at once are of use: what the provider allows."""
+        ...
 
     def fetch_digest(self, grade: Grade) -> str | None:
         """A digest of all that `fetch_fixture` and `fetch_ladders` make their records from.
@@ -367,6 +372,8 @@ class Seals(Protocol):
         ...
 
     def save(self, organisation_key: str, grade_id: str, seal: Seal) -> None: ...
+
+    def forget(self, organisation_key: str, grade_id: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,7 +93,8 @@ class SyncRun:
     rules: Rules = field(default_factory=Rules)
     presets: Mapping[str, frozenset[Stage]] = field(default_factory=lambda: PRESETS)
     fan_out: FanOut | None = None
-    # So many requests at once are asked ahead of the stages; 0: none.
+    # At most so many requests at once are asked ahead of the stages, fewer where the provider allows
+    # fewer; 0: none.
     asked_ahead: int = 0
     seals: Seals | None = None
     helped: HelpedSeasons = field(default_factory=HelpedSeasons)

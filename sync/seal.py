@@ -9,7 +9,9 @@ made only from a state that a plan was made on and found empty.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +22,9 @@ from sync.ports import DigestsAnswers, DigestsRecords, Seal
 
 # What nobody thought of is seen within a week.
 LASTS = timedelta(days=7)
+# What is asked ahead ends by itself; this only bounds what a mistake would cost.
+_WAITS_FOR_S = 60.0
+_LOOKS_EVERY_S = 2.0
 
 
 def find_unchanged(
@@ -30,9 +35,7 @@ def find_unchanged(
     At the first trouble no more are looked at; whoever works the others through meets it.
     Raises what defers a run.
     """
-    if context.seals is None or context.rules.code is None:
-        return
-    seals = context.seals.find_all(_key_of(context))
+    seals = find_seals(context)
     troubles: list[SyncError] = []
 
     def look(grade: Grade) -> tuple[Grade, Mapping[str, Any] | None]:
@@ -49,6 +52,24 @@ def find_unchanged(
             return grade, None
 
     yield from context.map_concurrently(look, [grade for grade in grades if grade.id in seals])
+
+
+def find_seals(context: Context) -> Mapping[str, Seal]:
+    """The organisation's seals by grade, whether they still hold or not, but for those too old."""
+    if context.seals is None or context.rules.code is None:
+        return {}
+    if context.found_seals is None:
+        found = context.seals.find_all(_key_of(context))
+        now = context.clock.now()
+        context.found_seals = {
+            grade_id: seal for grade_id, seal in found.items() if now - seal.sealed_at <= LASTS
+        }
+    return context.found_seals
+
+
+def forget_seal(context: Context, grade: Grade) -> None:
+    if context.seals is not None:
+        context.seals.forget(_key_of(context), grade.id)
 
 
 class SealedGrade:
@@ -83,12 +104,27 @@ class SealedGrade:
         if not isinstance(context.source, DigestsAnswers) or not isinstance(context.cms, DigestsRecords):
             return None
         is_as_sealed = (
-            seal.answers == (context.digests.get(grade.id) or context.source.fetch_digest(grade))
-            and context.clock.now() - seal.sealed_at <= LASTS
+            context.clock.now() - seal.sealed_at <= LASTS
+            and seal.answers == (self._digest_asked_ahead() or context.source.fetch_digest(grade))
             and seal.ground == self._ground(grade, seal.team_ids)
             and seal.stored == context.cms.digest_grade(grade.id)
         )
         return seal.result if is_as_sealed else None
+
+    def _digest_asked_ahead(self) -> str | None:
+        """Of the answers that are asked for beside this stage; None if nobody does, or in vain."""
+        asked = self._context.digests.get(self._grade.id)
+        ends_at_s = time.monotonic() + _WAITS_FOR_S
+        while asked is not None and time.monotonic() < ends_at_s:
+            self._context.stop.raise_if_stopping()
+            self._context.lease.renew()
+            try:
+                return asked.result(timeout=_LOOKS_EVERY_S)
+            except TimeoutError:
+                continue
+            except CancelledError:
+                break
+        return None
 
     def digest_stored(self) -> str | None:
         """To be taken before and after the stored records are read; None when sealing is no use."""

@@ -27,6 +27,10 @@ class PlayHQClient:
     def requests(self) -> RequestCounts:
         return self._fetcher.requests
 
+    @property
+    def at_once(self) -> int:
+        return self._fetcher.at_once
+
     def fetch_seasons(self, organisation_id: str) -> list[Any]:
         return self._fetch_pages(
             f"/v1/organisations/{quote(organisation_id, safe='')}/seasons",

@@ -39,6 +39,10 @@ class PlayHQSource:
     def requests(self) -> RequestCounts:
         return self._client.requests
 
+    @property
+    def at_once(self) -> int:
+        return self._client.at_once
+
     def fetch_seasons(self, organisation: Organisation) -> Listing[Season]:
         """Listed seasons; of an association also those that only registrations or settings name.
 

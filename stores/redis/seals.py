@@ -44,6 +44,10 @@ class RedisSeals:
             pipeline.expire(key, _KEPT_S)
             pipeline.execute()
 
+    def forget(self, organisation_key: str, grade_id: str) -> None:
+        with answering():
+            self._client.hdel(self._prefix + organisation_key, grade_id)
+
 
 def _seal_of(stored: bytes) -> Seal | None:
     """None for one of another release; then the grade is worked through and sealed anew."""

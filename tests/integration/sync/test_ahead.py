@@ -82,6 +82,48 @@ def test_nothing_more_is_asked_and_all_of_it_is_counted(bench: Bench, kind: Orga
     assert asked[0] == asked[1]
 
 
+def answered(bench: Bench) -> list[dict[str, Any]]:
+    """The provider's answers in order of their end."""
+    log: list[dict[str, Any]] = bench.http.get("/_simulator/log").json()
+    return [entry for entry in log if entry["endpoint"] != "simulator"]
+
+
+@pytest.mark.parametrize("kind", list(OrganisationKind))
+def test_what_was_there_last_time_is_asked_about_before_the_listings_answer(
+    bench: Bench, kind: OrganisationKind
+) -> None:
+    organisation_id = bench.accounts(kind)[0]
+    know_associations(bench, kind, organisation_id)
+    bench.sync(kind, organisation_id)
+    bench.http.post(
+        "/_simulator/faults", json={"kind": "latency", "path": "*/seasons", "latency_s": 1.0}
+    ).raise_for_status()
+    bench.http.delete("/_simulator/stats")
+    run = bench.sync(kind, organisation_id)
+    assert run.outcome is Outcome.SUCCEEDED
+    endpoints = [entry["endpoint"] for entry in answered(bench)]
+    assert endpoints.index("fixture") < endpoints.index("seasons")
+    assert run.requests.sent == len(endpoints)
+
+
+def test_a_grade_that_is_gone_is_not_asked_about_for_ever(bench: Bench) -> None:
+    association = bench.accounts(OrganisationKind.ASSOCIATION)[0]
+    bench.sync(OrganisationKind.ASSOCIATION, association)
+    before = set(bench.stores.mirror.read_grades(season_ids(bench, association)))
+    bench.change("hide_grade", association)
+    gone: set[str] = set()
+    for _ in range(2):
+        bench.http.delete("/_simulator/stats")
+        bench.sync(OrganisationKind.ASSOCIATION, association)
+        asked = {grade for grade in before for entry in answered(bench) if grade in entry["target"]}
+        gone = before - asked
+    assert len(gone) == 1
+
+
+def season_ids(bench: Bench, association: str) -> list[str]:
+    return list(bench.stores.mirror.read_seasons([association]))
+
+
 def test_trouble_ahead_is_left_to_the_stages(bench: Bench) -> None:
     association = bench.accounts(OrganisationKind.ASSOCIATION)[0]
     bench.http.post(

@@ -55,6 +55,10 @@ class Provider:
             raise NotFound(operation)
         return self.now[cursor]
 
+    @property
+    def at_once(self) -> int:
+        return 1
+
     def fetch_digest(self, path: str, shape: type[Any], *, operation: str) -> str:
         raise NotImplementedError
 
