@@ -34,12 +34,6 @@ def print_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
 
 
-def print_lines(documents: Iterable[Any]) -> None:
-    """One JSON document a line, for long lists."""
-    for document in documents:
-        click.echo(json.dumps(document, ensure_ascii=False, default=str))
-
-
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
     """A table that fits the terminal; numbers to the right."""
     from rich.table import Table  # 40 ms that `--json` need not pay

@@ -98,8 +98,3 @@ class _ToldRuns:
     def save(self, run: Run) -> None:
         self.runs.save(run)
         self.tracker.track(run)
-
-
-def installed_kinds() -> tuple[str, ...]:
-    """The kinds that can be opened."""
-    return tuple(sorted(entry.name for entry in entry_points(group=GROUP)))

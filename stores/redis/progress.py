@@ -1,10 +1,9 @@
-"""Live progress of runs in Redis: the latest of each stage, and a short stream to follow."""
+"""Live progress of runs in Redis: the latest of each stage."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -15,17 +14,8 @@ from sync.ports import Progressed
 from sync.report import Stage
 
 _KEPT_S = 24 * 3600
-_EVENTS_KEPT = 500
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """Events since a place in the stream, and the place to go on from."""
-
-    events: Sequence[Progressed]
-    last_id: str
 
 
 class Progress:
@@ -37,14 +27,11 @@ class Progress:
 
     def publish(self, event: Progressed) -> None:
         """Best effort: a run does not fail because nobody can watch it."""
-        latest, stream = self._keys(event.run_id)
-        encoded = msgspec.json.encode(event)
+        latest = self._latest(event.run_id)
         try:
             with self._client.pipeline(transaction=False) as pipeline:
-                pipeline.hset(latest, event.stage.value, encoded)
+                pipeline.hset(latest, event.stage.value, msgspec.json.encode(event))
                 pipeline.expire(latest, _KEPT_S)
-                pipeline.xadd(stream, {"event": encoded}, maxlen=_EVENTS_KEPT, approximate=True)
-                pipeline.expire(stream, _KEPT_S)
                 pipeline.incr(self._published)
                 pipeline.execute()
         except redis.RedisError as error:
@@ -59,21 +46,13 @@ class Progress:
     def read(self, run_id: str) -> Mapping[Stage, Progressed]:
         """How far each stage is that has begun. Raises StoreUnavailable."""
         with answering():
-            latest: Any = self._client.hgetall(self._keys(run_id)[0])
+            latest: Any = self._client.hgetall(self._latest(run_id))
         events = [msgspec.json.decode(event, type=Progressed) for event in latest.values()]
         return {event.stage: event for event in events}
-
-    def follow(self, run_id: str, *, after_id: str = "0", wait_s: float) -> Followed:
-        """Events later than `after_id`; waits up to `wait_s` for the first, then may answer none."""
-        wait_ms = max(1, round(wait_s * 1000))  # redis: 0 would wait for ever
-        answer: Any = self._client.xread({self._keys(run_id)[1]: after_id}, block=wait_ms)
-        entries = [entry for _, entries in answer for entry in entries] if answer else []
-        events = [msgspec.json.decode(fields[b"event"], type=Progressed) for _, fields in entries]
-        return Followed(events, entries[-1][0].decode() if entries else after_id)
 
     @property
     def _published(self) -> str:
         return f"{self._prefix}published"
 
-    def _keys(self, run_id: str) -> tuple[str, str]:
-        return f"{self._prefix}{run_id}", f"{self._prefix}{run_id}:events"
+    def _latest(self, run_id: str) -> str:
+        return f"{self._prefix}{run_id}"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, insert, select, update
 
 from stores.sql.engine import reading, writing
 from stores.sql.organisations import other_provider_of, save_organisations, why_apart
@@ -134,18 +134,6 @@ class Accounts:
         values = {name: value for name, value in flags.items() if value is not None}
         if values:
             self._change(account_id, values)
-
-    def set_tags(self, account_id: int, tags: Iterable[str]) -> None:
-        """Replace the tags. Raises NotFound."""
-        with writing(self._engine) as connection:
-            if connection.scalar(select(accounts.c.id).where(accounts.c.id == account_id)) is None:
-                raise NotFound(f"account {account_id} does not exist")
-            connection.execute(delete(account_tags).where(account_tags.c.account_id == account_id))
-            _insert_tags(connection, [(account_id, tag) for tag in sorted(set(tags))])
-
-    def set_plan(self, account_id: int, plan: str | None) -> None:
-        """Raises NotFound."""
-        self._change(account_id, {"plan": plan})
 
     def _change(self, account_id: int, values: Mapping[str, Any]) -> None:
         with writing(self._engine) as connection:

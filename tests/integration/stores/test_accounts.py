@@ -54,8 +54,6 @@ def test_name_of_an_account_that_lives_elsewhere_or_nowhere_is_unknown(stores: S
     added = stores.accounts.add(club())
     assert stores.accounts.find_name(added.id) == "Club 1"
     assert stores.accounts.find_name(added.id + 1) is None
-    with pytest.raises(NotFound):
-        stores.accounts.set_tags(7, ["x"])
 
 
 def test_same_organisation_has_one_account(stores: SqlStores) -> None:
@@ -98,13 +96,6 @@ def test_learned_associations_reach_the_account(stores: SqlStores) -> None:
     stores.organisations.save(learned)
 
     assert stores.accounts.find(added.id).organisation == learned
-
-
-def test_tags_are_replaced(stores: SqlStores) -> None:
-    added = stores.accounts.add(club(tags=("old",)))
-    stores.accounts.set_tags(added.id, ["new", "newer"])
-
-    assert stores.accounts.find(added.id).tags == ("new", "newer")
 
 
 def test_filters_narrow_the_list(stores: SqlStores) -> None:

@@ -81,18 +81,6 @@ def test_progress_shows_the_latest_of_each_stage(redis_client: redis.Redis, name
     assert progress.read("r1") == {Stage.TEAMS: progressed(1, Stage.TEAMS), Stage.GAMES: progressed(2)}
 
 
-def test_follower_gets_each_event_once(redis_client: redis.Redis, namespace: str) -> None:
-    progress = Progress(redis_client, namespace)
-    progress.publish(progressed(1))
-    first = progress.follow("r1", wait_s=1)
-    progress.publish(progressed(2))
-    second = progress.follow("r1", after_id=first.last_id, wait_s=1)
-    nothing = progress.follow("r1", after_id=second.last_id, wait_s=0.001)
-
-    assert (first.events, second.events, nothing.events) == ([progressed(1)], [progressed(2)], [])
-    assert nothing.last_id == second.last_id
-
-
 def test_progress_that_nobody_can_watch_fails_nothing(broken_client: redis.Redis) -> None:
     Progress(broken_client, "none").publish(progressed(1))
 

@@ -6,16 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from cms.registry import CmsContext, Listener, installed_kinds, listener_of, open_cms
+from cms.registry import CmsContext, Listener, listener_of, open_cms
 from settings.schema import CmsSettings
 from stores.sql.engine import open_engine
 from stores.sql.stores import open_stores
 from sync.clock import SystemClock
 from sync.errors import ConfigurationError
-
-
-def test_built_in_kinds_are_installed() -> None:
-    assert "embedded" in installed_kinds()
 
 
 def test_unknown_kind_is_refused_with_those_that_are_installed(sqlite_url: str) -> None:
@@ -47,7 +43,6 @@ def test_package_of_a_stranger_adds_a_cms(
     cms = open_cms(CmsContext(settings=CmsSettings(kind="stranger"), stores=stores, clock=SystemClock()))
 
     assert type(cms).__name__ == "StrangersCms"
-    assert "stranger" in installed_kinds()
 
 
 def test_embedded_cms_is_told_nothing_of_runs(sqlite_url: str) -> None:
