@@ -166,7 +166,9 @@ def show(account_id: int, is_json: bool) -> None:
 def why(account_id: int, is_json: bool) -> None:
     """Say why account ID is not being synced: the gate that holds it, and when it should open."""
     backend = Backend()
-    answer = backend.why.of_account(backend.stores.accounts.find(account_id))
+    from cli.status import outage
+
+    answer = backend.why.of_account(backend.stores.accounts.find(account_id), outage=outage(backend))
     if is_json:
         print_json(asdict(answer))
         return

@@ -161,12 +161,16 @@ class Backend:
         from brokers.messages import message_of
         from brokers.operations import Operations
         from brokers.whereabouts import find_message
+        from notifications.blame import step_of
+        from notifications.verdict.facts import SILENT_FOR_S
         from providers.hosts import provider_hosts
         from stores.redis.gates import Gates
+        from stores.redis.registry import Registry
         from stores.redis.schedule import Schedule
         from stores.why import Why
 
         namespace = self.settings.redis.namespace
+        registry = Registry(self.redis, namespace, self.clock)
         return Why(
             stores=self.stores,
             gates=Gates(self.redis, namespace),
@@ -177,6 +181,8 @@ class Backend:
             provider_hosts=provider_hosts(self.settings.providers),
             settings=lambda: self.settings,
             clock=self.clock,
+            find_silent=lambda: registry.silent(SILENT_FOR_S),
+            step_of=step_of,
         )
 
     def known_versions(self) -> Sequence[Version]:

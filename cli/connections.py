@@ -24,18 +24,22 @@ from stores.sql.engine import open_engine, ping
 from stores.sql.migrate import pending
 from stores.sql.stores import open_stores
 from sync.clock import SystemClock
-from sync.errors import ConfigurationError, NotFound, SyncError
+from sync.errors import ConfigurationError, NotFound, SyncError, TransientError
 
 NOT_CONFIGURED = "not configured"
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """`ask` answers in a few words what it found, or raises SyncError; `advice` is for that case."""
+    """`ask` answers in a few words what it found, or raises SyncError; `advice` is for that case.
+
+    `when_down` is for the case that it does not answer, which may be nobody's mistake here.
+    """
 
     name: str
     ask: Callable[[], str]
     advice: str
+    when_down: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +90,17 @@ def reach_all(wanted: Sequence[Connection], timeout_s: float) -> list[Found]:
 
 def _asked(connection: Connection) -> Found:
     began_s = time.monotonic()
+    advice = connection.advice
     try:
         value, is_good = connection.ask(), True
+    except TransientError as error:
+        value, is_good, advice = str(error), False, connection.when_down or advice
     except (SyncError, ConfigurationError) as error:
         value, is_good = str(error), False
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and the others still count
         value, is_good = f"{type(error).__name__}: {logs.redacted(str(error))}", False
     took_ms = round((time.monotonic() - began_s) * 1000, 1)
-    return Found(connection.name, is_good, value, "" if is_good else connection.advice, took_ms)
+    return Found(connection.name, is_good, value, "" if is_good else advice, took_ms)
 
 
 def _ask_redis(settings: Settings) -> str:
@@ -149,6 +156,7 @@ def _providers(settings: Settings, timeout_s: float) -> Iterator[Connection]:
             f"provider {name}",
             _ask_provider(probe, settings.http, timeout_s, is_offered=make is not None),
             advice,
+            when_down=f"see whether it says that it is down; if not, mend providers.{name}.base_url",
         )
     for name, reason in plugins.broken.items():
         yield Connection(f"provider {name}", _raise(reason), "mend or uninstall its package")

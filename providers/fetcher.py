@@ -223,7 +223,7 @@ class Fetcher:
                 wait_s = self._pause(throttling.verdict, question.operation, pauses_s)
                 if not self._may_repeat():
                     raise RateLimited(
-                        f"{question.operation}: the provider asks for fewer requests, {self._all_repeated()}",
+                        f"{question.operation}: the provider asks for fewer requests; {self._all_repeated()}",
                         retry_after_s=wait_s,
                     ) from None
             except _Failure as failure:
@@ -232,9 +232,9 @@ class Fetcher:
                     raise failure.error from failure.__cause__
                 if not self._may_repeat():
                     # It might have passed: whatever it was, the message may be tried again.
-                    raise ProviderUnavailable(
-                        f"{failure.error}; {self._all_repeated()}"
-                    ) from failure.__cause__
+                    is_proxy = isinstance(failure.error, ProxyUnavailable)
+                    transient = ProxyUnavailable if is_proxy else ProviderUnavailable
+                    raise transient(f"{failure.error}; {self._all_repeated()}") from failure.__cause__
                 self._timing.sleep(self._backoff_s(failure, failure_count, question.operation))
             self._count(retried=1)
 
@@ -286,7 +286,7 @@ class Fetcher:
 
     def _all_repeated(self) -> str:
         counts = self._requests
-        return f"and {counts.retried} of {counts.sent} requests were repeats already"
+        return f"{counts.retried} of {counts.sent} requests were repeats already"
 
     def _resting(self, operation: str, wait_s: float) -> ProviderResting | ProviderUnavailable:
         """An open breaker: a verdict at once for whoever waits, a later attempt for a night's run."""

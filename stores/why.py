@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -11,11 +11,12 @@ from stores.redis.gates import Gates
 from stores.redis.schedule import EntryState, Schedule
 from stores.sql.runs import RunFilter
 from stores.sql.stores import SqlStores
+from sync.causes import OURS_TO_MEND, Cause
 from sync.errors import NotFound
 from sync.model import Account
 from sync.ports import Clock
-from sync.report import Run
-from sync.why import BY_HAND, Answer, Holder, Place, Situation, Tick, explain, explain_idle
+from sync.report import Run, RunState
+from sync.why import BY_HAND, Answer, Holder, Place, Situation, Tick, explain, explain_idle, explain_outage
 
 # Enough to find an active run among, and to know what is usual.
 LOOKED_AT_RUNS = 20
@@ -44,6 +45,9 @@ class WorkerLook(Protocol):
 
     @property
     def lease_left_s(self) -> float: ...
+
+    @property
+    def is_quiet(self) -> bool: ...
 
     def serves(self, queue: str) -> bool: ...
 
@@ -74,7 +78,11 @@ class Whereabouts(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    """Answers for runs and accounts; `message_of` names a run's queue and unique key."""
+    """Answers for runs and accounts; `message_of` names a run's queue and unique key.
+
+    `outage` says what stops every sync, where the caller has found such a thing; `find_silent` names
+    the processes that stopped to beat of late, `step_of` what a person does about a cause.
+    """
 
     stores: SqlStores
     gates: Gates
@@ -85,25 +93,36 @@ class Why:
     provider_hosts: Mapping[str, str]
     settings: Callable[[], Settings]
     clock: Clock
+    find_silent: Callable[[], Iterable[str]]
+    step_of: Callable[[Cause], str]
 
-    def of_run(self, run: Run) -> Answer:
+    def of_run(self, run: Run, *, outage: str | None = None) -> Answer:
         """What holds an active run up."""
-        return explain(self._situation(run))
+        return explain(replace(self._situation(run), outage=outage))
 
-    def of_account(self, account: Account) -> Answer:
+    def of_account(self, account: Account, *, outage: str | None = None) -> Answer:
         """What holds the account's sync up; without one, why there is none."""
         runs = self.stores.runs.list(RunFilter(account_id=account.id), limit=LOOKED_AT_RUNS).items
         active = [run for run in runs if not run.state.is_final]
         if active:
             # A real sync before a dry one: it is what keeps the account fresh.
-            return self.of_run(min(active, key=lambda run: run.dry_run))
+            return self.of_run(min(active, key=lambda run: run.dry_run), outage=outage)
+        if outage is not None:
+            return explain_outage(outage)
         latest = next((run for run in runs if run.preset not in BY_HAND and not run.dry_run), None)
         return explain_idle(
             latest,
             waits_for_person=latest if latest and self._waits(latest) else None,
             ticks=self._ticks(account),
             now=self.clock.now(),
+            step=self._step(latest),
         )
+
+    def _step(self, latest: Run | None) -> str | None:
+        """What our own settings make fail fails again, until somebody mends them."""
+        if latest is None or latest.state is not RunState.FAILED or latest.cause not in OURS_TO_MEND:
+            return None
+        return self.step_of(latest.cause)
 
     def _waits(self, run: Run) -> bool:
         return run.plan_hash is not None and self.stores.decisions.find(run.id) is None
@@ -120,6 +139,10 @@ class Why:
             paused_by=self._paused_by(queue) if queue.is_paused else None,
             is_full=queue.limit is not None and queue.leased >= queue.limit,
             taking_worker_count=sum(worker.serves(queue_name) for worker in workers),
+            quiet_worker=next(
+                (one.process for one in workers if one.is_quiet and one.lease_left_s > 0), None
+            ),
+            silent_worker=next((one for one in self.find_silent() if one.startswith("worker:")), None),
             holder=self._holder(run),
             pause_s=max(
                 (quota.paused_s for quota in self.gates.quotas() if quota.provider == provider), default=0.0

@@ -35,7 +35,11 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What is known of one active run; durations in seconds."""
+    """What is known of one active run; durations in seconds.
+
+    Where nobody takes its messages, `silent_worker` names one that stopped to beat without saying so,
+    `quiet_worker` one that was told to take nothing new. `outage` says what stops every sync.
+    """
 
     run: Run
     queue: str
@@ -47,6 +51,9 @@ class Situation:
     paused_by: str | None = None
     is_full: bool = False
     taking_worker_count: int = 0
+    silent_worker: str | None = None
+    quiet_worker: str | None = None
+    outage: str | None = None
     holder: Holder | None = None
     pause_s: float = 0.0
     breaker_open_s: float = 0.0
@@ -100,9 +107,17 @@ def explain(situation: Situation) -> Answer:
 
 
 def explain_idle(
-    latest: Run | None, *, waits_for_person: Run | None, ticks: Sequence[Tick], now: datetime
+    latest: Run | None,
+    *,
+    waits_for_person: Run | None,
+    ticks: Sequence[Tick],
+    now: datetime,
+    step: str | None = None,
 ) -> Answer:
-    """Why an account that no sync is asked of has none: its held plan, its schedule, nobody."""
+    """Why an account that no sync is asked of has none: its held plan, its schedule, nobody.
+
+    `step` is what a person has to do before another sync can succeed, where the last one says so.
+    """
     if waits_for_person is not None:
         return Answer(
             gate="held",
@@ -111,6 +126,8 @@ def explain_idle(
             run_id=waits_for_person.id,
         )
     past = _past(latest)
+    if latest is not None and step is not None:
+        return Answer(gate="to be mended", text=f"{past} {step}", href=f"/runs/{latest.id}", run_id=latest.id)
     if not ticks:
         return Answer(gate="nothing asked", text=f"{past} No schedule takes this account; ask for a sync.")
     if all(tick.is_paused for tick in ticks):
@@ -125,6 +142,12 @@ def explain_idle(
     next_at, tick = min(coming, key=lambda pair: pair[0])
     eta_s = max(0.0, (next_at - now).total_seconds())
     return Answer(gate="scheduled", text=f"{past} {tick.entry_id} is next.", eta_s=eta_s, href="/schedules")
+
+
+def explain_outage(outage: str, run_id: str | None = None) -> Answer:
+    """What stops every sync, whatever else would hold this one up."""
+    text = f"{outage.removesuffix('.')}; no sync gets through until that is mended."
+    return Answer(gate="outage", text=text, href="/workers#checks", run_id=run_id)
 
 
 def _past(latest: Run | None) -> str:
@@ -143,9 +166,23 @@ def _kept_from_starting(situation: Situation) -> Answer | None:
         text = f"The queue {queue} is paused{by}; resume it."
         return Answer(gate="paused", text=text, href="/queues", run_id=run_id)
     if situation.taking_worker_count == 0:
-        text = f"No worker lives that takes messages of {queue}; start or wake one."
-        return Answer(gate="no worker", text=text, href="/workers", run_id=run_id)
-    return None
+        return Answer(gate="no worker", text=_no_worker(situation), href="/workers", run_id=run_id)
+    return explain_outage(situation.outage, run_id) if situation.outage is not None else None
+
+
+def _no_worker(situation: Situation) -> str:
+    queue = situation.queue
+    if situation.quiet_worker is not None:
+        return (
+            f"{situation.quiet_worker} is quiet and nobody else takes messages of {queue};"
+            f" `clubsync workers quiet {situation.quiet_worker} --off` wakes it."
+        )
+    if situation.silent_worker is not None:
+        return (
+            f"{situation.silent_worker} is registered but silent, and nobody else takes messages of {queue}:"
+            " it hangs, was stopped or is cut off; restart it, or start another."
+        )
+    return f"No worker lives that takes messages of {queue}; start one with `clubsync worker`."
 
 
 def _running(situation: Situation) -> Answer:

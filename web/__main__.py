@@ -186,7 +186,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
             Check(name="config", ask=partial(checks.check_config, versions, clock)),
             Check(name="syncs", ask=partial(checks.check_syncs, stores.outcomes, clock)),
             *(
-                Check(name=f"provider:{name}", ask=partial(checks.check_provider, gates, host))
+                Check(name=f"provider:{name}", ask=partial(checks.check_provider, gates, name, host))
                 for name, host in hosts.items()
             ),
             *checks.plugged_in(settings),

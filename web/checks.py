@@ -16,11 +16,13 @@ from brokers.operations import Operations
 from brokers.queues import Queue
 from brokers.server_doubts import find_doubts
 from notifications.blame import step_of
+from notifications.verdict.facts import role_trouble, unserved, without_actor
+from notifications.verdict.judge import THROTTLED_LEAST_S
 from settings.plugins import Kind, load_kind
 from settings.schema import Settings
 from stores.redis.errors import answering
 from stores.redis.gates import Gates
-from stores.redis.registry import Registry, unserved, without_actor
+from stores.redis.registry import Registry
 from stores.redis.versions import RedisVersions
 from stores.sql.engine import ping
 from stores.sql.migrate import pending
@@ -100,23 +102,11 @@ def check_outbox(outbox: SqlOutbox, refusals: Refusals) -> Finding:
 
 def check_role(registry: Registry, role: str, *, consequence: str) -> Finding:
     """At least one process of the role lives, and none waits for something."""
-    living = [service for service in registry.list() if service.role == role]
-    count = len(living)
-    if waiting := [service for service in living if service.state.startswith("waiting")]:
-        return Finding(
-            status=Status.WARN,
-            value=count,
-            unit="processes",
-            hint=f"{waiting[0].id} is {waiting[0].state}, and goes on by itself once that answers.",
-        )
-    if count == 0:
-        return Finding(
-            status=Status.WARN,
-            value=0,
-            unit="processes",
-            hint=f"No {role} runs, so {consequence}; start one with `clubsync {role}`.",
-        )
-    return Finding(value=count, unit="processes")
+    trouble = role_trouble(registry, role, consequence=consequence)
+    count = sum(service.role == role for service in registry.list())
+    return Finding(
+        status=Status.WARN if trouble else Status.PASS, value=count, unit="processes", hint=trouble
+    )
 
 
 def check_queues(operations: Operations) -> Finding:
@@ -171,11 +161,15 @@ def check_syncs(outcomes: Outcomes, clock: Clock) -> Finding:
     return Finding()
 
 
-def check_provider(gates: Gates, host: str) -> Finding:
-    """Its breaker is closed; the provider itself is not asked, that costs quota."""
+def check_provider(gates: Gates, provider: str, host: str) -> Finding:
+    """Its breaker is closed and it does not throttle; the provider itself is not asked, that costs quota."""
     if open_s := gates.breaker_open_s(host):
         hint = f"{host} does not answer; it is asked again by itself. See whether the provider is down."
         return Finding(status=Status.WARN, value=round(open_s), unit="s until the next try", hint=hint)
+    pauses_s = [quota.paused_s for quota in gates.quotas() if quota.provider == provider]
+    if (paused_s := max(pauses_s, default=0.0)) > THROTTLED_LEAST_S:
+        hint = "It throttles: everybody who uses its key pauses, and goes on by itself."
+        return Finding(status=Status.WARN, value=round(paused_s), unit="s of pause", hint=hint)
     return Finding(value=host, unit="host")
 
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
 from web.access import Reader
@@ -114,6 +114,12 @@ class Checkup:
         report = await self.report()
         return [name for name in self.required if report[name]["status"] == Status.FAIL]
 
+    async def outage(self) -> str | None:
+        """What fails that nothing can be done without, in a sentence; None when all of it answers."""
+        report = await self.report()
+        failed = [name for name in self.required if report[name]["status"] == Status.FAIL]
+        return f"{failed[0]}: {report[failed[0]].get('output', 'it does not answer')}" if failed else None
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -143,6 +149,12 @@ class Checkup:
         return {name: item for name, item in entry.items() if item is not None}
 
 
+async def _outage(request: Request) -> str | None:
+    checkup: Checkup = request.app.state.checkup
+    return await checkup.outage()
+
+
+Outage = Annotated[str | None, Depends(_outage)]
 router = APIRouter(prefix="/health", tags=["health"])
 
 

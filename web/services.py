@@ -11,12 +11,16 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from brokers.dead_index import DeadIndex
+from brokers.fingerprints import fingerprint
+from brokers.latency import SYNC_QUEUES
 from brokers.mass_retry import MassRetries
 from brokers.messages import message_of
 from brokers.metrics import Series, Totals
 from brokers.operations import Operations
 from brokers.whereabouts import Whereabouts
 from cms.lookups import FindKinds
+from notifications.blame import step_of
+from notifications.verdict.facts import SILENT_FOR_S, Sight
 from settings.loader import Loaded
 from settings.schema import Settings
 from settings.versions import History
@@ -114,6 +118,21 @@ class Services:
             find_message=self.find_message,
             message_of=message_of,
             provider_hosts=self.provider_hosts,
+            settings=self.settings,
+            clock=self.clock,
+            find_silent=lambda: self.registry.silent(SILENT_FOR_S),
+            step_of=step_of,
+        )
+
+    @property
+    def sight(self) -> Sight:
+        return Sight(
+            stores=self.stores,
+            registry=self.registry,
+            operations=self.operations,
+            gates=self.gates,
+            sync_queues=SYNC_QUEUES,
+            alike=fingerprint,
             settings=self.settings,
             clock=self.clock,
         )

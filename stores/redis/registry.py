@@ -6,12 +6,13 @@ expiry, lists them without a scan. Another one remembers those that fell silent.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -67,17 +68,6 @@ def describe_process(role: str, clock: Clock) -> Service:
     )
 
 
-def unserved(services: Iterable[Service], queues: Iterable[str]) -> list[str]:
-    """The queues that no running worker serves, although workers run."""
-    served = [set(service.queues) for service in services if service.queues]
-    return sorted(set(queues) - set().union(*served)) if served else []
-
-
-def without_actor(services: Iterable[Service]) -> dict[str, tuple[str, ...]]:
-    """Workers, and the queues that they serve but could carry out nothing of."""
-    return {one.id: one.queues_without_actor for one in services if one.queues_without_actor}
-
-
 class Registry:
     def __init__(self, client: redis.Redis, namespace: str, clock: Clock) -> None:
         self._client = client
@@ -113,7 +103,9 @@ class Registry:
                 return []
             entries = self._client.mget([self._key(service_id) for service_id in ids])
             if gone := [service_id for service_id, entry in zip(ids, entries, strict=True) if entry is None]:
-                self._forget(gone)
+                # A full Redis takes no note of them; whoever looks must see the others all the same.
+                with contextlib.suppress(redis.OutOfMemoryError):
+                    self._forget(gone)
         living = [msgspec.json.decode(entry, type=Service) for entry in entries if entry is not None]
         return sorted(living, key=lambda service: (service.role, service.started_at, service.id))
 

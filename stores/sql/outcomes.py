@@ -108,6 +108,17 @@ class Outcomes:
         durations = [(row.finished_at - row.started_at).total_seconds() for row in rows if row.started_at]
         return max(durations, default=None)
 
+    def succeeded_count(self, *, since: datetime, most: int) -> int:
+        """Syncs that were asked for since then and succeeded; counted up to `most`."""
+        some = (
+            select(runs.c.id)
+            .where(runs.c.state == RunState.SUCCEEDED.value, runs.c.requested_at >= since)
+            .limit(most)
+            .subquery()
+        )
+        with reading(self._engine) as connection:
+            return int(connection.scalar(select(func.count()).select_from(some)) or 0)
+
     def not_made_good(
         self, state: RunState, *, since: datetime, limit: int, causes: Collection[Cause] = ()
     ) -> Sequence[Run]:

@@ -24,6 +24,7 @@ from web.api.orders import LARGEST_ACCOUNT_ID
 from web.api.paging import ListQuery
 from web.api.runs import ChangeQuery
 from web.api.shapes import AnswerBody, ChangeBody, EventBody, Paged, RunBody, TimelineBody
+from web.health import Outage
 from web.problems import Problem, documented
 from web.services import Has, Services
 
@@ -196,10 +197,10 @@ def list_account_changes(
 @router.get(
     "/{account_id}/why", summary="Why isn't this running?", responses=documented(HTTPStatus.NOT_FOUND)
 )
-def explain_account(account_id: AccountId, _caller: Reader, services: Has) -> AnswerBody:
+def explain_account(account_id: AccountId, _caller: Reader, services: Has, outage: Outage) -> AnswerBody:
     """The one gate that holds the account's sync up, with when it should open."""
     account = services.stores.accounts.find(account_id)
-    return AnswerBody.model_validate(services.why.of_account(account))
+    return AnswerBody.model_validate(services.why.of_account(account, outage=outage))
 
 
 @router.get(

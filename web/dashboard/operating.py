@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
+from notifications.verdict.facts import paused_by
 from settings.documents import Row, describe
 from settings.layers import DEFAULTS
 from stores.sql.runs import RunFilter
@@ -20,7 +21,6 @@ from web.api.plugins import installed_plugins
 from web.api.queues import queue_states
 from web.api.schedules import schedule_bodies
 from web.api.workers import worker_bodies
-from web.dashboard.facts import names_of, paused_by
 from web.dashboard.overview import queue_rows
 from web.dashboard.pages import render
 from web.health import Checkup
@@ -39,7 +39,7 @@ def show_queues(request: Request, caller: Reader, services: Has) -> Response:
         caller,
         "queues.html",
         rows=queue_rows(services, queues),
-        paused_by=paused_by(services, queues),
+        paused_by=paused_by(services.stores.audit, queues),
     )
 
 
@@ -57,7 +57,9 @@ def show_batch(
 ) -> Response:
     batch = batch_body(services, services.batches.find(batch_id))
     page = services.stores.runs.list(RunFilter(batch_id=batch_id), limit=query.limit, cursor=query.cursor)
-    return render(request, caller, "batch.html", batch=batch, page=page, names=names_of(services, page.items))
+    return render(
+        request, caller, "batch.html", batch=batch, page=page, names=services.sight.names_of(page.items)
+    )
 
 
 @router.get("/workers")

@@ -11,9 +11,10 @@ from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from redis import RedisError
 
-from brokers.latency import COARSE, DAY_S, FINE, HOUR_S, SYNC_QUEUES, merged
+from brokers.latency import COARSE, DAY_S, FINE, HOUR_S, merged
 from brokers.states import QueueState
-from stores.redis.registry import unserved, without_actor
+from notifications.verdict.incidents import href_of
+from notifications.verdict.judge import Facts, judge
 from stores.sql.runs import RunFilter
 from sync.errors import TransientError
 from sync.ports import Progressed
@@ -21,22 +22,7 @@ from sync.report import Run, RunState, Stage
 from web.access import Reader
 from web.api.queues import queue_states
 from web.dashboard.charts import SHARES, marks
-from web.dashboard.facts import (
-    HELD_SHOWN,
-    HELD_WITHIN,
-    names_of,
-    paused_by,
-    roles_alive,
-    running_syncs,
-    silent_processes,
-    slow_messages,
-    succeeded_count,
-    throttled_s,
-    troubles,
-)
-from web.dashboard.incidents import href_of
 from web.dashboard.pages import render
-from web.dashboard.verdict import Facts, judge
 from web.health import Checkup
 from web.live import Pulse, Shared
 from web.services import Services
@@ -85,46 +71,19 @@ def queue_rows(services: Services, queues: list[QueueState]) -> list[dict[str, A
 def read_overview(services: Services, checkup: Checkup) -> dict[str, Any]:
     """What the page shows, by the checks' last report. Raises RedisError, BrokerError and SyncError."""
     queues = queue_states(services)
-    running = running_syncs(services)
-    alive = roles_alive(services)
-    processes = services.registry.list()
-    alerts = [one for one in services.stores.incidents.current() if one.is_open]
-    held = services.stores.outcomes.held(since=services.clock.now() - HELD_WITHIN, limit=HELD_SHOWN)
+    facts = services.sight.facts(checkup.last_report, checkup.required, queues)
     failures = services.stores.runs.list(RunFilter(state=RunState.FAILED), limit=FAILURES_SHOWN).items
-    names = names_of(services, [*failures, *held[:1], *(one.run for one in running)])
-    verdict = judge(
-        Facts(
-            checks=checkup.last_report,
-            required=checkup.required,
-            queues=queues,
-            worker_count=alive["worker"],
-            running=running,
-            paused_by=paused_by(services, queues),
-            troubles=troubles(services),
-            succeeded_count=succeeded_count(services),
-            silent=silent_processes(services),
-            slow=slow_messages(services),
-            unserved=unserved(processes, [queue.name for queue in queues]),
-            without_actor=without_actor(processes),
-            throttled_s=throttled_s(services),
-            held=held,
-            names=names,
-            sync_queues=SYNC_QUEUES,
-            incidents=alerts,
-            rules=services.settings().alerts,
-        )
-    )
     return {
-        "verdict": verdict,
+        "verdict": judge(facts),
         "rows": queue_rows(services, queues),
-        "running": [(one, _current_stage(services, one.run)) for one in running],
+        "running": [(one, _current_stage(services, one.run)) for one in facts.running],
         "shown": RUNNING_SHOWN,
-        "alive": alive,
+        "worker_count": facts.worker_count,
         "failures": failures,
-        "names": names,
+        "names": {**facts.names, **services.sight.names_of(failures)},
         "latencies": _latencies(services),
         "providers": _providers(services),
-        "alerts": alerts,
+        "alerts": facts.incidents,
         "href_of": href_of,
         "marks": marks(services)[-MARKS_SHOWN:][::-1],
         "totals": {

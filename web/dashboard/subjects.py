@@ -21,8 +21,8 @@ from web.access import Operator, Reader
 from web.api.accounts import VERSIONS_LOOKED_AT, AccountId, AccountQuery
 from web.api.deciding import recording_response
 from web.api.runs import ChangeQuery, RunQuery
-from web.dashboard.facts import names_of
 from web.dashboard.pages import render
+from web.health import Outage
 from web.services import Has, Services
 
 router = APIRouter(include_in_schema=False)
@@ -42,7 +42,9 @@ def show_accounts(
 
 
 @router.get("/accounts/{account_id}")
-def show_account(request: Request, caller: Reader, services: Has, account_id: AccountId) -> Response:
+def show_account(
+    request: Request, caller: Reader, services: Has, account_id: AccountId, outage: Outage
+) -> Response:
     account = services.stores.accounts.find(account_id)
     versions = services.versions.history(VERSIONS_LOOKED_AT)
     is_club = account.organisation.kind is OrganisationKind.CLUB
@@ -53,7 +55,7 @@ def show_account(request: Request, caller: Reader, services: Has, account_id: Ac
         account=account,
         outcomes=_outcomes(services, account),
         freshness=_freshness(services, account),
-        answer=services.why.of_account(account),
+        answer=services.why.of_account(account, outage=outage),
         timeline=timeline_of_account(services.stores, account_id, versions, limit=TIMELINE_LENGTH),
         cadence=_cadence(services, account),
         presets=sorted(services.settings().presets),
@@ -67,15 +69,20 @@ def show_runs(
 ) -> Response:
     wanted = RunFilter(**query.model_dump(exclude={"limit", "cursor"}))
     page = services.stores.runs.list(wanted, limit=query.limit, cursor=query.cursor)
-    names = names_of(services, page.items)
+    names = services.sight.names_of(page.items)
     return render(
         request, caller, "runs.html", page=page, names=names, states=list(RunState), modes=list(Mode)
     )
 
 
 @router.get("/runs/{run_id}")
-def show_run(
-    request: Request, caller: Reader, services: Has, run_id: str, query: Annotated[ChangeQuery, Query()]
+def show_run(  # noqa: PLR0913, PLR0917  (one parameter an input of the request)
+    request: Request,
+    caller: Reader,
+    services: Has,
+    run_id: str,
+    query: Annotated[ChangeQuery, Query()],
+    outage: Outage,
 ) -> Response:
     run = services.stores.runs.find(run_id)
     changes = services.stores.changes.of_run(run_id, query.wanted(), limit=query.limit, cursor=query.cursor)
@@ -83,7 +90,7 @@ def show_run(
         request,
         caller,
         "run.html",
-        names=names_of(services, [run]),
+        names=services.sight.names_of([run]),
         run=run,
         progress=services.progress.read(run_id),
         changes=changes,
@@ -95,7 +102,7 @@ def show_run(
         refused=services.stores.refusals.of_run(run_id) if run.delivery else (),
         is_recorded=bool(find_recordings(services.settings().home, run_id)),
         wrote=any(stage.created + stage.updated + stage.removed for stage in run.stages.values()),
-        answer=None if run.state.is_final else services.why.of_run(run),
+        answer=None if run.state.is_final else services.why.of_run(run, outage=outage),
     )
 
 

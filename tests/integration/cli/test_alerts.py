@@ -29,7 +29,7 @@ NOW = SystemClock().now()
 
 def incident(number: int, *, severity: Severity = Severity.ERROR, **fields: object) -> Incident:
     alert = Alert(
-        kind="paused",
+        kind="freshness",
         severity=severity,
         what="It is paused.",
         step="Resume it.",
@@ -125,13 +125,13 @@ def test_the_status_names_what_somebody_should_act_on(
 ) -> None:
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("CLUBSYNC_REDIS__NAMESPACE", namespace)
-    stores.incidents.save(incident(1))
-    stores.incidents.save(incident(2, severity=Severity.WARNING))
+    stores.incidents.save(replace(incident(1), key="freshness"))
+    stores.incidents.save(replace(incident(2, severity=Severity.WARNING), key="canary:3"))
     result = CliRunner().invoke(status, ["--json"])
     assert result.exit_code == 1
     told = {check["check"]: check for check in json.loads(result.stdout)["checks"]}
-    assert told["queue:q1"]["hint"] == "clubsync alerts show i1"
-    assert "queue:q2" not in told
+    assert (told["freshness"]["level"], told["freshness"]["hint"]) == ("act", "Resume it.")
+    assert (told["canary 3"]["level"], told["canary 3"]["value"]) == ("look", "It is paused.")
 
 
 def test_the_status_tells_a_refused_key_until_a_sync_succeeds(
@@ -151,10 +151,10 @@ def test_the_status_tells_a_refused_key_until_a_sync_succeeds(
 
     def told() -> dict[str, str]:
         checks = json.loads(CliRunner().invoke(status, ["--json"]).stdout)["checks"]
-        return {check["value"]: check["hint"] for check in checks if check["check"] == "syncs"}
+        return {check["value"]: check["hint"] for check in checks if check["check"].startswith("provider")}
 
     (hint,) = told().values()
-    assert list(told()) == ["the provider refuses our key (401)"]
+    assert list(told()) == ["1 sync failed in the last hour: the provider refuses our key (401)."]
     assert "Put the right key into the settings" in hint
     stores.runs.save(replace(refused, state=RunState.SUCCEEDED, cause=None, message=None))
     assert told() == {}

@@ -134,7 +134,18 @@ def test_credentials_that_are_refused_are_told_from_silence(tmp_path: Path, http
         found = look({**environ, "CLUBSYNC_HTTP__PROXIES": f"http://user:wrong@{proxy.address}"})
     assert "refused: invalid_auth" in found["channel slack"].value
     assert "403" in found["provider playhq"].value
+    assert "its address and key" in found["provider playhq"].advice
     assert "407" in found["proxy 1"].value
+
+
+def test_a_provider_that_is_down_is_not_blamed_on_its_settings(
+    tmp_path: Path, httpserver: HTTPServer
+) -> None:
+    httpserver.expect_request(SEASONS).respond_with_data(status=503)
+    base_url = httpserver.url_for("")
+    found = look({"CLUBSYNC_HOME": str(tmp_path), "CLUBSYNC_PROVIDERS__PLAYHQ__BASE_URL": base_url})
+    assert "503" in found["provider playhq"].value
+    assert found["provider playhq"].advice.startswith("see whether it says that it is down")
 
 
 def test_whatever_hangs_is_given_up_in_time_and_the_others_still_answer(

@@ -80,6 +80,17 @@ def test_a_redis_that_loses_messages_is_found(
     assert mend in examine()[1]["redis settings"]["hint"]
 
 
+def test_a_full_redis_is_named_and_nothing_else_although_a_process_fell_silent(client: redis.Redis) -> None:
+    registry = register_all(client)
+    gone = describe_process("scheduler", SystemClock())
+    registry.beat(gone)
+    client.delete(f"{{clubsync}}:services:{gone.id}")
+    client.config_set("maxmemory", "1mb")
+    code, problems = examine()
+    assert (code, set(problems)) == (1, {"redis"})
+    assert "CONFIG SET maxmemory" in problems["redis"]["hint"]
+
+
 def test_a_paused_queue_is_found(server: Server, client: redis.Redis) -> None:
     register_all(client)
     broker = PriorityRedisBroker(url=server.url)
@@ -136,7 +147,7 @@ def test_a_proxy_that_cannot_be_reached_is_found_without_its_password(
     monkeypatch.setenv("CLUBSYNC_HTTP__PROXIES", f'["http://me:hidden@127.0.0.1:{free_port()}"]')
     code, problems = examine()
     assert code == 1
-    assert "CLUBSYNC_HTTP__PROXIES" in problems["proxy 1"]["hint"]
+    assert "CLUBSYNC_HTTP__PROXIES" in problems["proxy"]["hint"]
     assert not {"hidden", "a-key-nobody-sees"} & set(json.dumps(problems).replace('"', " ").split())
     assert "hidden" not in json.dumps(problems)
 

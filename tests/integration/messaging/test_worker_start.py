@@ -13,7 +13,8 @@ import redis
 from brokers.chain import open_sender
 from brokers.operations import Operations
 from brokers.queues import Queue
-from stores.redis.registry import Registry, Service, unserved, without_actor
+from notifications.verdict.facts import unserved, without_actor
+from stores.redis.registry import Registry, Service
 from stores.sql.engine import open_engine
 from stores.sql.migrate import upgrade
 from sync.clock import SystemClock

@@ -9,8 +9,9 @@ from contextlib import ExitStack
 import pytest
 from pydantic import SecretStr
 
+from providers.ports import Conduct
 from settings.schema import HttpSettings
-from sync.errors import ProviderUnavailable
+from sync.errors import ProviderUnavailable, ProxyUnavailable
 from tests.integration.providers.conftest import QUICK, OpenFetcher
 from tests.provider_server import ProviderServer, Reply
 from tests.proxy_server import ProxyServer
@@ -73,6 +74,16 @@ def test_provider_is_unavailable_while_all_proxies_fail_but_its_breaker_stays_cl
         ):
             open_fetcher(settings=bad).fetch(PATHS[0], dict, operation="fetch a thing")
     assert fetch_all(open_fetcher, QUICK) == len(PATHS)
+
+
+def test_a_proxy_is_still_blamed_once_nothing_may_be_repeated(
+    proxies: list[ProxyServer], open_fetcher: OpenFetcher
+) -> None:
+    bad = through(f"http://agent:wrong@{proxies[0].address}")
+    with pytest.raises(ProxyUnavailable, match="requests were repeats already"):
+        open_fetcher(settings=bad, conduct=Conduct(is_helping=True)).fetch(
+            PATHS[0], dict, operation="fetch a thing"
+        )
 
 
 def test_proxies_are_never_told_about(

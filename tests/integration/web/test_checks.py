@@ -10,6 +10,7 @@ from settings.reload import Acknowledgement
 from stores.redis.breakers import FAILURES_TO_OPEN, RedisBreakers
 from stores.redis.gates import Gates
 from stores.redis.leases import RedisLeases
+from stores.redis.quotas import RedisLedgers
 from stores.redis.registry import describe_process
 from stores.sql.engine import open_engine
 from stores.sql.outbox import SqlOutbox
@@ -93,11 +94,11 @@ def test_a_process_that_refuses_the_newest_settings_is_told(site: Site) -> None:
 
 def test_an_open_breaker_is_told_until_the_next_try(redis_client: redis.Redis, namespace: str) -> None:
     gates = Gates(redis_client, namespace)
-    assert checks.check_provider(gates, HOST).status is Status.PASS
+    assert checks.check_provider(gates, "playhq", HOST).status is Status.PASS
     breaker = RedisBreakers(redis_client, namespace).breaker(HOST)
     for _ in range(FAILURES_TO_OPEN):
         breaker.failed()
-    assert checks.check_provider(gates, HOST).status is Status.WARN
+    assert checks.check_provider(gates, "playhq", HOST).status is Status.WARN
     assert 50 < gates.breaker_open_s(HOST) <= 60
 
 
@@ -135,3 +136,12 @@ def test_what_the_cms_refused_of_what_waited_is_told(sqlite_engine: Engine) -> N
 
     assert (finding.status, finding.value) == (Status.WARN, 1)
     assert "clubsync runs show run-1" in (finding.hint or "")
+
+
+def test_a_provider_that_throttles_is_told_while_the_pause_lasts(
+    redis_client: redis.Redis, namespace: str
+) -> None:
+    RedisLedgers(redis_client, namespace).ledger("playhq:k", requests_per_s=5, concurrency=4).pause(120)
+    finding = checks.check_provider(Gates(redis_client, namespace), "playhq", HOST)
+    assert finding.status is Status.WARN
+    assert "throttles" in (finding.hint or "")

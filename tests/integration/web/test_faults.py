@@ -16,6 +16,7 @@ import pytest
 import redis
 
 from brokers.queues import Queue
+from notifications.verdict.evidence import Evidence
 from settings.reload import Acknowledgement
 from stores.redis.breakers import FAILURES_TO_OPEN, RedisBreakers
 from stores.redis.quotas import RedisLedgers
@@ -27,7 +28,6 @@ from sync.report import Run, RunState
 from tests.integration.web.conftest import Site
 from tests.integration.web.runs import AT, a_run, hold_removals
 from web import checks
-from web.dashboard.evidence import Evidence
 from web.dashboard.overview import read_overview
 from web.health import Check, Checkup, Finding
 
@@ -68,7 +68,7 @@ def checkup(site: Site, cms: Cms, redis_client: redis.Redis, tmp_path: Path) -> 
         "served": partial(checks.check_served, services.registry, services.operations),
         "config": partial(checks.check_config, services.versions, clock),
         "syncs": partial(checks.check_syncs, site.stores.outcomes, clock),
-        "provider:playhq": partial(checks.check_provider, services.gates, HOST),
+        "provider:playhq": partial(checks.check_provider, services.gates, "playhq", HOST),
         "disk": partial(checks.check_disk, tmp_path),
     }
     required = ("redis", "cms")
@@ -132,14 +132,14 @@ def test_a_worker_that_fell_silent_beside_another(
 
 def test_the_only_worker_stuck(site: Site, redis_client: redis.Redis, namespace: str, judge: Judge) -> None:
     silence(redis_client, namespace, WORKER.id)
-    assert "No worker runs, so nothing goes on; start one with `clubsync worker`" in the_item(judge)
+    assert f"{WORKER.id} is registered but silent, so nothing goes on" in the_item(judge)
     site.services.registry.beat(WORKER)
     assert judge() == []
 
 
 def test_a_dead_scheduler(site: Site, redis_client: redis.Redis, namespace: str, judge: Judge) -> None:
     silence(redis_client, namespace, SCHEDULER.id)
-    assert "No scheduler runs, so nothing goes on; start one with `clubsync scheduler`" in the_item(judge)
+    assert f"{SCHEDULER.id} is registered but silent, so nothing goes on" in the_item(judge)
     site.services.registry.beat(SCHEDULER)
     assert judge() == []
 

@@ -16,10 +16,14 @@ from brokers.publisher import Publisher
 from stores.redis.breakers import FAILURES_TO_OPEN, RedisBreakers
 from stores.redis.leadership import Leadership
 from stores.redis.quotas import RedisLedgers
+from stores.redis.registry import describe_process
+from sync.causes import Cause
+from sync.clock import SystemClock
 from sync.report import Run, RunState
 from tests.conftest import Eventually
 from tests.integration.web.conftest import CLUB_ID, Site
 from tests.integration.web.runs import a_run, hold_removals
+from web.health import Check, Checkup, Finding, Status
 
 
 def why(client: httpx.Client) -> dict[str, object]:
@@ -259,3 +263,32 @@ def test_changes_are_found_by_what_they_are(client: httpx.Client, site: Site) ->
         ("held", "updated", "provider"),
         ("first", "created", "provider"),
     ]
+
+
+def test_a_cms_that_is_away_is_named_before_the_schedule(site: Site, client: httpx.Client) -> None:
+    away = Check(
+        name="cms", ask=lambda: Finding(status=Status.FAIL, hint="the CMS answered 503"), is_required=True
+    )
+    site.app.state.checkup = Checkup([away])
+    answer = why(client)
+    assert (answer["gate"], "cms: the CMS answered 503" in str(answer["text"])) == ("outage", True)
+    assert "cms: the CMS answered 503" in client.get("/accounts/1").text
+
+
+def test_a_refused_key_says_what_to_mend(site: Site, client: httpx.Client) -> None:
+    cause, message = Cause.PROVIDER_REFUSES_KEY, "the provider refuses our key (401)."
+    site.stores.runs.save(a_run("refused", state=RunState.FAILED, cause=cause, message=message))
+    answer = why(client)
+    assert answer["gate"] == "to be mended"
+    assert "Put the right key into the settings" in str(answer["text"])
+
+
+def test_a_worker_that_fell_silent_is_named(
+    site: Site, client: httpx.Client, redis_client: redis.Redis, namespace: str
+) -> None:
+    service = describe_process("worker", SystemClock())
+    site.services.registry.beat(service)
+    redis_client.delete(f"{{{namespace}}}:services:{service.id}")
+    site.services.registry.list()
+    order(client)
+    assert f"{service.id} is registered but silent" in str(why(client)["text"])

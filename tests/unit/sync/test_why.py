@@ -27,7 +27,17 @@ DELAYED: dict[str, Any] = {"place": Place.DELAYED, "due_in_s": 90.0}
         ({"ahead": 60, "done_per_minute": 0.0}, "queue", "60 messages", None),
         ({"is_full": True}, "limit", "As many of syncs run at once", None),
         ({"is_paused": True, "paused_by": "ann at 00:12 UTC"}, "paused", "by ann at 00:12 UTC", None),
-        ({"taking_worker_count": 0}, "no worker", "start or wake one", None),
+        ({"taking_worker_count": 0}, "no worker", "start one with `clubsync worker`", None),
+        (
+            {"taking_worker_count": 0, "silent_worker": "worker:a:1"},
+            "no worker",
+            "registered but silent",
+            None,
+        ),
+        ({"taking_worker_count": 0, "quiet_worker": "w1"}, "no worker", "quiet w1 --off", None),
+        ({"outage": "cms: it answered 503."}, "outage", "cms: it answered 503; no sync gets through", None),
+        ({**DELAYED, "outage": "redis: full"}, "outage", "redis: full", None),
+        ({"is_paused": True, "outage": "redis: full"}, "paused", "resume it", None),
         (DELAYED, "delayed", "due later", 90),
         ({**DELAYED, "run": replace(RUN, batch_id="b1")}, "spread", "spread over a time", 90),
         ({**DELAYED, "pause_s": 30.0}, "quota", "throttles", 30),
@@ -78,6 +88,13 @@ def test_a_last_sync_that_failed_says_why() -> None:
     failed = replace(RUN, state=RunState.FAILED, message="the provider refuses our key.")
     answer = explain_idle(failed, waits_for_person=None, ticks=[NIGHTLY], now=START)
     assert answer.text == "The last sync failed: the provider refuses our key. nightly is next."
+
+
+def test_what_fails_until_somebody_mends_it_says_what_to_mend() -> None:
+    failed = replace(RUN, state=RunState.FAILED, message="the provider refuses our key.")
+    answer = explain_idle(failed, waits_for_person=None, ticks=[NIGHTLY], now=START, step="Put the key in.")
+    assert (answer.gate, answer.href) == ("to be mended", "/runs/r1")
+    assert answer.text == "The last sync failed: the provider refuses our key. Put the key in."
 
 
 def test_what_waits_for_a_person_comes_before_the_schedule() -> None:

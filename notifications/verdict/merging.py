@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from brokers.queues import Queue
+from notifications.verdict.evidence import Evidence, Level
 from sync.causes import Party
-from web.dashboard.evidence import Evidence, Level
 
 LEVELS = list(Level)
 # While these are at fault nothing that is kept in them is worth more than a remark.
 STORES = ("redis", "sql")
-NOTICES = f"dead:{Queue.NOTIFICATIONS}"
+PROXY = Party.PROXY.value
+NOTICES = "dead:notifications"
 # Whoever's fault it is that syncs fail, their queues' dead letters come of it.
 FAILING_SYNCS = (*(party.value for party in Party if party is not Party.PROVIDER), "provider:")
 
@@ -80,6 +80,8 @@ def _follows(one: Evidence, other: Evidence, sync_queues: frozenset[str]) -> boo
             other.key == f"paused:{name}" and subject in ("queue", "rate"),
             other.key == f"queue:{name}" and subject == "rate",
             other.key.startswith("channel:") and one.key == NOTICES,
+            # Through a proxy that fails no provider is reached.
+            is_bad and other.key == PROXY and subject == "provider",
             other.key.startswith(FAILING_SYNCS) and subject == "dead" and name in sync_queues,
         )
     )

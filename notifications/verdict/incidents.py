@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from notifications.verdict.evidence import Evidence, Level
 from sync.incident import Alert, Incident, Severity
-from web.dashboard.evidence import Evidence, Level
 
 PAGES = {
     "workers": "/workers",
@@ -48,6 +48,7 @@ def incident_evidence(incidents: Sequence[Incident]) -> Iterator[Evidence]:
                     what=f"{alert.what} {alert.step}",
                     step="See it",
                     href=href_of(incident),
+                    command=alert.step,
                     since=incident.opened_at,
                 )
 

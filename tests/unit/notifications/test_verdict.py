@@ -8,11 +8,11 @@ import pytest
 
 from brokers.queues import Priority
 from brokers.states import Ledger, QueueState
+from notifications.verdict.evidence import Level
+from notifications.verdict.judge import Facts, Pause, Running, Slow, Trouble, Verdict, judge
 from settings.schema import AlertsSettings
 from sync.incident import Alert, Incident, Severity
 from sync.report import Mode, Run, RunState
-from web.dashboard.evidence import Level
-from web.dashboard.verdict import Facts, Pause, Running, Slow, Trouble, Verdict, judge
 
 NOW = datetime(2031, 10, 18, 1, 0, tzinfo=UTC)
 EMPTY = Ledger(enqueued=0, done=0, coalesced=0, deleted=0, waiting=0, delayed=0, leased=0, dead=0)
@@ -316,6 +316,12 @@ def test_a_throttled_provider_says_until_when() -> None:
     (told,) = items(throttled_s={"playhq": 170.0})
     assert "playhq throttles: everybody who uses its key pauses for 3 min more" in told
     assert items(throttled_s={"playhq": 2.0}) == []
+
+
+def test_a_throttled_provider_is_told_once_although_a_check_says_so_too() -> None:
+    check = {"status": "warn", "output": "It throttles."}
+    (told,) = items(checks={"provider:playhq": check}, throttled_s={"playhq": 170.0})
+    assert told.startswith("playhq throttles")
 
 
 def test_what_a_guard_held_back_waits_for_a_person() -> None:

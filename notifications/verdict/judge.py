@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
-from brokers.queues import Priority
-from brokers.states import QueueState
 from notifications.problems import STALLED_AFTER_S, stuck_after_s
+from notifications.verdict.evidence import Evidence, Level
+from notifications.verdict.incidents import incident_evidence
+from notifications.verdict.merging import confirmed, one_each
 from settings.schema import AlertsSettings
 from sync.causes import Party
 from sync.counting import counted
 from sync.incident import Incident
 from sync.report import Run
-from web.dashboard.evidence import Evidence, Level
-from web.dashboard.incidents import incident_evidence
-from web.dashboard.merging import confirmed, one_each
 
 # Without one of these roles nothing is done at all, or nothing by itself.
 IDLE_WITHOUT = ("workers", "scheduler")
 # A single failed sync tells of itself; from three on something is the matter with all of them.
 TROUBLE_LEAST = 3
 RATES_MINUTES = 5
+# Batches run at it; `brokers.queues.Priority`.
+LOW = "low"
 # Most pauses are over before anybody could look.
 THROTTLED_LEAST_S = 30.0
 # What a check's evidence is about, where it is not called so.
@@ -34,6 +34,36 @@ SEEN_LIVE = frozenset(
 )
 # The service before this one called a job stuck that had been active for so long.
 SLOW_AFTER_S = 30 * 60
+
+
+class Balance(Protocol):
+    @property
+    def is_balanced(self) -> bool: ...
+
+
+class QueueLook(Protocol):
+    """`brokers.states.QueueState`; priorities are compared by their names."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def waiting(self) -> Mapping[Any, int]: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def leased(self) -> int: ...
+    @property
+    def dead(self) -> int: ...
+    @property
+    def oldest_age_s(self) -> float | None: ...
+    @property
+    def is_paused(self) -> bool: ...
+    @property
+    def done_per_minute(self) -> float: ...
+    @property
+    def died_per_minute(self) -> float: ...
+    @property
+    def ledger(self) -> Balance: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +128,7 @@ class Facts:
 
     checks: Mapping[str, Mapping[str, Any]]
     required: Sequence[str]
-    queues: Sequence[QueueState]
+    queues: Sequence[QueueLook]
     worker_count: int
     running: Sequence[Running]
     paused_by: Mapping[str, Pause]
@@ -130,9 +160,13 @@ HEADLINES = {
 }
 
 
-def judge(facts: Facts) -> Verdict:
-    """The worst of everything that was found, one item a fault, worst first."""
+def judge(facts: Facts, beside: Iterable[Evidence] = ()) -> Verdict:
+    """The worst of everything that was found, one item a fault, worst first.
+
+    `beside` is what somebody saw who looked closer than the facts do.
+    """
     live = [
+        *beside,
         *_checks(facts),
         *_queues(facts),
         *_workers(facts),
@@ -155,8 +189,10 @@ def _checks(facts: Facts) -> Iterator[Evidence]:
         # While Redis is gone, whatever is asked of it fails too, and tells nothing more.
         if is_out and check["status"] == "fail" and name not in facts.required:
             continue
-        # Queues, who serves them, and why syncs fail are told below, one by one.
+        # Queues, who serves them, why syncs fail and who throttles are told below, one by one.
         if check["status"] == "pass" or name in ("queues", "served", "syncs"):
+            continue
+        if name.removeprefix("provider:") in facts.throttled_s:
             continue
         is_urgent = (check["status"] == "fail" and name in facts.required) or name in IDLE_WITHOUT
         hint = str(check.get("output", "It does not answer."))
@@ -166,6 +202,7 @@ def _checks(facts: Facts) -> Iterator[Evidence]:
             what=f"{name}: {hint}",
             step="See all checks",
             href="/workers#checks",
+            command=str(check.get("command", "")),
         )
 
 
@@ -180,6 +217,7 @@ def _queues(facts: Facts) -> Iterator[Evidence]:
                 what=f"{counted(queue.dead, 'dead letter')} in {queue.name}.",
                 step="See why, then retry or delete them",
                 href=f"/dead?queue={queue.name}",
+                command=f"clubsync dead list --queue {queue.name}",
             )
         if not queue.ledger.is_balanced:
             yield Evidence(
@@ -188,10 +226,11 @@ def _queues(facts: Facts) -> Iterator[Evidence]:
                 what=f"The ledger of {queue.name} does not balance: messages are unaccounted for.",
                 step="Compare the ledger's columns and keep Redis's data",
                 href="/queues",
+                command="clubsync queues --json, for a developer",
             )
 
 
-def _flow(queue: QueueState, facts: Facts) -> Iterator[Evidence]:
+def _flow(queue: QueueLook, facts: Facts) -> Iterator[Evidence]:
     age_s = queue.oldest_age_s or 0.0
     key, name = f"queue:{queue.name}", queue.name
     waiting = f"{queue.depth:,} wait in {name}, the oldest for {round(age_s / 60)} min"
@@ -207,6 +246,7 @@ def _flow(queue: QueueState, facts: Facts) -> Iterator[Evidence]:
             what=f"{what}; {queue.depth:,} {'waits' if queue.depth == 1 else 'wait'}.",
             step="Resume it",
             href=f"/queues#{name}",
+            command=f"clubsync queues resume {name}",
             since=pause.at if pause else None,
         )
     elif name in facts.unserved:
@@ -217,6 +257,7 @@ def _flow(queue: QueueState, facts: Facts) -> Iterator[Evidence]:
             "Start one that does, or purge what waits.",
             step="See who serves what",
             href="/workers",
+            command="clubsync workers",
         )
     elif queue.depth and age_s > STALLED_AFTER_S and queue.leased == 0 and queue.done_per_minute == 0:
         why = "no worker lives" if facts.worker_count == 0 else "nothing of it has started for five minutes"
@@ -226,6 +267,7 @@ def _flow(queue: QueueState, facts: Facts) -> Iterator[Evidence]:
             what=f"{waiting}, and {why}.",
             step="Look at the workers",
             href="/workers",
+            command="clubsync workers",
         )
     elif (patience_s := facts.rules.patience_s(name)) is not None and age_s > patience_s:
         level = Level.ACT if age_s > 2 * patience_s else Level.LOOK
@@ -235,6 +277,7 @@ def _flow(queue: QueueState, facts: Facts) -> Iterator[Evidence]:
             what=f"{waiting}.",
             step="Start more workers, or see what runs",
             href="/workers",
+            command="clubsync workers",
         )
     elif (limit := facts.rules.usual_backlog(name)) is not None and _pressing(queue) > limit:
         pressing = _pressing(queue)
@@ -246,14 +289,15 @@ def _flow(queue: QueueState, facts: Facts) -> Iterator[Evidence]:
             what=f"{pressing:,} wait in {name} above low priority; usual are up to {limit}.",
             step="See who sends them",
             href="/runs?state=queued",
+            command="clubsync runs list --state queued",
         )
 
 
-def _pressing(queue: QueueState) -> int:
-    return sum(count for priority, count in queue.waiting.items() if priority is not Priority.LOW)
+def _pressing(queue: QueueLook) -> int:
+    return sum(count for priority, count in queue.waiting.items() if priority != LOW)
 
 
-def _failures(queue: QueueState, rules: AlertsSettings) -> Iterator[Evidence]:
+def _failures(queue: QueueLook, rules: AlertsSettings) -> Iterator[Evidence]:
     done, died = queue.done_per_minute * RATES_MINUTES, queue.died_per_minute * RATES_MINUTES
     total = done + died
     if total < rules.failure_least or died / total <= rules.failure_share:
@@ -264,6 +308,7 @@ def _failures(queue: QueueState, rules: AlertsSettings) -> Iterator[Evidence]:
         what=f"{died:.0f} of the last {total:.0f} messages of {queue.name} died.",
         step="See their errors",
         href=f"/dead?queue={queue.name}",
+        command=f"clubsync dead list --queue {queue.name}",
     )
 
 
@@ -275,6 +320,7 @@ def _workers(facts: Facts) -> Iterator[Evidence]:
             what=f"{worker} serves {', '.join(names)} but has no actor for it: its messages would die there.",
             step="Start it with this release's code",
             href="/workers",
+            command="clubsync workers",
         )
 
 
@@ -289,6 +335,7 @@ def _stuck(facts: Facts) -> Iterator[Evidence]:
                 what=f"The sync of {of} has run for {minutes} min, far longer than it usually does.",
                 step="See where it is",
                 href=f"/runs/{one.run.id}",
+                command=f"clubsync runs show {one.run.id}",
             )
 
 
@@ -309,6 +356,7 @@ def _slow(facts: Facts) -> Iterator[Evidence]:
             f"{SLOW_AFTER_S // 60} min{longest} for {round(one.longest_s / 60)} min.",
             step="See what runs, and on which worker",
             href="/workers",
+            command="clubsync workers",
         )
 
 
@@ -325,6 +373,7 @@ def _troubles(facts: Facts) -> Iterator[Evidence]:
             what=f"{what}: {one.message.removesuffix('.')}. {one.step}".rstrip(),
             step="See the last one",
             href=f"/runs/{one.run_id}",
+            command=one.step or f"clubsync runs show {one.run_id}",
         )
 
 
@@ -338,6 +387,7 @@ def _throttled(facts: Facts) -> Iterator[Evidence]:
                 f"{max(1, round(left_s / 60))} min more. It goes on by itself.",
                 step="See the quota",
                 href="/#providers",
+                command="clubsync runs list --state deferred",
             )
 
 
@@ -352,6 +402,7 @@ def _held(facts: Facts) -> Iterator[Evidence]:
             what=f"A guard held back what the sync of {of}{others} would write; it waits for a person.",
             step="Approve or reject it",
             href=f"/runs/{newest.id}#plan",
+            command=f"clubsync runs show {newest.id}",
         )
 
 
@@ -369,4 +420,5 @@ def _silent(facts: Facts) -> Iterator[Evidence]:
             what=f"{fell if len(processes) == 1 else often}; its log or the machine's says why.",
             step="See which processes live",
             href="/workers",
+            command="clubsync workers",
         )

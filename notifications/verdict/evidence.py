@@ -18,6 +18,7 @@ class Evidence:
     """What was seen, why it matters, and where to go next; since when, where that is known.
 
     `key` names what is at fault, in the words of the incidents; `also` is what else comes of it.
+    `step` leads to the dashboard's page `href`, `command` is what one does in a terminal.
     """
 
     key: str
@@ -25,5 +26,6 @@ class Evidence:
     what: str
     step: str
     href: str
+    command: str = ""
     since: datetime | None = None
     also: tuple[Evidence, ...] = ()
