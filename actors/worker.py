@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import dramatiq
 import redis
 
+import actors.spared  # noqa: F401  before what it spares
 from actors.attempts import Attempts
 from actors.attendance import Attendance
 from actors.catalogue import SYNC_ACTORS, declare_all
@@ -81,6 +82,8 @@ log = logging.getLogger(__name__)
 
 # Of the leader's intervals, so that mostly the leader is the first of its interval.
 WATCHES_EVERY = 1.5
+# Checks are the web process's to make; importing them brings its framework along, 11 MB of it.
+KINDS_USED = [kind for kind in Kind if kind is not Kind.CHECKS]
 
 
 def start() -> None:
@@ -88,7 +91,7 @@ def start() -> None:
     ground = _lay_ground()
     heartbeat = _heartbeat(ground)
     heartbeat.start()
-    tell_broken()
+    tell_broken(KINDS_USED)
     ground.start_up.wait_for("sql", lambda: check_schema(ground.stores.engine))
     drain, runs = DrainOnSigterm(), RunsInForce()
     retries = ErrorAwareRetries(_retry_rules(ground.settings), on_dead=runs.close)

@@ -7,7 +7,7 @@ A group for each kind: `clubsync.providers`, `clubsync.cms`, `clubsync.channels`
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -72,9 +72,9 @@ def load_kind(kind: Kind) -> Loaded:
     return Loaded(working, broken)
 
 
-def tell_broken() -> None:
-    """Log what this process has to do without."""
-    for kind in Kind:
+def tell_broken(kinds: Iterable[Kind]) -> None:
+    """Log what this process has to do without, of the kinds that it uses."""
+    for kind in kinds:
         for name, reason in load_kind(kind).broken.items():
             log.error("plugin_broken", extra={"kind": kind.value, "plugin": name, "reason": reason})
 

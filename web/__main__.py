@@ -28,7 +28,7 @@ from providers.hosts import provider_hosts
 from settings import logs
 from settings.live import ProcessRole
 from settings.loader import Loaded, load
-from settings.plugins import tell_broken
+from settings.plugins import Kind, tell_broken
 from settings.reload import Reloader
 from settings.schema import Settings
 from stores.redis.batches import Batches
@@ -76,7 +76,7 @@ def main() -> int:
         print(error, file=sys.stderr)  # noqa: T201 before there is a log
         return EXIT_WRONG_USE
     logs.set_up(loaded.settings)
-    tell_broken()
+    tell_broken(Kind)
     sys.setswitchinterval(THREAD_TURN_S)
     try:
         # First of all, so that a busy port is said before anything else is started.
