@@ -55,6 +55,9 @@ class KeptHere:
             grade_id, missing=missing, present=present, day=day, is_doubtful=is_doubtful
         )
 
+    def find_absent(self, *, most: int) -> Collection[str] | None:
+        return self._stores.absences.find_all(most=most)
+
     def count_absences(
         self, grade_id: str, *, missing: Collection[str], day: date, is_doubtful: bool = False
     ) -> Mapping[str, int]:

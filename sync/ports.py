@@ -347,6 +347,15 @@ class DigestsRecords(Protocol):
         ...
 
 
+@runtime_checkable
+class FindsAbsences(Protocol):
+    """A CMS that can tell at once which games a complete listing has ever lacked."""
+
+    def find_absent(self, *, most: int) -> Collection[str] | None:
+        """All games with a recorded absence, of any account; None when they are more than `most`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:
     """Digests of a grade that had nothing left to write; see `sync.seal`.

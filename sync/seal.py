@@ -24,7 +24,7 @@ from sync.ports import DigestsAnswers, DigestsRecords, Seal
 LASTS = timedelta(days=7)
 # What is asked ahead ends by itself; this only bounds what a mistake would cost.
 _WAITS_FOR_S = 60.0
-_LOOKS_EVERY_S = 2.0
+_LOOKS_EVERY_S = 5.0
 
 
 def find_unchanged(
@@ -121,7 +121,8 @@ class SealedGrade:
             try:
                 return asked.result(timeout=_LOOKS_EVERY_S)
             except TimeoutError:
-                continue
+                # One that was not even begun this stage can as well ask for itself.
+                asked.cancel()
             except CancelledError:
                 break
         return None

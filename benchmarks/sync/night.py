@@ -25,7 +25,7 @@ def measure(accounts: int, *, deadline_s: float) -> list[Row]:
     """Two nights of so many accounts, four fifths of them clubs: the second one is measured."""
     associations = accounts // (CLUBS_AN_ASSOCIATION + 1)
     costs: list[Cost] = []
-    layout = Layout(size="fleet", associations=associations, requests_per_s=QUOTA_PER_S)
+    layout = Layout(size="fleet", associations=associations, requests_per_s=QUOTA_PER_S, concurrency=32)
     with running(layout) as plant:
         chosen = _choose(plant)
         _add(plant, chosen)

@@ -50,7 +50,8 @@ class Layout:
     associations: int | None = None
     clubs: int | None = None
     requests_per_s: float = NO_QUOTA_PER_S
-    concurrency: int = 32
+    # Without a quota latency is to decide, not how many requests may be under way.
+    concurrency: int = 64
     grade_concurrency: int = 16
     worker_processes: int = 2
 

@@ -15,6 +15,7 @@ from stores.sql.upserts import chunked, insert_new
 _ANY_OF = (
     select(absences.c.game_id).where(absences.c.game_id.in_(bindparam("game_ids", expanding=True))).limit(1)
 )
+_ALL = select(absences.c.game_id).distinct()
 
 
 class Absences:
@@ -53,6 +54,12 @@ class Absences:
         with reading(self._engine) as connection:
             counts = _count_days(connection, missing, before=day, is_doubtful=is_doubtful)
         return {game_id: counts.get(game_id, 0) + 1 for game_id in missing}
+
+    def find_all(self, *, most: int) -> Collection[str] | None:
+        """All games with a day of absence; None when they are more than `most`."""
+        with reading(self._engine) as connection:
+            found = connection.scalars(_ALL.limit(most + 1)).all()
+        return set(found) if len(found) <= most else None
 
     def _are_any(self, game_ids: Collection[str]) -> bool:
         with reading(self._engine) as connection:

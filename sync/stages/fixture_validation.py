@@ -14,7 +14,11 @@ from sync.errors import NotFound
 from sync.grade import listed_ids, name_of, unit_of
 from sync.guard import judge_shrink
 from sync.model import Game, Grade
+from sync.ports import FindsAbsences
 from sync.work import StageWork
+
+# Games with a recorded absence that are looked through at once; with more, each grade asks for its own.
+_MOST_ABSENT = 5000
 
 
 def perform(context: Context, work: StageWork) -> None:
@@ -28,9 +32,10 @@ def perform(context: Context, work: StageWork) -> None:
     if context.has_collected_games:
         listings.take_from_checkpoints(grades)
         grades = [grade for grade in grades if listings.of(grade.id) is not None]
+    absences = _Absences(context)
     work.through(
         grades,
-        lambda grade: _validate(context, work, grade, listings),
+        lambda grade: _validate(context, work, grade, listings, absences),
         name=name_of,
     )
 
@@ -67,7 +72,36 @@ class _Listings:
         return listed_ids(fixture, stored)
 
 
-def _validate(context: Context, work: StageWork, grade: Grade, listings: _Listings) -> None:
+class _Absences:
+    """The days on which games were missing; where none was or is, nothing need be recorded."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        cms = context.cms
+        found = cms.find_absent(most=_MOST_ABSENT) if isinstance(cms, FindsAbsences) else None
+        self._absent = None if found is None else set(found)
+
+    def record(
+        self, grade: Grade, *, missing: Collection[str], present: Collection[str], is_doubtful: bool
+    ) -> Mapping[str, int]:
+        """Count, per missing game, the days on which it was missing; present ones count from zero again."""
+        absent = self._absent
+        if absent is not None:
+            absent.update(missing)
+            if absent.isdisjoint(missing) and absent.isdisjoint(present):
+                return {}
+        return self._context.cms.record_absences(
+            grade.id,
+            missing=missing,
+            present=present,
+            day=self._context.window.today,
+            is_doubtful=is_doubtful,
+        )
+
+
+def _validate(
+    context: Context, work: StageWork, grade: Grade, listings: _Listings, absences: _Absences
+) -> None:
     listed = listings.of(grade.id)
     if listed is None:
         return
@@ -77,13 +111,7 @@ def _validate(context: Context, work: StageWork, grade: Grade, listings: _Listin
         listed=len(listed), missing=len(missing), stored=stored_count, limits=context.rules.limits
     )
     gone = {game_id for game_id, game in missing.items() if _is_gone(context, game, listings)}
-    days_missing = context.cms.record_absences(
-        grade.id,
-        missing=gone,
-        present=listed,
-        day=context.window.today,
-        is_doubtful=shrink.is_held,
-    )
+    days_missing = absences.record(grade, missing=gone, present=listed, is_doubtful=shrink.is_held)
     confirmed = [
         missing[game_id]
         for game_id in sorted(gone)
