@@ -10,13 +10,16 @@ redis-py expects them in a URL.
 
 from __future__ import annotations
 
+import functools
+import select
 from typing import Any, cast
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import redis
+from gevent import monkey  # type: ignore[import-untyped] # ships no types
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.cluster import ClusterNode
-from redis.connection import parse_url
+from redis.connection import AbstractConnection, parse_url
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
@@ -30,6 +33,28 @@ SOCKET_TIMEOUT_S = 5.0
 CHECK_OUT_TIMEOUT_S = 20.0
 MAX_CONNECTIONS = 32
 TWICE_MORE = Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), 2)
+
+
+# The system's own: gevent's makes a round trip of its hub, which cost as much as the call itself.
+_poll = monkey.get_original("select", "poll")
+
+
+class GlancingConnection(AbstractConnection):
+    """Tells at a glance whether anything came while it was idle, which redis-py asks before each call."""
+
+    def can_read(self, timeout: float = 0) -> bool:
+        if not timeout and self._sock is not None:
+            poll = _poll()
+            poll.register(self._sock.fileno(), select.POLLIN)
+            if not poll.poll(0):
+                return False
+        return super().can_read(timeout)
+
+
+@functools.cache
+def glancing(kind: type[AbstractConnection]) -> type[AbstractConnection]:
+    """The same kind of connection, glancing."""
+    return type(f"Glancing{kind.__name__}", (GlancingConnection, kind), {})
 
 
 class BlockingSentinelPool(SentinelConnectionPool, redis.BlockingConnectionPool):
@@ -58,6 +83,7 @@ def open_client(url: str, *, max_connections: int) -> redis.Redis:
         pool = redis.BlockingConnectionPool.from_url(url, **options, **pool_options)
     except ValueError as error:
         raise ConfigurationError(f"REDIS_URL: {error}") from error
+    pool.connection_class = glancing(pool.connection_class)
     return redis.Redis.from_pool(pool)
 
 

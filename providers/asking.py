@@ -1,36 +1,50 @@
-"""Which answers this process is asking for, so that whoever else waits for one here is woken by it."""
+"""Which answers this process waits for, so that one here asks or looks and all others here hear of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
 
-# Whoever asks always ends; this only bounds what a mistake would cost.
-_LOOKS_AT_LEAST_EVERY_S = 1.0
+from providers.ports import Answer
+
+# Whoever sees to an answer always ends; this only bounds what a mistake would cost.
+_LOOKS_AT_LEAST_EVERY_S = 5.0
+
+
+class Awaited:
+    """An answer that somebody here asks the provider for, or watches another process ask for."""
+
+    def __init__(self) -> None:
+        self.answer: Answer | None = None
+        self._has_ended = Event()
+
+    def wait(self) -> Answer | None:
+        """What came of it, once it has ended; None when that must be looked up."""
+        self._has_ended.wait(_LOOKS_AT_LEAST_EVERY_S)
+        return self.answer
+
+    def end(self) -> None:
+        self._has_ended.set()
 
 
 class Asking:
-    """The keys of stored answers that are being asked for, one asker a key."""
+    """The keys of stored answers that are awaited, by one greenlet a key for all others here."""
 
     def __init__(self) -> None:
-        self._ended: dict[str, Event] = {}
+        self._awaited: dict[str, Awaited] = {}
 
     @contextmanager
-    def of(self, key: str) -> Iterator[None]:
-        """For the length of the block, the answer of `key` is being asked for here."""
-        ended = self._ended[key] = Event()
+    def of(self, key: str) -> Iterator[Awaited]:
+        """For the length of the block, the caller sees to the answer of `key`; others wait for it."""
+        awaited = self._awaited[key] = Awaited()
         try:
-            yield
+            yield awaited
         finally:
-            if self._ended.get(key) is ended:
-                del self._ended[key]
-            ended.set()
+            if self._awaited.get(key) is awaited:
+                del self._awaited[key]
+            awaited.end()
 
-    def wait(self, key: str, wait_s: float, sleep: Callable[[float], None]) -> None:
-        """Return when the asker here is done; of one elsewhere nothing is heard, so `sleep` for `wait_s`."""
-        ended = self._ended.get(key)
-        if ended is None:
-            sleep(wait_s)
-        else:
-            ended.wait(_LOOKS_AT_LEAST_EVERY_S)
+    def find(self, key: str) -> Awaited | None:
+        """The answer of `key` if somebody here sees to it already."""
+        return self._awaited.get(key)

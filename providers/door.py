@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import httpx
 
 from providers.asking import Asking
+from providers.lookout import Lookout
 from providers.ports import Answers, Breaker, Ledger
 from providers.turnstile import Turnstile
 from providers.upstream import Upstream
@@ -45,6 +46,7 @@ class Door:
     turnstile: Turnstile
     breaker: Breaker
     answers: Answers
+    lookout: Lookout
     asking: Asking = field(default_factory=Asking)
 
 

@@ -8,9 +8,10 @@ fetch ─▶ stored and fresh? ─▶ our turn to ask? ─▶ breaker ─▶ quo
 
 from __future__ import annotations
 
-import hashlib
 import re
+import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
@@ -19,8 +20,9 @@ from typing import Any, Generic, TypeGuard, TypeVar
 import httpx
 import msgspec
 
-from providers.door import Door, Timing
-from providers.ports import ORDINARY, Answer, Conduct, Lookup, Params, Tape, Validators, question_of
+from providers.asking import Awaited
+from providers.door import LOOKS_AT_STOP_EVERY_S, Door, Timing
+from providers.ports import ORDINARY, Answer, Conduct, Params, Tape, Validators, digest_of, question_of
 from providers.receiving import receive
 from providers.verdicts import NOT_JSON, Faulty, NotModified, Received, Throttled, judge
 from sync.errors import (
@@ -36,8 +38,9 @@ from sync.report import RequestCounts
 
 T = TypeVar("T")
 
-# How often a request that waits for another process's answer looks for it.
-LOOKS_EVERY_S = (0.02, 0.25)
+# Another process's asking is seen to end; this only bounds what a mistake would cost.
+LOOKS_AT_LEAST_EVERY_S = 5.0
+SHORTEST_SLEEP_S = 0.001
 # So many requests of a run may be repeated whatever its size; the others are a share of all.
 REPEATS_ALLOWED = 10
 # A pause asked for in error must not silence a provider for days; runs defer and ask again.
@@ -123,7 +126,21 @@ class Fetcher:
         digests learns cheaply that nothing is new; otherwise `fetch` has the answer at hand.
         """
         question = self._question(path, shape, operation)
-        return hashlib.blake2b(self._obtain(question).body, digest_size=16).hexdigest()
+        return digest_of(self._obtain(question).body)
+
+    def recall_digests(self, paths: Sequence[str]) -> Sequence[str | None]:
+        """What `fetch_digest` would answer for each path, where this run may use a stored answer unasked.
+
+        Empty for what the provider does not know, None where it must be asked. All in one look.
+        """
+        if self._tape is not None:
+            # What is recorded is recorded whole.
+            return [None] * len(paths)
+        upstream = self._door.upstream
+        keys = [upstream.answer_key(upstream.address(path)) for path in paths]
+        digests = self._door.answers.digests(keys, fresh_after=self._fresh_after)
+        self._count(cache_hits=sum(digest is not None for digest in digests))
+        return digests
 
     def _question(  # noqa: PLR0913 - the parameters of `fetch`
         self,
@@ -151,11 +168,13 @@ class Fetcher:
         lookup = self._look_up(key, question)
         if lookup.answer is not None and lookup.is_fresh:
             return self._use_stored(lookup.answer, question)
-        with self._door.asking.of(key):
-            return self._ask_for_all(key, question, lookup.answer)
+        with self._door.asking.of(key) as awaited:
+            return self._ask_for_all(key, question, lookup.answer, awaited)
 
-    def _ask_for_all(self, key: str, question: _Question[T], stored: Answer | None) -> _Obtained[T]:
-        """Ask, and store what comes for whoever waits for it."""
+    def _ask_for_all(
+        self, key: str, question: _Question[T], stored: Answer | None, awaited: Awaited
+    ) -> _Obtained[T]:
+        """Ask, and store what comes for whoever waits for it, here or in another process."""
         answers, asker, asked_at = self._door.answers, question.asker, self._timing.now()
         try:
             answer, obtained = self._ask(question, stored)
@@ -177,6 +196,7 @@ class Fetcher:
             answers.save(
                 key, answer.body, validators=answer.validators, fetched_at=answer.fetched_at, asker=asker
             )
+        awaited.answer = answer
         return obtained
 
     def _fresh_after_unless(self, lasts_s: float) -> datetime:
@@ -195,15 +215,40 @@ class Fetcher:
         limit = timedelta(seconds=self._door.settings.stale_if_error_s)
         return answer is not None and self._timing.now() - answer.fetched_at <= limit
 
-    def _look_up(self, key: str, question: _Question[Any]) -> Lookup:
+    def _look_up(self, key: str, question: _Question[Any]) -> _Found:
         """Read the stored answer, waiting while somebody else is asking for it."""
-        wait_s, longest_wait_s = LOOKS_EVERY_S
         while True:
-            lookup = self._door.answers.look_up(key, fresh_after=question.fresh_after, asker=question.asker)
-            if lookup.is_fresh or lookup.has_turn:
+            awaited = self._door.asking.find(key)
+            if awaited is not None:
+                answer = awaited.wait()
+                if answer is not None and answer.fetched_at >= question.fresh_after:
+                    return _Found(answer, is_fresh=True)
+            lookup = self._read(key, question)
+            if lookup.is_settled:
                 return lookup
-            self._door.asking.wait(key, wait_s, self._timing.sleep)
-            wait_s = min(wait_s * 1.5, longest_wait_s)
+            if self._door.asking.find(key) is None:
+                return self._watch(key, question)
+
+    def _watch(self, key: str, question: _Question[Any]) -> _Found:
+        """Wait for the answer that another process is asking for, and hand it to all who wait here."""
+        with self._door.asking.of(key) as awaited:
+            while True:
+                self._wait_for_others(key)
+                lookup = self._read(key, question)
+                if lookup.is_fresh:
+                    awaited.answer = lookup.answer
+                if lookup.is_settled:
+                    return lookup
+
+    def _wait_for_others(self, key: str) -> None:
+        ends_at_s = time.monotonic() + LOOKS_AT_LEAST_EVERY_S
+        while not self._door.lookout.wait(key, LOOKS_AT_STOP_EVERY_S) and time.monotonic() < ends_at_s:
+            # The sleep is what a draining worker is stopped by.
+            self._timing.sleep(SHORTEST_SLEEP_S)
+
+    def _read(self, key: str, question: _Question[Any]) -> _Found:
+        lookup = self._door.answers.look_up(key, fresh_after=question.fresh_after, asker=question.asker)
+        return _Found(lookup.answer, is_fresh=lookup.is_fresh, has_turn=lookup.has_turn)
 
     def _ask(self, question: _Question[T], stored: Answer | None) -> tuple[_Fetched, _Obtained[T]]:
         """Ask until there is a usable answer, within the attempts and the throttle limit.
@@ -382,6 +427,19 @@ class _Question(Generic[T]):
     attempts: int
     fresh_after: datetime
     asker: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is stored of an answer; settled when it is fresh, or ours to ask for."""
+
+    answer: Answer | None
+    is_fresh: bool
+    has_turn: bool = False
+
+    @property
+    def is_settled(self) -> bool:
+        return self.is_fresh or self.has_turn
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from threading import Lock
 
 from providers.door import Door, Timing
 from providers.fetcher import Fetcher
+from providers.lookout import Lookout
 from providers.ports import ORDINARY, Answers, Breakers, Conduct, Fetches, Ledgers, Opens, Tape
 from providers.transport import open_client
 from providers.turnstile import Turnstile
@@ -29,6 +30,7 @@ class Outbound:
         self._ledgers = ledgers
         self._answers = answers
         self._breakers = breakers
+        self._lookout = Lookout(answers)
         self._timing = timing or Timing()
         self._doors: dict[tuple[Upstream, HttpSettings], Door] = {}
         self._lock = Lock()
@@ -80,6 +82,7 @@ class Outbound:
                     ),
                     breaker=self._breakers.breaker(upstream.host),
                     answers=self._answers,
+                    lookout=self._lookout,
                 )
                 self._doors[upstream, settings] = door
             return door

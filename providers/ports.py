@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -106,6 +107,14 @@ class Answers(Protocol):
         """The stored answer, however old; nobody's turn is touched."""
         ...
 
+    def asked(self, keys: Collection[str]) -> Collection[str]:
+        """Those of the keys that somebody has the turn to ask for."""
+        ...
+
+    def digests(self, keys: Sequence[str], *, fresh_after: datetime) -> Sequence[str | None]:
+        """What `digest_of` says of each key's stored answer; None for one that is older or unknown."""
+        ...
+
     def save(
         self, key: str, body: bytes | None, *, validators: Validators, fetched_at: datetime, asker: str
     ) -> None:
@@ -119,6 +128,11 @@ class Answers(Protocol):
     def abandon(self, key: str, *, asker: str) -> None:
         """End the turn without an answer."""
         ...
+
+
+def digest_of(body: bytes | None) -> str:
+    """The same for the same bytes; empty for what the provider does not know."""
+    return "" if body is None else hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
 class Breaker(Protocol):
@@ -169,6 +183,10 @@ class Fetches(Protocol):
 
     def fetch_digest(self, path: str, shape: type[Any], *, operation: str) -> str:
         """A digest of the answer that `fetch` would decode; see `Fetcher`."""
+        ...
+
+    def recall_digests(self, paths: Sequence[str]) -> Sequence[str | None]:
+        """What `fetch_digest` would answer for each path, where it is at hand; see `Fetcher`."""
         ...
 
 

@@ -19,9 +19,14 @@ class InThreads:
     limit: int
 
     def __call__(self, work: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
+        units = list(items)
+        if len(units) == 1:
+            # Most often one association, season or page: not worth a thread.
+            yield copy_context().run(work, units[0])
+            return
         with ThreadPoolExecutor(self.limit) as pool:
             # Each in a copy of the caller's context: log lines keep the run they belong to.
-            futures = [pool.submit(copy_context().run, work, item) for item in items]
+            futures = [pool.submit(copy_context().run, work, unit) for unit in units]
             try:
                 for future in futures:
                     yield future.result()

@@ -99,6 +99,12 @@ class Context:
     digests: dict[str, Future[str | None]] = field(default_factory=dict)
     # Found once, when first looked for.
     found_seals: Mapping[str, Seal] | None = None
+    # Digests of the provider's answers for a grade, as this run was given them.
+    told: dict[str, str] = field(default_factory=dict)
+    # Grades that were found not to be as they were sealed, with a digest of what is stored of them.
+    unsealed: dict[str, str] = field(default_factory=dict)
+    # How often anything was written, by this run or by other workers for it.
+    writes: int = 0
     # What other workers' requests for this run came to.
     shared_requests: RequestCounts = field(default_factory=RequestCounts)
     # Then validation takes its listings from the checkpoints instead of fetching them.

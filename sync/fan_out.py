@@ -138,6 +138,8 @@ class _Gathering:
             self._work.progressed(self._total - len(left), self._total)
 
     def close(self) -> None:
+        # Whatever the helpers wrote is to be counted, too.
+        self._context.writes += 1
         self._fan_out.gathers.close(self._context.run_id)
 
     def count_helped(self) -> None:

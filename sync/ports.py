@@ -339,11 +339,24 @@ class DigestsAnswers(Source, Protocol):
 
 
 @runtime_checkable
+class RecallsDigests(Protocol):
+    """A source that has answers at hand which other runs were given since this one's `fresh_after`."""
+
+    def recall_digests(self, grades: Sequence[Grade]) -> Mapping[str, str]:
+        """By grade what `DigestsAnswers.fetch_digest` would answer; what must be asked is left out."""
+        ...
+
+
+@runtime_checkable
 class DigestsRecords(Protocol):
     """A CMS that can tell cheaply whether a grade's stored records are as they were."""
 
     def digest_grade(self, grade_id: str) -> str:
         """A digest of the stored games and ladders of a grade, soft-deleted games included."""
+        ...
+
+    def digest_grades(self, grade_ids: Sequence[str]) -> Mapping[str, str]:
+        """As `digest_grade`, of each of them."""
         ...
 
 

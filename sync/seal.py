@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from datetime import timedelta
 from typing import Any
@@ -18,13 +18,15 @@ from typing import Any
 from sync.context import Context
 from sync.errors import NotFound, PermanentError, SyncError, TransientError
 from sync.model import Grade
-from sync.ports import DigestsAnswers, DigestsRecords, Seal
+from sync.ports import DigestsAnswers, DigestsRecords, RecallsDigests, Seal
 
 # What nobody thought of is seen within a week.
 LASTS = timedelta(days=7)
 # What is asked ahead ends by itself; this only bounds what a mistake would cost.
 _WAITS_FOR_S = 60.0
 _LOOKS_EVERY_S = 5.0
+# Their stored records are digested together, while others are still asked for.
+_LOOKED_AT_TOGETHER = 8
 
 
 def find_unchanged(
@@ -36,22 +38,69 @@ def find_unchanged(
     Raises what defers a run.
     """
     seals = find_seals(context)
+    sealed = [grade for grade in grades if grade.id in seals]
+    if sealed and isinstance(context.source, RecallsDigests):
+        unasked = [grade for grade in sealed if grade.id not in context.digests]
+        context.told.update(context.source.recall_digests(unasked))
+    known: list[Grade] = []
+    for grade, is_told in _ask_digests(context, sealed):
+        if is_told:
+            known.append(grade)
+        else:
+            yield grade, None
+        if len(known) == _LOOKED_AT_TOGETHER:
+            yield from _look_at(context, known, seals)
+            known = []
+    yield from _look_at(context, known, seals)
+
+
+def _ask_digests(context: Context, grades: Sequence[Grade]) -> Iterator[tuple[Grade, bool]]:
+    """The grades as the digests of their answers are known; False for one that cannot be told."""
+    at_hand = [grade for grade in grades if grade.id in context.told]
+    yield from ((grade, True) for grade in at_hand)
     troubles: list[SyncError] = []
 
-    def look(grade: Grade) -> tuple[Grade, Mapping[str, Any] | None]:
-        if troubles:
-            return grade, None
+    def ask(grade: Grade) -> tuple[Grade, bool]:
+        if troubles or not isinstance(context.source, DigestsAnswers):
+            return grade, False
         context.stop.raise_if_stopping()
         context.lease.renew()
         try:
-            return grade, SealedGrade(context, grade).result_by(seals[grade.id])
+            digest = _digest_asked_ahead(context, grade) or context.source.fetch_digest(grade)
         except NotFound:
-            return grade, None
+            return grade, False
         except (TransientError, PermanentError) as trouble:
             troubles.append(trouble)
-            return grade, None
+            return grade, False
+        if digest is not None:
+            context.told[grade.id] = digest
+        return grade, digest is not None
 
-    yield from context.map_concurrently(look, [grade for grade in grades if grade.id in seals])
+    known = {grade.id for grade in at_hand}
+    yield from context.map_concurrently(ask, [grade for grade in grades if grade.id not in known])
+
+
+def _look_at(
+    context: Context, grades: Sequence[Grade], seals: Mapping[str, Seal]
+) -> Iterator[tuple[Grade, Mapping[str, Any] | None]]:
+    """As `find_unchanged`, of grades whose digests are known."""
+    cms = context.cms
+    if not grades or not isinstance(cms, DigestsRecords):
+        return
+    context.stop.raise_if_stopping()
+    context.lease.renew()
+    try:
+        stored = cms.digest_grades([grade.id for grade in grades])
+    except TransientError:
+        yield from ((grade, None) for grade in grades)
+        return
+    for grade in grades:
+        seal = seals[grade.id]
+        if seal.stored == stored[grade.id] and SealedGrade(context, grade).is_on_same_ground(seal):
+            yield grade, seal.result
+        else:
+            context.unsealed[grade.id] = stored[grade.id]
+            yield grade, None
 
 
 def find_seals(context: Context) -> Mapping[str, Seal]:
@@ -91,48 +140,50 @@ class SealedGrade:
             return None
         if not isinstance(context.source, DigestsAnswers) or not isinstance(context.cms, DigestsRecords):
             return None
-        seal = context.seals.find(self._key, grade.id)
-        if seal is not None and (result := self.result_by(seal)) is not None:
-            return result
+        if grade.id not in context.unsealed:
+            seal = context.seals.find(self._key, grade.id)
+            if seal is not None and (result := self.result_by(seal)) is not None:
+                return result
         # For a new seal: of the answers that are worked with, which may be newer than those asked ahead.
-        self._answers = context.source.fetch_digest(grade)
+        self._answers = self._recall_digest() or context.source.fetch_digest(grade)
         return None
 
     def result_by(self, seal: Seal) -> Mapping[str, Any] | None:
         """The seal's result while it holds; raises what the source's fetches raise."""
-        context, grade = self._context, self._grade
-        if not isinstance(context.source, DigestsAnswers) or not isinstance(context.cms, DigestsRecords):
+        cms = self._context.cms
+        if not isinstance(cms, DigestsRecords) or not self.is_on_same_ground(seal):
             return None
-        is_as_sealed = (
-            context.clock.now() - seal.sealed_at <= LASTS
-            and seal.answers == (self._digest_asked_ahead() or context.source.fetch_digest(grade))
-            and seal.ground == self._ground(grade, seal.team_ids)
-            and seal.stored == context.cms.digest_grade(grade.id)
-        )
-        return seal.result if is_as_sealed else None
+        return seal.result if seal.stored == cms.digest_grade(self._grade.id) else None
 
-    def _digest_asked_ahead(self) -> str | None:
-        """Of the answers that are asked for beside this stage; None if nobody does, or in vain."""
-        asked = self._context.digests.get(self._grade.id)
-        ends_at_s = time.monotonic() + _WAITS_FOR_S
-        while asked is not None and time.monotonic() < ends_at_s:
-            self._context.stop.raise_if_stopping()
-            self._context.lease.renew()
-            try:
-                return asked.result(timeout=_LOOKS_EVERY_S)
-            except TimeoutError:
-                # One that was not even begun this stage can as well ask for itself.
-                asked.cancel()
-            except CancelledError:
-                break
-        return None
+    def is_on_same_ground(self, seal: Seal) -> bool:
+        """Whether all but the stored records is as it was sealed; raises what the source's fetches raise."""
+        context, grade = self._context, self._grade
+        return (
+            isinstance(context.source, DigestsAnswers)
+            and context.clock.now() - seal.sealed_at <= LASTS
+            and seal.answers == self._digest_answers(context.source)
+            and seal.ground == self._ground(grade, seal.team_ids)
+        )
+
+    def _recall_digest(self) -> str | None:
+        source = self._context.source
+        if not isinstance(source, RecallsDigests):
+            return None
+        return source.recall_digests([self._grade]).get(self._grade.id)
+
+    def _digest_answers(self, source: DigestsAnswers) -> str | None:
+        context, grade = self._context, self._grade
+        return context.told.get(grade.id) or _digest_asked_ahead(context, grade) or source.fetch_digest(grade)
 
     def digest_stored(self) -> str | None:
-        """To be taken before and after the stored records are read; None when sealing is no use."""
+        """To be taken before and after the stored records are read; None when sealing is no use.
+
+        The look that found the grade unsealed has taken the first one already.
+        """
         cms = self._context.cms
         if self._answers is None or not isinstance(cms, DigestsRecords):
             return None
-        return cms.digest_grade(self._grade.id)
+        return self._context.unsealed.pop(self._grade.id, None) or cms.digest_grade(self._grade.id)
 
     def seal(
         self, grade: Grade, team_ids: Collection[str], *, stored: str, result: Mapping[str, Any]
@@ -164,6 +215,23 @@ class SealedGrade:
         teams = [(listed.get(team_id) or stored.get(team_id), stored.get(team_id)) for team_id in team_ids]
         own = sorted(scope.own_team_ids()) if scope.is_club else ()
         return digest_of((context.rules.code, context.rules.limits, grade, teams, own))
+
+
+def _digest_asked_ahead(context: Context, grade: Grade) -> str | None:
+    """Of the answers that are asked for beside this stage; None if nobody does, or in vain."""
+    asked = context.digests.get(grade.id)
+    ends_at_s = time.monotonic() + _WAITS_FOR_S
+    while asked is not None and time.monotonic() < ends_at_s:
+        context.stop.raise_if_stopping()
+        context.lease.renew()
+        try:
+            return asked.result(timeout=_LOOKS_EVERY_S)
+        except TimeoutError:
+            # One that was not even begun this stage can as well ask for itself.
+            asked.cancel()
+        except CancelledError:
+            break
+    return None
 
 
 def _key_of(context: Context) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from sync.approval import hash_of_held
+from sync.changes import Action
 from sync.context import Context
 from sync.dry_run import PlannedCms
 from sync.errors import DeferredError, LeaseLost, SyncError, TransientError
@@ -35,12 +37,17 @@ _NEEDS: Mapping[Stage, Stage] = {
     Stage.FIXTURE_CLEANUP: Stage.FIXTURE_VALIDATION,
 }
 
+# So often at most is a run's record told how far it is; who follows it has its progress.
+_SAVED_EVERY = timedelta(seconds=0.25)
+
 
 def perform_stages(context: Context, run: Run, stages: Sequence[Stage], *, runs: Runs, sizes: Sizes) -> Run:
     """Answers the run with its verdict; raises what stopped it, the reports being saved."""
     earlier = run
     reports: dict[Stage, StageReport] = {}
     stopped_by: SyncError | None = None
+    written = _Written(context)
+    saved_at = context.clock.now()
     for stage in stages:
         work = StageWork(context, stage)
         ended_by = None
@@ -48,7 +55,7 @@ def perform_stages(context: Context, run: Run, stages: Sequence[Stage], *, runs:
             report = StageReport(outcome=Outcome.SKIPPED, message=reason)
         else:
             ended_by = _perform_stage(context, work, stages)
-            report = work.report(context.cms.count_changes(run.id).get(stage, {}), error=ended_by)
+            report = work.report(written.by(stage), error=ended_by)
         reports[stage] = _timed(report, work, earlier.stages.get(stage))
         run = replace(
             run,
@@ -57,10 +64,13 @@ def perform_stages(context: Context, run: Run, stages: Sequence[Stage], *, runs:
             holds=tuple(context.holds),
             plan_hash=_plan_hash(context),
         )
-        runs.save(run)
+        stopped_by = stopped_by or ended_by or work.first_transient
+        # The verdict saves the last of them; what lasted no longer than this nobody has seen begin.
+        if stopped_by is not None or context.clock.now() - saved_at >= _SAVED_EVERY:
+            runs.save(run)
+            saved_at = context.clock.now()
         if isinstance(ended_by, TransientError | DeferredError):
             raise ended_by
-        stopped_by = stopped_by or ended_by or work.first_transient
     if stopped_by is not None:
         raise stopped_by
     if not run.dry_run:
@@ -74,6 +84,23 @@ def perform_stages(context: Context, run: Run, stages: Sequence[Stage], *, runs:
         state=verdict_of(reports),
         message=what_is_partial(reports),
     )
+
+
+class _Written:
+    """How many records the run has written, asked anew only once it has written more."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._counts: Mapping[Stage, Mapping[Action, int]] = {}
+        self._counted_writes: int | None = None
+
+    def by(self, stage: Stage) -> Mapping[Action, int]:
+        context = self._context
+        # What other packages' stages write is theirs to write.
+        if context.writes != self._counted_writes or stage is Stage.EXTRAS:
+            self._counted_writes = context.writes
+            self._counts = context.cms.count_changes(context.run_id)
+        return self._counts.get(stage, {})
 
 
 def _perform_stage(context: Context, work: StageWork, stages: Sequence[Stage]) -> SyncError | None:

@@ -151,6 +151,8 @@ class StageWork:
             return ()
         context = self.context
         context.lease.renew()
+        with self.lock:
+            context.writes += 1
         refused = context.cms.apply(context.run_id, self.stage, changes, fence=context.lease.fence)
         refusals = [f"the CMS refused {one.kind} {one.record_id}: {one.reason}" for one in refused]
         with self.lock:

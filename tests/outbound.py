@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+
+from providers.ports import digest_of
 
 PLACE_LIVES_S = 15.0
 FAILURES_TO_OPEN = 5
@@ -135,6 +137,18 @@ class MemoryAnswers:
     def read(self, key: str) -> MemoryAnswer | None:
         with self._lock:
             return self._answers.get(key)
+
+    def asked(self, keys: Collection[str]) -> Collection[str]:
+        with self._lock:
+            return self._turns.keys() & set(keys)
+
+    def digests(self, keys: Sequence[str], *, fresh_after: datetime) -> Sequence[str | None]:
+        with self._lock:
+            found = [self._answers.get(key) for key in keys]
+        return [
+            digest_of(answer.body) if answer is not None and answer.fetched_at >= fresh_after else None
+            for answer in found
+        ]
 
     def save(
         self,

@@ -46,6 +46,9 @@ class EmbeddedCms(KeptHere):
     def digest_grade(self, grade_id: str) -> str:
         return self._stores.mirror.digest_grade(grade_id)
 
+    def digest_grades(self, grade_ids: Sequence[str]) -> Mapping[str, str]:
+        return self._stores.mirror.digest_grades(grade_ids)
+
     def apply(
         self, run_id: str, stage: Stage, changes: Sequence[Change], *, fence: Fence
     ) -> Sequence[Quarantined]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -64,6 +65,15 @@ class PlayHQClient:
         """Of the answer that `fetch_games` reads."""
         path, operation = _games_of(grade_id)
         return self._fetcher.fetch_digest(path, GradeGames, operation=operation)
+
+    def recall_digests(self, grade_ids: Sequence[str]) -> Sequence[tuple[str | None, str | None]]:
+        """Of each grade what `fetch_games_digest` and `fetch_ladders_digest` would answer, if it is at hand.
+
+        Empty for what the provider does not know.
+        """
+        paths = [path for grade_id in grade_ids for path, _ in (_games_of(grade_id), _ladders_of(grade_id))]
+        digests = self._fetcher.recall_digests(paths)
+        return list(zip(digests[::2], digests[1::2], strict=True))
 
     def fetch_flat_games(self, grade_id: str) -> list[Any]:
         """Version 1; wrong for cricket, whose innings it adds together."""

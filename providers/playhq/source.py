@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
@@ -18,6 +18,10 @@ from sync.report import RequestCounts
 
 # Version 1 adds the innings of a cricket game together and shows no error.
 CRICKET_TENANTS = frozenset({"ca", "nzc"})
+
+
+# In place of a digest.
+_NO_LADDERS = "none"
 
 
 class PlayHQSource:
@@ -77,7 +81,18 @@ class PlayHQSource:
         with ThreadPoolExecutor(1) as beside:
             ladders = beside.submit(copy_context().run, self._fetch_ladders_digest, grade)
             games = self._client.fetch_games_digest(grade.id)
-        return f"{games}:{ladders.result()}:{self._default_zone}"
+        return self._digest_of(games, ladders.result())
+
+    def recall_digests(self, grades: Sequence[Grade]) -> Mapping[str, str]:
+        """As `fetch_digest`, of the grades whose two answers are at hand."""
+        if not self._is_cricket:
+            return {}
+        digests = self._client.recall_digests([grade.id for grade in grades])
+        return {
+            grade.id: self._digest_of(games, ladders or _NO_LADDERS)
+            for grade, (games, ladders) in zip(grades, digests, strict=True)
+            if games and ladders is not None
+        }
 
     def fetch_fixture(self, grade: Grade) -> Fixture:
         fixture = self._fetch_cricket_fixture(grade) if self._is_cricket else self._fetch_any_fixture(grade)
@@ -95,7 +110,10 @@ class PlayHQSource:
         try:
             return self._client.fetch_ladders_digest(grade.id)
         except NotFound:
-            return "none"
+            return _NO_LADDERS
+
+    def _digest_of(self, games: str, ladders: str) -> str:
+        return f"{games}:{ladders}:{self._default_zone}"
 
     def _fetch_listed_seasons(self, organisation: Organisation) -> Listing[Season]:
         return parse_seasons(self._client.fetch_seasons(organisation.id), organisation)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +27,17 @@ if stored[1] and tonumber(stored[1]) >= tonumber(ARGV[1]) then
 end
 if not redis.call('SET', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[3]) then return {0, 0} end
 return {0, 1, stored[1], stored[2], stored[3], stored[4]}
+"""
+
+# KEYS: answers. ARGV: the oldest that may be used. -> of each its digest, '' for a 404, or nil
+_DIGESTS = """
+local found = {}
+for number, key in ipairs(KEYS) do
+  local stored = redis.call('HMGET', key, 'at', 'digest')
+  local is_fresh = stored[1] and tonumber(stored[1]) >= tonumber(ARGV[1])
+  found[number] = is_fresh and (stored[2] or redis.call('HEXISTS', key, 'body') == 0 and '')
+end
+return found
 """
 
 _END_TURN = """
@@ -78,6 +91,7 @@ class RedisAnswers:
         self._prefix = f"{{{namespace}}}:answers:"
         self._look_up = redis.register_script(_LOOK_UP)
         self._save = redis.register_script(_SAVE)
+        self._digests = redis.register_script(_DIGESTS)
         self._confirm = redis.register_script(_CONFIRM)
         self._end_turn = redis.register_script(_END_TURN)
 
@@ -95,6 +109,21 @@ class RedisAnswers:
             stored: Any = self._redis.hmget(f"{self._prefix}{key}", "at", "body", "etag", "last_modified")
         return _answer(stored)
 
+    def asked(self, keys: Collection[str]) -> Collection[str]:
+        """Those of the keys that somebody has the turn to ask for."""
+        known = list(keys)
+        with answering():
+            turns: Any = self._redis.mget([self._keys(key)[1] for key in known])
+        return {key for key, turn in zip(known, turns, strict=True) if turn is not None}
+
+    def digests(self, keys: Sequence[str], *, fresh_after: datetime) -> Sequence[str | None]:
+        """A digest of each key's stored body, empty for a 404; None for one that is older or unknown."""
+        if not keys:
+            return []
+        with answering():
+            found = self._digests(keys=[self._keys(key)[0] for key in keys], args=[_us(fresh_after)])
+        return [_text(digest) for digest in found]
+
     def save(
         self,
         key: str,
@@ -108,6 +137,7 @@ class RedisAnswers:
         fields = {
             "at": _us(fetched_at),
             "body": zlib.compress(body, level=1) if body is not None else None,
+            "digest": hashlib.blake2b(body, digest_size=16).hexdigest() if body is not None else None,
             "etag": validators[0],
             "last_modified": validators[1],
         }

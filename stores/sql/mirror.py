@@ -7,6 +7,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -56,6 +57,8 @@ _PARENTS: Mapping[RecordKind, Sequence[tuple[str, RecordKind]]] = {
     RecordKind.LADDER: (("grade_id", RecordKind.GRADE),),
 }
 
+# The rows of so many are in memory together.
+_GRADES_READ_AT_ONCE = 8
 # Column types that cost something to read.
 _DECODED = (JSON, Utc)
 _IS_KEPT = games.c.removed_at.is_(None)
@@ -111,12 +114,20 @@ class Mirror:
 
     def digest_grade(self, grade_id: str) -> str:
         """A digest of the grade's games and ladders as they are stored, soft-deleted ones included."""
-        digest = hashlib.blake2b(digest_size=16)
+        return self.digest_grades([grade_id])[grade_id]
+
+    def digest_grades(self, grade_ids: Sequence[str]) -> Mapping[str, str]:
+        """As `digest_grade`, of each of them; a few are read at a time."""
+        digests = {grade_id: hashlib.blake2b(digest_size=16) for grade_id in grade_ids}
         with reading(self._engine) as connection:
-            for query in (_GAMES_AS_TEXT, _LADDERS_AS_TEXT):
-                rows = connection.execute(query, {"grade_id": grade_id}).all()
-                digest.update(repr([tuple(row) for row in rows]).encode())
-        return digest.hexdigest()
+            for some in chunked(digests, _GRADES_READ_AT_ONCE):
+                for query in (_GAMES_AS_TEXT, _LADDERS_AS_TEXT):
+                    rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+                    for grade_id, *row in connection.execute(query, {"grade_ids": some}):
+                        rows[grade_id].append(tuple(row))
+                    for grade_id in some:
+                        digests[grade_id].update(repr(sorted(rows[grade_id], key=_id_of)).encode())
+        return {grade_id: digest.hexdigest() for grade_id, digest in digests.items()}
 
     def apply(
         self, run_id: str, stage: Stage, changes: Sequence[Change], *, fence: Fence
@@ -184,9 +195,14 @@ class Mirror:
 
 
 def _rows_as_text(table: Table) -> Select[Any]:
-    """A grade's rows in order of id, JSON as its text: reading it for a digest decodes nothing."""
+    """Some grades' ids, row by row before their rows, JSON as its text: reading it decodes nothing."""
     columns = [cast(column, Text) if isinstance(column.type, _DECODED) else column for column in table.c]
-    return select(*columns).where(table.c.grade_id == bindparam("grade_id")).order_by(table.c.id)
+    is_wanted = table.c.grade_id.in_(bindparam("grade_ids", expanding=True))
+    return select(table.c.grade_id.label("of"), *columns).where(is_wanted)
+
+
+# The first column of games and of ladders.
+_id_of = itemgetter(0)
 
 
 _GAMES_AS_TEXT, _LADDERS_AS_TEXT = _rows_as_text(games), _rows_as_text(ladders)

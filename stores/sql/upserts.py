@@ -33,10 +33,10 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
         connection.execute(statement, rows)
 
 
-def chunked(values: Collection[str]) -> Iterator[list[str]]:
+def chunked(values: Collection[str], size: int = _CHUNK) -> Iterator[list[str]]:
     """The values in lists short enough for one `IN`."""
     rest = iter(values)
-    while chunk := list(islice(rest, _CHUNK)):
+    while chunk := list(islice(rest, size)):
         yield chunk
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from providers.ports import Answers
+from providers.ports import Answers, digest_of
 
 FETCHED_AT = datetime(2031, 10, 18, 1, 0, 0, 123456, tzinfo=UTC)
 EARLIER = FETCHED_AT - timedelta(seconds=1)
@@ -84,3 +84,21 @@ def test_new_answer_leaves_nothing_of_the_old_one(answers: Answers) -> None:
 def test_keys_are_apart(answers: Answers) -> None:
     store(answers, key="one")
     assert answers.look_up("two", fresh_after=EARLIER, asker="second").answer is None
+
+
+def test_asked_are_the_keys_whose_turn_somebody_has(answers: Answers) -> None:
+    answers.look_up("one", fresh_after=LATER, asker="first")
+    answers.look_up("two", fresh_after=LATER, asker="first")
+    answers.abandon("two", asker="first")
+    assert set(answers.asked(["one", "two", "three"])) == {"one"}
+
+
+def test_digest_is_told_of_what_is_fresh_and_empty_for_what_does_not_exist(answers: Answers) -> None:
+    store(answers, key="one")
+    store(answers, None, key="gone")
+    store(answers, b"other", key="other")
+    one, gone, unknown, other = answers.digests(["one", "gone", "unknown", "other"], fresh_after=FETCHED_AT)
+    assert (one, gone, unknown) == (digest_of(b'{"a": 1}'), "", None)
+    assert other not in (None, one)
+    assert answers.digests(["one"], fresh_after=LATER) == [None]
+    assert answers.digests([], fresh_after=LATER) == []

@@ -9,9 +9,11 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+import redis
 
 from providers.fetcher import Fetcher
 from settings.schema import HttpSettings
+from stores.redis.answers import RedisAnswers
 from sync.errors import (
     CredentialsRejected,
     NotFound,
@@ -21,7 +23,7 @@ from sync.errors import (
     UnexpectedResponse,
 )
 from sync.report import RequestCounts
-from tests.integration.providers.conftest import KEY, LONG_AGO, QUICK, OpenFetcher
+from tests.integration.providers.conftest import KEY, LONG_AGO, QUICK, OpenFetcher, upstream
 from tests.provider_server import ProviderServer, Reply, Seen
 
 PATH = "/v1/things"
@@ -284,6 +286,51 @@ def test_many_who_need_the_same_answer_ask_once(server: ProviderServer, open_fet
         assert list(threads.map(fetch, fetchers)) == [{"a": 1}] * 8
     assert len(server.seen) == 1
     assert sum(fetcher.requests.cache_hits for fetcher in fetchers) == 7
+
+
+def test_all_here_are_given_what_another_process_was_answered(
+    server: ProviderServer, open_fetcher: OpenFetcher, redis_client: redis.Redis, namespace: str
+) -> None:
+    answers = RedisAnswers(redis_client, namespace)
+    asked = upstream(server)
+    key = asked.answer_key(asked.address(PATH))
+    assert answers.look_up(key, fresh_after=LONG_AGO, asker="elsewhere").has_turn
+    fetchers = [open_fetcher(fresh_after=LONG_AGO) for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        waiting = [threads.submit(fetch, fetcher) for fetcher in fetchers]
+        answers.save(
+            key, b'{"a": 1}', validators=(None, None), fetched_at=datetime.now(UTC), asker="elsewhere"
+        )
+        assert [waited.result() for waited in waiting] == [{"a": 1}] * 8
+    assert not server.seen
+    assert sum(fetcher.requests.cache_hits for fetcher in fetchers) == 8
+
+
+def test_one_who_waits_asks_itself_once_the_other_process_gives_up(
+    server: ProviderServer, open_fetcher: OpenFetcher, redis_client: redis.Redis, namespace: str
+) -> None:
+    server.script(PATH, GOOD)
+    answers = RedisAnswers(redis_client, namespace)
+    asked = upstream(server)
+    key = asked.answer_key(asked.address(PATH))
+    answers.look_up(key, fresh_after=LONG_AGO, asker="elsewhere")
+    with ThreadPoolExecutor(4) as threads:
+        waiting = [threads.submit(fetch, open_fetcher(fresh_after=LONG_AGO)) for _ in range(4)]
+        answers.abandon(key, asker="elsewhere")
+        assert [waited.result() for waited in waiting] == [{"a": 1}] * 4
+    assert len(server.seen) == 1
+
+
+def test_digests_are_recalled_of_what_is_at_hand(server: ProviderServer, open_fetcher: OpenFetcher) -> None:
+    server.script(PATH, GOOD)
+    digest = open_fetcher().fetch_digest(PATH, dict, operation="fetch things")
+    with pytest.raises(NotFound):
+        fetch(open_fetcher(), "/v1/gone")
+    fetcher = open_fetcher(fresh_after=LONG_AGO)
+    assert fetcher.recall_digests([PATH, "/v1/gone", "/v1/unknown"]) == [digest, "", None]
+    assert fetcher.requests == RequestCounts(cache_hits=2)
+    assert open_fetcher().recall_digests([PATH]) == [None]
+    assert len(server.seen) == 2
 
 
 def test_failed_asker_passes_the_turn_on(server: ProviderServer, open_fetcher: OpenFetcher) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from threading import Barrier
 from typing import Any
 
@@ -60,6 +61,9 @@ class Provider:
         return 1
 
     def fetch_digest(self, path: str, shape: type[Any], *, operation: str) -> str:
+        raise NotImplementedError
+
+    def recall_digests(self, paths: Sequence[str]) -> Sequence[str | None]:
         raise NotImplementedError
 
 
