@@ -117,9 +117,13 @@ def start() -> None:
         lambda: ground.reloader.in_force.number,
     )
     plugins, outbound = load_plugins(), _open_outbound(ground, drain)
+    sources = InstalledSources(plugins, outbound, ground.settings)
 
     def open_sources(settings: Settings) -> InstalledSources:
-        return InstalledSources(plugins, outbound, settings)
+        nonlocal sources
+        former, sources = sources, InstalledSources(plugins, outbound, settings)
+        sources.succeed(former)
+        return sources
 
     runs.begin(
         _build_run(
@@ -129,7 +133,7 @@ def start() -> None:
             behind_outbox(cms, context, ground.outbox),
             told_to(cms, ground.stores.runs),
             notifications,
-            open_sources(ground.settings),
+            sources,
         ),
         open_sources,
         look_again=ground.reloader.look,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
@@ -16,6 +17,8 @@ from sync.errors import InvalidRequest
 from sync.ports import Source
 
 GROUP = "clubsync.providers"
+
+log = logging.getLogger(__name__)
 
 
 class OpenSource(Protocol):
@@ -62,6 +65,16 @@ class InstalledSources:
         self._plugins = plugins
         self._outbound = outbound
         self._settings = settings
+        # The providers that were opened; without these settings' limits they would go by older ones.
+        self._used: set[str] = set()
+
+    def succeed(self, former: InstalledSources) -> None:
+        """Let the limits of these settings hold for the runs that `former` opened, too."""
+        for provider in sorted(former._used):
+            try:
+                self.open(provider, run_id="", fresh_after=datetime.now(UTC), is_urgent=False)
+            except Exception as error:  # noqa: BLE001 - a stranger's opener may raise anything; its next run tells
+                log.warning("limits_not_renewed", extra={"provider": provider, "reason": str(error)})
 
     def open(  # noqa: PLR0913 - the shape of `sync.ports.Sources`
         self,
@@ -88,4 +101,5 @@ class InstalledSources:
         outbound: Opens = ConductedOutbound(self._outbound, conduct)
         if settings.http.records_runs:
             outbound = RecordedOutbound(outbound, Recording(recording_path(settings.home, run_id)))
+        self._used.add(provider)
         return opener(settings, outbound, fresh_after=fresh_after, is_urgent=is_urgent)

@@ -12,9 +12,21 @@ from providers.registry import GROUP, InstalledSources, load_plugins
 from settings.schema import Settings
 from sync.errors import InvalidRequest
 from tests.fakes import FakeSource
-from tests.outbound import MemoryAnswers, MemoryBreakers, MemoryLedgers
+from tests.outbound import MemoryAnswers, MemoryBreakers, MemoryLedger, MemoryLedgers
 
 NOW = datetime(2031, 10, 20, tzinfo=UTC)
+
+
+class NotedLedgers(MemoryLedgers):
+    """Notes which rates were named."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.named: list[float] = []
+
+    def ledger(self, name: str, *, requests_per_s: float, concurrency: int) -> MemoryLedger:
+        self.named.append(requests_per_s)
+        return super().ledger(name, requests_per_s=requests_per_s, concurrency=concurrency)
 
 
 def point(name: str, value: str) -> EntryPoint:
@@ -75,3 +87,29 @@ def test_strangers_provider_is_opened_with_what_the_run_asks_for() -> None:
         sources(point("stranger", f"{__name__}:open_stranger")).open(
             "stranger", run_id="run-1", fresh_after=NOW, is_urgent=True
         )
+
+
+def playhq_at(requests_per_s: float) -> Settings:
+    playhq = {"base_url": "http://127.0.0.1:9", "requests_per_s": requests_per_s}
+    return Settings.model_validate({"providers": {"playhq": playhq}})
+
+
+def test_new_settings_change_the_limits_of_runs_at_work_without_a_further_run() -> None:
+    ledgers = NotedLedgers()
+    outbound = Outbound(ledgers=ledgers, answers=MemoryAnswers(), breakers=MemoryBreakers())
+    unused, used = (InstalledSources(load_plugins(), outbound, playhq_at(50.0)) for _ in range(2))
+    used.open("playhq", run_id="run-1", fresh_after=NOW, is_urgent=False)
+    ledgers.named.clear()
+    InstalledSources(load_plugins(), outbound, playhq_at(15.0)).succeed(unused)
+    assert not ledgers.named
+    later = InstalledSources(load_plugins(), outbound, playhq_at(15.0))
+    later.succeed(used)
+    InstalledSources(load_plugins(), outbound, playhq_at(20.0)).succeed(later)
+    assert ledgers.named == [15.0, 20.0]
+
+
+def test_a_provider_that_is_not_configured_any_more_holds_no_settings_up() -> None:
+    outbound = Outbound(ledgers=MemoryLedgers(), answers=MemoryAnswers(), breakers=MemoryBreakers())
+    used = InstalledSources(load_plugins(), outbound, playhq_at(50.0))
+    used.open("playhq", run_id="run-1", fresh_after=NOW, is_urgent=False)
+    InstalledSources(load_plugins(), outbound, Settings()).succeed(used)
