@@ -293,12 +293,17 @@ class Fetcher:
                 f"{operation}: {self._requests.sent} requests were sent already, which is all that "
                 "http.max_requests allows a run; the provider's listings make no end"
             )
-        with self._door.turnstile.pass_through(operation, is_urgent=self._is_urgent):
+        with self._door.turnstile.pass_through(operation, is_urgent=self._is_urgent) as passage:
             asked_at = self._timing.now()
             self._count(sent=1)
             try:
                 response = receive(
-                    self._door.http, question.url, self._headers(stored), operation, self._door.settings
+                    self._door.http,
+                    question.url,
+                    self._headers(stored),
+                    operation,
+                    self._door.settings,
+                    passage.leave,
                 )
             except httpx.ProxyError as error:
                 # The proxy's fault, not the host's: another proxy may do.

@@ -44,12 +44,11 @@ class Ledger(Protocol):
         """Ask for a turn and a place; a place is a unique name of this request."""
         ...
 
-    def left_late(self, admission: Any) -> None:
-        """Count an admitted request from now on: it left this process only now."""
-        ...
+    def release(self, place: str, *, late_s: float = 0.0) -> None:
+        """Give the place back; an unreturned one frees itself after a while.
 
-    def release(self, place: str) -> None:
-        """Give the place back; an unreturned one frees itself after a while."""
+        `late_s` is how long after its admission the request left this process: it counts from then.
+        """
         ...
 
     def pause(self, for_s: float) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import httpx
 
@@ -17,16 +18,33 @@ _PACKED = ("gzip", "x-gzip", "deflate")
 _EITHER_HEADER = zlib.MAX_WBITS | 32
 
 
-def receive(
-    http: httpx.Client, url: str, headers: Mapping[str, str], operation: str, settings: HttpSettings
+# What httpx's connections say of a request that is on its way, after its "trace" extension.
+_SENT = "http11.send_request_headers.complete"
+
+
+def receive(  # noqa: PLR0913, PLR0917 - all that one request goes by
+    http: httpx.Client,
+    url: str,
+    headers: Mapping[str, str],
+    operation: str,
+    settings: HttpSettings,
+    on_sent: Callable[[], None] = lambda: None,
 ) -> httpx.Response:
     """GET an address and read the answer to its end, unpacked.
+
+    `on_sent` is called when the request is written; through a proxy before that, too.
 
     Raises httpx.RequestError, also for a body that takes longer than `http.body_timeout_s`
     however busily it trickles, and UnexpectedResponse for one that is longer than
     `http.max_body_bytes`, of which no more than that is ever held.
     """
-    with http.stream("GET", url, headers={**headers, "Accept-Encoding": "gzip"}) as response:
+
+    def trace(event: str, _: Mapping[str, Any]) -> None:
+        if event == _SENT:
+            on_sent()
+
+    asked = {**headers, "Accept-Encoding": "gzip"}
+    with http.stream("GET", url, headers=asked, extensions={"trace": trace}) as response:
         body = _read(response, operation, settings)
     kept = [(name, value) for name, value in response.headers.raw if name.lower() != b"content-encoding"]
     return httpx.Response(response.status_code, headers=kept, content=body)

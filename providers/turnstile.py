@@ -12,13 +12,23 @@ from contextlib import contextmanager
 from providers.ports import Ledger
 from sync.errors import RateLimited
 
-# A process that is busy sends a request this much after it was admitted, and says so.
-LATE_AFTER_S = 0.02
 # Under gevent each question takes a turn of the hub, which a busy process gives seldom: one
 # asker at a time would leave much of a quota of fifty a second unused, a crowd would cost Redis.
 ASKERS = 4
 # A longer queue is better spent on other work; below the 30 s that a run's lease lives.
 QUEUES_FOR_S = 20.0
+
+
+class Passage:
+    """A request's turn; a busy process uses it a while after it was given."""
+
+    def __init__(self, given_at_s: float) -> None:
+        self._given_at_s = given_at_s
+        self.late_s = 0.0
+
+    def leave(self) -> None:
+        """The request goes out now; called again, it has gone out only now."""
+        self.late_s = time.monotonic() - self._given_at_s
 
 
 class Turnstile:
@@ -38,20 +48,21 @@ class Turnstile:
         self._freed = threading.Event()
 
     @contextmanager
-    def pass_through(self, operation: str, *, is_urgent: bool) -> Iterator[None]:
+    def pass_through(self, operation: str, *, is_urgent: bool) -> Iterator[Passage]:
         """Wait for a turn, then hold a place for the length of the block.
 
         Raises RateLimited when the wait would be too long.
         """
         place = uuid.uuid4().hex
-        self._queue_up(place, operation, is_urgent=is_urgent)
+        passage = Passage(self._queue_up(place, operation, is_urgent=is_urgent))
         try:
-            yield
+            yield passage
         finally:
-            self._ledger.release(place)
+            self._ledger.release(place, late_s=passage.late_s)
             self._freed.set()
 
-    def _queue_up(self, place: str, operation: str, *, is_urgent: bool) -> None:
+    def _queue_up(self, place: str, operation: str, *, is_urgent: bool) -> float:
+        """Answers when it was asked for the turn that it got; the turn itself came a little later."""
         started_s = time.monotonic()
         front = self._fronts[is_urgent]
         if not front.acquire(timeout=QUEUES_FOR_S):
@@ -62,9 +73,7 @@ class Turnstile:
                 asked_s = time.monotonic()
                 admission = self._ledger.admit(place, is_urgent=is_urgent)
                 if admission.is_admitted:
-                    if time.monotonic() - asked_s > LATE_AFTER_S:
-                        self._ledger.left_late(admission)
-                    return
+                    return asked_s
                 waits_until_s = time.monotonic() - started_s + admission.wait_s
                 if admission.reason == "pause" and waits_until_s > self._max_pause_s:
                     raise _paused(operation, admission.wait_s)

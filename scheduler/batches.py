@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 # Messages of one round trip; small enough that a lost lead is noticed soon.
 CHUNK = 500
+# So far apart at least are the messages of a batch that is sent before it is due.
+APART_S = 0.001
 # A batch that is older than this hangs. Less than a day: one lost run must not cost the next night.
 MAX_BATCH_AGE_S = 12 * 3600.0
 ENDED = (BatchState.SENT, BatchState.CANCELLED, BatchState.FAILED)
@@ -183,6 +185,9 @@ class Batches:
     def _send(self, batch: Batch, chunk: Sequence[Chosen], begun: Collection[int]) -> Batch:
         step_s = batch.spread_s / batch.total
         lead_s = (batch.starts_at - self.clock.now()).total_seconds()
+        # What waits to be due keeps its order by that alone.
+        if lead_s > 0:
+            step_s = max(step_s, APART_S)
         places = [
             (place * step_s, chosen)
             for place, chosen in enumerate(chunk, start=batch.sent)

@@ -12,9 +12,16 @@ from stores.redis.batches import Batch, Chosen
 from sync.cadence import Phase
 from sync.model import Account, OrganisationKind
 
+# Accounts that are about equally overdue go together with those that share their answers: what one
+# asks for serves the others while it is fresh, and a night's work and requests go in step.
+ALIKE = timedelta(minutes=15)
+
 
 def choose(batch: Batch, accounts: Sequence[Account], outlook: Outlook) -> list[Chosen]:
-    """The batch's accounts by their slack when it starts; equal ones shuffled by its id."""
+    """The batch's accounts by their slack when it starts, in steps of ALIKE.
+
+    Equal ones are shuffled by the batch's id, those of an association together.
+    """
     is_club = OrganisationKind.CLUB
     return [
         Chosen(account.id, account.organisation.kind is is_club)
@@ -26,7 +33,13 @@ def in_line(batch: Batch, accounts: Sequence[Account], outlook: Outlook) -> list
     """Every account that the filters leave, the most overdue first."""
     now = batch.starts_at
     wanted = [account for account in accounts if _is_wanted(batch, account, outlook)]
-    wanted.sort(key=lambda account: (outlook.slack(account, now), _shuffled(batch, account)))
+    wanted.sort(
+        key=lambda account: (
+            outlook.slack(account, now) // ALIKE,
+            _shuffled(batch, _association_of(account)),
+            _shuffled(batch, str(account.id)),
+        )
+    )
     return wanted
 
 
@@ -53,6 +66,12 @@ def _is_wanted(batch: Batch, account: Account, outlook: Outlook) -> bool:
     )
 
 
-def _shuffled(batch: Batch, account: Account) -> bytes:
+def _association_of(account: Account) -> str:
+    """Its own id of an association; of a club that of the first one it is known to play in."""
+    organisation = account.organisation
+    return next(iter(organisation.association_ids), organisation.id)
+
+
+def _shuffled(batch: Batch, name: str) -> bytes:
     # No account is always the last of its equals.
-    return hashlib.sha256(f"{batch.id}{account.id}".encode()).digest()
+    return hashlib.sha256(f"{batch.id}{name}".encode()).digest()

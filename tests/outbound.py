@@ -57,6 +57,7 @@ class MemoryLedger:
         self._log: list[float] = []
         self._urgent_until_s = 0.0
         self.pauses_s: list[float] = []
+        self.late_s: list[float] = []
         self._now_s = now_s
         self._lock = threading.Lock()
         self._arrival_s = 0.0
@@ -91,10 +92,8 @@ class MemoryLedger:
             self._places[place] = now_s + PLACE_LIVES_S
             return MemoryAdmission(is_admitted=True)
 
-    def left_late(self, admission: MemoryAdmission) -> None:
-        """Nothing is late by this process's own clock."""
-
-    def release(self, place: str) -> None:
+    def release(self, place: str, *, late_s: float = 0.0) -> None:
+        self.late_s.append(late_s)
         with self._lock:
             self._places.pop(place, None)
 

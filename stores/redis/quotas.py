@@ -16,9 +16,9 @@ from redis import Redis
 
 from stores.redis.errors import answering
 
-# A request reaches the provider a little after it was admitted, and never equally late; what
-# left our process late is noted as such.
-WINDOW_MARGIN = 1.08
+# When a request left our process is noted; it reaches the provider a little later, and never
+# equally late.
+WINDOW_MARGIN = 1.04
 # Above this nobody counts requests, and the log would only cost.
 MOST_LOGGED_REQUESTS_PER_S = 1000
 # How far ahead of even spacing requests may go, to catch up: a run's first requests come one
@@ -33,10 +33,10 @@ LEAST_PLACES_FOR_RESERVE = 4
 # How soon to ask again for a place; the process's own returned places wake it earlier.
 PLACE_POLL_S = 0.02
 
-# KEYS: marks, places, log of admissions (newest first).
+# KEYS: marks, places, log of departures (places by when they were admitted, or left).
 # ARGV: place, interval, tolerance, places to be had, life of a place, poll, requests a window,
 #       window, is urgent, furthest arrival; times in µs.
-# -> {1, when in µs, ''} or {0, wait in µs, reason}
+# -> {1, 0, ''} or {0, wait in µs, reason}
 _ADMIT = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
@@ -54,7 +54,7 @@ if arrival > now + tonumber(ARGV[10]) then
 end
 local wait = arrival - tolerance - now
 if most > 0 then
-  local oldest = redis.call('LINDEX', KEYS[3], most - 1)
+  local oldest = redis.call('ZREVRANGE', KEYS[3], most - 1, most - 1, 'WITHSCORES')[2]
   if oldest then wait = math.max(wait, tonumber(oldest) + tonumber(ARGV[8]) - now) end
 end
 -- An urgent request that waits goes before ordinary ones.
@@ -71,20 +71,17 @@ redis.call('ZADD', KEYS[2], string.format('%.0f', now + tonumber(ARGV[5])), ARGV
 redis.call('PEXPIRE', KEYS[1], 7200000)
 redis.call('PEXPIRE', KEYS[2], 7200000)
 if most > 0 then
-  redis.call('LPUSH', KEYS[3], string.format('%.0f', now))
-  redis.call('LTRIM', KEYS[3], 0, most - 1)
+  redis.call('ZADD', KEYS[3], string.format('%.0f', now), ARGV[1])
+  redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -most - 1)
   redis.call('PEXPIRE', KEYS[3], 7200000)
 end
-return {1, now, ''}
+return {1, 0, ''}
 """
 
-# A request that left its process late counts from when it left.
-# KEYS: log of admissions. ARGV: when it was admitted.
-_LATE = """
-if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 1 then
-  local clock = redis.call('TIME')
-  redis.call('LPUSH', KEYS[1], string.format('%.0f', clock[1] * 1000000 + clock[2]))
-end
+# KEYS: places, log of departures. ARGV: place, how much later than admitted its request left in µs.
+_RELEASE = """
+redis.call('ZREM', KEYS[1], ARGV[1])
+if ARGV[2] ~= '0' then redis.call('ZADD', KEYS[2], 'XX', 'INCR', ARGV[2], ARGV[1]) end
 """
 
 _PAUSE = """
@@ -105,7 +102,6 @@ class Admission:
     is_admitted: bool
     wait_s: float
     reason: str = ""
-    admitted_at_us: int = 0
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -156,7 +152,7 @@ def read_quotas(redis: Redis, namespace: str) -> list[QuotaState]:
                 key = f"{{{namespace}}}:quota:{name.decode()}"
                 pipe.hget(key, "paused_until")
                 pipe.zrange(f"{key}:places", 0, -1, withscores=True)
-                pipe.lrange(f"{key}:log", 0, MOST_LOGGED_REQUESTS_PER_S)
+                pipe.zrange(f"{key}:departures", 0, -1, withscores=True)
             (now_s, now_us), *found = pipe.execute()
     now = now_s * 1_000_000 + now_us
     return [
@@ -164,10 +160,10 @@ def read_quotas(redis: Redis, namespace: str) -> list[QuotaState]:
             name=name.decode(),
             limits=msgspec.json.decode(limits, type=Limits),
             running=sum(ends > now for _, ends in places),
-            sent_last_s=sum(int(at) > now - 1_000_000 for at in log),
+            sent_last_s=sum(at > now - 1_000_000 for _, at in departures),
             paused_s=max(0.0, (int(paused_until or 0) - now) / 1e6),
         )
-        for (name, limits), paused_until, places, log in zip(
+        for (name, limits), paused_until, places, departures in zip(
             known.items(), found[::3], found[1::3], found[2::3], strict=True
         )
     ]
@@ -206,9 +202,9 @@ class RedisLedger:
         self._redis = redis
         self._key = key
         self._places_key = f"{key}:places"
-        self._log_key = f"{key}:log"
+        self._log_key = f"{key}:departures"
         self._admit = redis.register_script(_ADMIT)
-        self._late = redis.register_script(_LATE)
+        self._release = redis.register_script(_RELEASE)
         self._pause = redis.register_script(_PAUSE)
         self.limits = limits
 
@@ -216,7 +212,7 @@ class RedisLedger:
         """Take a turn and a place, or say how long until it is worth asking again."""
         limits = self.limits
         with answering():
-            is_admitted, at_or_wait_us, reason = self._admit(
+            is_admitted, wait_us, reason = self._admit(
                 keys=[self._key, self._places_key, self._log_key],
                 args=[
                     place,
@@ -232,18 +228,13 @@ class RedisLedger:
                 ],
             )
         if is_admitted:
-            return Admission(is_admitted=True, wait_s=0.0, admitted_at_us=at_or_wait_us)
-        return Admission(is_admitted=False, wait_s=at_or_wait_us / 1e6, reason=reason.decode())
+            return Admission(is_admitted=True, wait_s=0.0)
+        return Admission(is_admitted=False, wait_s=wait_us / 1e6, reason=reason.decode())
 
-    def left_late(self, admission: Admission) -> None:
-        """Count the request from now on instead of from its admission."""
-        if self.limits.is_logged:
-            with answering():
-                self._late(keys=[self._log_key], args=[admission.admitted_at_us])
-
-    def release(self, place: str) -> None:
+    def release(self, place: str, *, late_s: float = 0.0) -> None:
+        """Give the place back; its request counts from so long after its admission."""
         with answering():
-            self._redis.zrem(self._places_key, place)
+            self._release(keys=[self._places_key, self._log_key], args=[place, _us(late_s)])
 
     def pause(self, for_s: float) -> None:
         """Admit nobody for this long; a longer pause that runs already stays."""

@@ -77,3 +77,14 @@ def test_queue_longer_than_a_run_may_wait_is_deferred() -> None:
     with pytest.raises(RateLimited, match="used up"), turnstile.pass_through("fetch", is_urgent=False):
         pass
     assert clock.now_s == 0
+
+
+def test_a_request_counts_from_when_it_left() -> None:
+    turnstile, ledger = make(Stopwatch())
+    with turnstile.pass_through("fetch", is_urgent=False):
+        pass
+    with turnstile.pass_through("fetch", is_urgent=False) as passage:
+        passage.leave()
+    never_sent, sent = ledger.late_s
+    assert never_sent == 0.0
+    assert sent > 0.0

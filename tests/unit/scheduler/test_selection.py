@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import groupby
 
 import pytest
 
@@ -64,6 +65,20 @@ def test_the_strictest_class_that_matches_an_account_counts(
 ) -> None:
     one = replace(account(1), tags=("vip",))
     assert strictest(one, targets) == hours * HOUR
+
+
+def test_accounts_of_an_association_go_together_when_they_are_about_equally_overdue() -> None:
+    home = {number: f"association-{number % 5}" for number in range(1, 41)}
+    accounts = [account(number) for number in home]
+    accounts = [
+        replace(one, organisation=replace(one.organisation, association_ids=(home[one.id],)))
+        for one in accounts
+    ]
+    synced_at = {number: START - 30 * HOUR - number * timedelta(seconds=1) for number in home}
+    order = [home[number] for number in chosen(synced_at, accounts)]
+    assert len(list(groupby(order))) == 5
+    synced_at[40] -= HOUR
+    assert chosen(synced_at, accounts)[0] == 40
 
 
 def test_equals_are_shuffled_by_the_batch() -> None:
