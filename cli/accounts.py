@@ -166,7 +166,7 @@ def show(account_id: int, is_json: bool) -> None:
 def why(account_id: int, is_json: bool) -> None:
     """Say why account ID is not being synced: the gate that holds it, and when it should open."""
     backend = Backend()
-    from cli.status import outage
+    from cli.surroundings import outage
 
     answer = backend.why.of_account(backend.stores.accounts.find(account_id), outage=outage(backend))
     if is_json:

@@ -7,13 +7,14 @@ import dataclasses
 import click
 
 from cli.output import as_json, print_json, print_table
-from settings.plugins import installed
 
 
 @click.command()
 @as_json
 def plugins(is_json: bool) -> None:
     """List all that packages add (providers, CMSs, channels, checks, stages, presets), and its health."""
+    from settings.plugins import installed
+
     rows = [dataclasses.asdict(plugin) for plugin in installed()]
     if is_json:
         print_json(rows)

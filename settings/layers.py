@@ -216,7 +216,7 @@ def _parsed(key: str, text: str) -> Any:
     # Only lists and tables are parsed: a key such as 0123 must stay the text it is.
     if not (container_at(key) or children(key)):
         return text
-    for parse in (_toml_value, json.loads):
+    for parse in (_toml_value, partial(json.loads, object_pairs_hook=_without_twins)):
         try:
             value = parse(text)
             _check_depth(value)

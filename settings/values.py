@@ -33,6 +33,8 @@ CRON_FIELDS = (
     ("month", 1, 12),
     ("day of week", 0, 7),
 )
+# A day that comes in leap years alone comes.
+MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 # What a template may name. A notice has all of them; what does not apply is empty.
 NOTICE_FIELDS = (
@@ -106,6 +108,9 @@ def cron(value: str) -> str:
     for text, (name, lowest, highest) in zip(fields, CRON_FIELDS, strict=True):
         if not all(_is_cron_part(part, name, lowest, highest) for part in text.split(",")):
             raise ValueError(f"should have {name} values from {lowest} to {highest}, not {text!r}")
+    _, _, day, month, _ = fields
+    if _first_of(day, "day of month") > max(MONTH_DAYS[number - 1] for number in _months(month)):
+        raise ValueError(f"should name a day that comes: no month of {month!r} has a day {day}")
     return value
 
 
@@ -179,6 +184,25 @@ def _is_cron_part(part: str, name: str, lowest: int, highest: int) -> bool:
     return all(end is not None and lowest <= end <= highest for end in ends) and ends == sorted(
         ends, key=lambda end: end or 0
     )
+
+
+def _first_of(field: str, name: str) -> int:
+    """The first value of a valid field."""
+    firsts = [part.partition("/")[0].partition("-")[0] for part in field.lower().split(",")]
+    return min(1 if first == "*" else _cron_number(first, name) or 1 for first in firsts)
+
+
+def _months(field: str) -> set[int]:
+    """The months of a valid field."""
+    found: set[int] = set()
+    for part in field.lower().split(","):
+        match = CRON_PART.match(part)
+        assert match is not None  # noqa: S101  it is valid
+        first, last, step = match["first"], match["last"], match["step"]
+        begins = 1 if first is None else _cron_number(first, "month") or 1
+        ends = _cron_number(last, "month") or 12 if last else begins if first and not step else 12
+        found.update(range(begins, ends + 1, int(step or 1)))
+    return found
 
 
 def _cron_number(text: str, name: str) -> int | None:

@@ -53,7 +53,7 @@ class Runs:
         with reading(self._engine) as connection:
             row = connection.execute(select(runs).where(runs.c.id == run_id)).first()
         if row is None:
-            raise NotFound(f"run {run_id} does not exist")
+            raise NotFound(f"run {run_id or repr(run_id)} does not exist")
         return run_of(row)
 
     def save(self, run: Run) -> None:
@@ -81,6 +81,24 @@ class Runs:
         """The account's last requested run."""
         page = self.list(RunFilter(account_id=account_id), limit=1)
         return page.items[0] if page.items else None
+
+    def latest_of(
+        self, account_ids: Collection[int], *, each: int, state: RunState | None = None
+    ) -> Mapping[int, Sequence[Run]]:
+        """The last `each` requested runs of every account that has any, newest first; one query."""
+        place = func.row_number().over(
+            partition_by=runs.c.account_id, order_by=(runs.c.requested_at.desc(), runs.c.id.desc())
+        )
+        wanted = select(runs, place.label("place")).where(runs.c.account_id.in_(account_ids))
+        if state is not None:
+            wanted = wanted.where(runs.c.state == state.value)
+        ranked = wanted.subquery()
+        query = select(ranked).where(ranked.c.place <= each).order_by(ranked.c.account_id, ranked.c.place)
+        found: dict[int, list[Run]] = {}
+        with reading(self._engine) as connection:
+            for row in connection.execute(query):
+                found.setdefault(row.account_id, []).append(run_of(row))
+        return found
 
     def find_act(self, of_run_id: str, preset: str) -> Run | None:
         """The latest run of this preset that was started by hand for the run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -37,7 +38,13 @@ def show_accounts(
 ) -> Response:
     wanted = AccountFilter(kind=query.type, name=query.q or None, tag=query.tag or None)
     page = services.stores.accounts.list(wanted, limit=query.limit, cursor=query.cursor)
-    rows = [(account, _outcomes(services, account), _freshness(services, account)) for account in page.items]
+    ids, latest_of = [account.id for account in page.items], services.stores.runs.latest_of
+    last = latest_of(ids, each=OUTCOMES_SHOWN)
+    good = latest_of(ids, each=OUTCOMES_SHOWN, state=RunState.SUCCEEDED)
+    rows = [
+        (account, last.get(account.id, [])[::-1], _freshness(services, account, good.get(account.id, ())))
+        for account in page.items
+    ]
     return render(request, caller, "accounts.html", rows=rows, next_cursor=page.next_cursor)
 
 
@@ -47,14 +54,16 @@ def show_account(
 ) -> Response:
     account = services.stores.accounts.find(account_id)
     versions = services.versions.history(VERSIONS_LOOKED_AT)
+    latest_of = services.stores.runs.latest_of
+    good = latest_of([account_id], each=OUTCOMES_SHOWN, state=RunState.SUCCEEDED).get(account_id, ())
     is_club = account.organisation.kind is OrganisationKind.CLUB
     return render(
         request,
         caller,
         "account.html",
         account=account,
-        outcomes=_outcomes(services, account),
-        freshness=_freshness(services, account),
+        outcomes=latest_of([account_id], each=OUTCOMES_SHOWN).get(account_id, [])[::-1],
+        freshness=_freshness(services, account, good),
         answer=services.why.of_account(account, outage=outage),
         timeline=timeline_of_account(services.stores, account_id, versions, limit=TIMELINE_LENGTH),
         cadence=_cadence(services, account),
@@ -126,7 +135,8 @@ class Fresh:
         return self.target_s is not None and (self.age_s is None or self.age_s > self.target_s)
 
 
-def _freshness(services: Services, account: Account) -> Fresh:
+def _freshness(services: Services, account: Account, good: Sequence[Run]) -> Fresh:
+    """By the account's last runs that succeeded, newest first."""
     settings = services.settings()
     targets = [
         target.target_s
@@ -134,21 +144,13 @@ def _freshness(services: Services, account: Account) -> Fresh:
         if (not target.types or account.organisation.kind.value in target.types)
         and (not target.tags or set(target.tags) & set(account.tags))
     ]
-    wanted = RunFilter(account_id=account.id, state=RunState.SUCCEEDED)
-    past = services.stores.runs.list(wanted, limit=OUTCOMES_SHOWN).items
     whole = {name for name, preset in settings.presets.items() if preset.games}
-    at = next((run.finished_at for run in past if run.preset in whole and not run.dry_run), None)
+    at = next((run.finished_at for run in good if run.preset in whole and not run.dry_run), None)
     return Fresh(
         at=at,
         target_s=min(targets, default=None),
         age_s=(services.clock.now() - at).total_seconds() if at else None,
     )
-
-
-def _outcomes(services: Services, account: Account) -> list[Run]:
-    """The account's last runs, oldest first: a strip of what became of them."""
-    page = services.stores.runs.list(RunFilter(account_id=account.id), limit=OUTCOMES_SHOWN)
-    return list(page.items)[::-1]
 
 
 def _cadence(services: Services, account: Account) -> Cadence:

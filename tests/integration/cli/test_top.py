@@ -24,7 +24,8 @@ from rich.console import Console
 from brokers.redis import PriorityRedisBroker
 from cli.backend import Backend
 from cli.sockets import free_port
-from cli.top import redraw, top
+from cli.top import top
+from cli.top_view import redraw
 from stores.redis.progress import Progress
 from stores.redis.registry import Registry, describe_process
 from sync.clock import SystemClock

@@ -147,3 +147,15 @@ def test_batch_is_counted_by_state(stores: SqlStores) -> None:
         stores.runs.save(a_run(number, batch_id="batch-1", state=state))
 
     assert stores.runs.count_by_state("batch-1") == {RunState.QUEUED: 2, RunState.SUCCEEDED: 1}
+
+
+def test_the_last_runs_of_many_accounts_come_in_one_look(stores: SqlStores) -> None:
+    for number in range(1, 6):
+        stores.runs.save(a_run(number, state=RunState.FAILED if number == 5 else RunState.SUCCEEDED))
+    stores.runs.save(a_run(6, account_id=43))
+    stores.runs.save(a_run(7, account_id=44))
+    found = stores.runs.latest_of([42, 43, 9], each=2)
+    ids = {account: [run.id for run in runs] for account, runs in found.items()}
+    assert ids == {42: ["run-5", "run-4"], 43: ["run-6"]}
+    good = stores.runs.latest_of([42], each=2, state=RunState.SUCCEEDED)
+    assert [run.id for run in good[42]] == ["run-4", "run-3"]

@@ -239,6 +239,8 @@ def test_a_missing_file_a_folder_and_a_binary_file_are_mistakes(tmp_path: Path) 
         ("[http]\nretry_base_s = 9.0\n", "http.retry_base_s"),
         ('[scheduler.entries.a]\npreset = "full"\n', "scheduler.entries.a.cron"),
         ('[scheduler.entries.a]\ncron = "* * * * *"\nevery_s = 5\n', "scheduler.entries.a.cron"),
+        ('[scheduler.entries.a]\ncron = "0 0 30 2 *"\n', "scheduler.entries.a.cron"),
+        ('[scheduler.entries.a]\ncron = "0 0 31 feb,4-6/2,nov *"\n', "scheduler.entries.a.cron"),
         ('[scheduler.entries.a]\nevery_s = 5\npreset = "fast"\n', "scheduler.entries.a.preset"),
         ('[scheduler.entries.a]\nevery_s = 5\nzone = "Mars/Base"\n', "scheduler.entries.a.zone"),
         ("[scheduler.entries.a]\nevery_s = 5\njitter_s = 5\n", "scheduler.entries.a.jitter_s"),
@@ -253,6 +255,20 @@ def test_a_bad_value_is_one_mistake_at_its_key(config: Write, text: str, key: st
     environ = config(text)
     (line,) = mistakes(environ)
     assert line.startswith(f"{environ['CLUBSYNC_CONFIG']}: {key} = ")
+
+
+@pytest.mark.parametrize(
+    "cron", ["0 0 29 2 *", "0 0 31 2-3 *", "0 0 30,1 2 *", "0 0 31 */2 *", "0 0 */5 feb *"]
+)
+def test_a_cron_that_comes_sometimes_is_valid(config: Write, cron: str) -> None:
+    settings = load(config(f'[scheduler.entries.a]\ncron = "{cron}"\n')).settings
+    assert settings.scheduler.entries["a"].cron == cron
+
+
+def test_a_name_that_comes_twice_in_a_variable_is_a_mistake() -> None:
+    twice = '{"full": {"games": false}, "full": {"games": true}}'
+    (line,) = mistakes({"CLUBSYNC_PRESETS": twice})
+    assert line.startswith("CLUBSYNC_PRESETS: presets = ")
 
 
 def test_secrets_show_up_neither_in_mistakes_nor_in_what_is_shown(config: Write) -> None:
