@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from threading import Event
 
 from providers.ports import Answer
+from sync.concurrency import wait_until_set
 
 # Whoever sees to an answer always ends; this only bounds what a mistake would cost.
 _LOOKS_AT_LEAST_EVERY_S = 5.0
@@ -21,7 +22,7 @@ class Awaited:
 
     def wait(self) -> Answer | None:
         """What came of it, once it has ended; None when that must be looked up."""
-        self._has_ended.wait(_LOOKS_AT_LEAST_EVERY_S)
+        wait_until_set(self._has_ended, _LOOKS_AT_LEAST_EVERY_S)
         return self.answer
 
     def end(self) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 
 from providers.ports import Answers
+from sync.concurrency import wait_until_set
 from sync.errors import StoreUnavailable
 
 # A night's runs wait for seconds, most of it for the quota; a person hardly notices.
@@ -28,7 +29,7 @@ class Lookout:
             if not self._is_looking:
                 self._is_looking = True
                 threading.Thread(target=self._look, name="lookout", daemon=True).start()
-        return has_ended.wait(timeout_s)
+        return wait_until_set(has_ended, timeout_s)
 
     def _look(self) -> None:
         while keys := self._keys():

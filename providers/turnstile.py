@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from providers.ports import Ledger
+from sync.concurrency import wait_until_set
 from sync.errors import RateLimited
 
 # Under gevent each question takes a turn of the hub, which a busy process gives seldom: one
@@ -80,7 +81,7 @@ class Turnstile:
                 if waits_until_s > QUEUES_FOR_S:
                     raise _used_up(operation)
                 if admission.reason == "concurrency":
-                    self._freed.wait(admission.wait_s)
+                    wait_until_set(self._freed, admission.wait_s)
                 else:
                     self._sleep(admission.wait_s)
         finally:

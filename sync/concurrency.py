@@ -1,4 +1,4 @@
-"""Several units at a time, and none left over when the call ends."""
+"""Several units at a time, and none left over when the call ends; and waiting for one another."""
 
 from __future__ import annotations
 
@@ -6,10 +6,20 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
+from threading import Event
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def wait_until_set(event: Event, timeout_s: float) -> bool:
+    """As `event.wait`, which under gevent may last for ever on an event that is set already.
+
+    There whoever comes between `set` and the waking of those who waited queues behind them, without
+    a time limit, and is forgotten when the last of these has given up in that moment (gevent 26.9).
+    """
+    return event.is_set() or event.wait(timeout_s)
 
 
 @dataclass(frozen=True, slots=True)
