@@ -285,6 +285,7 @@ def test_a_live_page_whose_session_ended_leads_back_to_itself(
     other = site.tokens.issue("bob", Role.OPERATE)[1]
     page.goto("/queues")
     sign_in(page, secret)
+    page.wait_for_load_state()
     site.tokens.revoke(first.id)
     page.evaluate("refresh()")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
