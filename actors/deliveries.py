@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from actors.rounds import Rounds
+from actors.rounds import Round
 from sync.delivery import Delivery
 from sync.errors import CmsUnavailable
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 _EVERY_S = 10.0
 
 
-def deliver_by_rounds(delivery: Delivery, owner: str, *, every_s: float = _EVERY_S) -> Rounds:
+def deliver_by_rounds(delivery: Delivery, owner: str, *, every_s: float = _EVERY_S) -> Round:
     """Every worker looks; of several one delivers. `owner` names this process."""
 
     def deliver() -> None:
@@ -24,4 +24,4 @@ def deliver_by_rounds(delivery: Delivery, owner: str, *, every_s: float = _EVERY
             # Known to whoever is on call; nothing failed here.
             log.info("cms_still_away", extra={"reason": str(error)})
 
-    return Rounds("deliveries", deliver, lambda: every_s)
+    return Round("deliveries", deliver, lambda: every_s)

@@ -21,7 +21,7 @@ from actors.attendance import Attendance
 from actors.catalogue import SYNC_ACTORS, declare_all
 from actors.deliveries import deliver_by_rounds
 from actors.following import Following, look_on_sighup
-from actors.rounds import Rounds
+from actors.rounds import Round, Rounds
 from actors.runs_in_force import RunsInForce
 from actors.start_up import StartUp
 from actors.sync_grade import requests_for
@@ -142,9 +142,10 @@ def start() -> None:
     _follow_settings(ground, broker, runs, retries, notifications)
     broker.add_middleware(Attendance(heartbeat, ground.start_up))
     broker.add_middleware(Following(ground.reloader))
-    broker.add_middleware(_watching(ground, broker, publisher, notifications))
+    rounds = [_watching(ground, broker, publisher, notifications)]
     if context.settings.kind != EMBEDDED:
-        broker.add_middleware(deliver_by_rounds(_build_delivery(ground, cms, runs), ground.process.id))
+        rounds.append(deliver_by_rounds(_build_delivery(ground, cms, runs), ground.process.id))
+    broker.add_middleware(Rounds(rounds))
 
     def deliver(event: str, channel: str, run_id: str | None) -> None:
         with attempts.counted():
@@ -272,7 +273,7 @@ def _open_notifications(ground: Ground, publisher: Publisher, cms: Cms) -> LiveN
 
 def _watching(
     ground: Ground, broker: PriorityRedisBroker, publisher: Publisher, notifications: LiveNotifications
-) -> Rounds:
+) -> Round:
     """Watches in the scheduler's place while none leads."""
 
     def settings() -> Settings:
@@ -293,7 +294,7 @@ def _watching(
         publish=publisher.notify,
         clock=ground.clock,
     )
-    return Rounds("watch", watch.turn, lambda: WATCHES_EVERY * settings().alerts.every_s)
+    return Round("watch", watch.turn, lambda: WATCHES_EVERY * settings().alerts.every_s)
 
 
 def _build_run(  # noqa: PLR0913, PLR0917  everything that a run is made of

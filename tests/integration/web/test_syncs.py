@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -229,3 +231,18 @@ def add_clubs(site: Site, count: int) -> None:
             for n in range(count)
         ]
     )
+
+
+@pytest.mark.parametrize("is_announced", [True, False])
+def test_a_client_that_sends_all_of_a_long_body_first_hears_why_it_is_refused(
+    site: Site, *, is_announced: bool
+) -> None:
+    body = b"x" * 5_000_000
+    length = f"Content-Length: {len(body)}" if is_announced else "Transfer-Encoding: chunked"
+    sent = body if is_announced else b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    address = urlsplit(site.base_url)
+    fields = f"Host: {address.netloc}\r\nContent-Type: application/json\r\n{length}"
+    head = f"POST {SYNCS} HTTP/1.1\r\n{fields}\r\n\r\n"
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(head.encode() + sent)
+        assert connection.recv(12) == b"HTTP/1.1 413"

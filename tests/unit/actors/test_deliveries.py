@@ -10,6 +10,7 @@ import dramatiq
 from dramatiq.brokers.stub import StubBroker
 
 from actors.deliveries import deliver_by_rounds
+from actors.rounds import Round, Rounds
 from sync.delivery import Delivery
 from sync.errors import CmsUnavailable, StoreUnavailable, SyncError
 
@@ -32,11 +33,14 @@ class Outbox:
 
 def test_worker_tries_again_until_it_shuts_down() -> None:
     outbox = Outbox([CmsUnavailable("away"), StoreUnavailable("no answer")])
+    looked = threading.Event()
     deliveries = deliver_by_rounds(cast("Delivery", outbox), "worker-1", every_s=0.001)
+    rounds = Rounds([deliveries, Round("look", looked.set, lambda: 0.001)])
     broker = StubBroker()
     worker = dramatiq.Worker(broker)
-    deliveries.after_worker_boot(broker, worker)
+    rounds.after_worker_boot(broker, worker)
 
     assert outbox.enough.wait(30)
-    deliveries.before_worker_shutdown(broker, worker)
+    assert looked.wait(30)
+    rounds.before_worker_shutdown(broker, worker)
     assert set(outbox.owners) == {"worker-1"}
