@@ -60,7 +60,7 @@ class Entry:
             yield Tick(self.id, at, at + self._jitter(at))
 
     def next_tick(self, after: datetime) -> Tick | None:
-        """The first tick after a moment; None for a day that never comes, such as 30 February."""
+        """The first tick after a moment; None when there is none any more."""
         at = next(self._moments(after), None)
         return Tick(self.id, at, at + self._jitter(at)) if at is not None else None
 

@@ -69,10 +69,6 @@ def test_numbered_weekdays_start_at_sunday_as_in_cron(field: str, days: str) -> 
     assert [tick.split()[0] for tick in ticks] == days.split()
 
 
-def test_a_day_that_never_comes_has_no_tick() -> None:
-    assert entry(cron="0 1 30 2 *").next_tick(NOON) is None
-
-
 def test_two_schedulers_that_started_at_different_times_have_the_same_ticks() -> None:
     every = entry(every_s=7.0, jitter_s=3.0)
     early = list(every.ticks(NOON - timedelta(seconds=100), NOON + timedelta(seconds=60)))
