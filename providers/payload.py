@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Hashable, Iterable
+from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
-from sync.model import RecordKind
+from sync.model import Record, RecordKind
 from sync.ports import Quarantined
 
-R = TypeVar("R")
+R = TypeVar("R", bound=Record)
 JsonObject = dict[str, Any]
-_FLAGS = {"true": True, "yes": True, "false": False, "no": False}
+_FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+# Databases index no text of any length; the longest known id is a UUID.
+_MAX_ID_CHARS = 200
+# What lies beyond is a mistake, and at its ends the calendar knows no zones.
+_YEARS = range(1900, 2200)
+# From here on a decimal may stand for several whole numbers.
+_EXACT_BELOW = 2**53
 
 
 class BrokenRecord(Exception):
@@ -24,12 +30,13 @@ def read_records(
     parse: Callable[[JsonObject], R],
     *,
     quarantined: list[Quarantined],
-) -> dict[str, R]:
-    """Parse each item by itself, keyed by id; a repeated id keeps its first record.
+    identity: Callable[[R], Hashable] = lambda record: record.id,
+) -> list[R]:
+    """Parse each item by itself; of those with one identity the first one is kept.
 
     Items that break their contract go to `quarantined`, the others stand.
     """
-    records: dict[str, R] = {}
+    records: dict[Hashable, R] = {}
     for item in items:
         record_id = None
         try:
@@ -39,8 +46,8 @@ def read_records(
         except BrokenRecord as broken:
             quarantined.append(Quarantined(kind=kind, record_id=record_id, reason=str(broken)))
         else:
-            records.setdefault(record_id, record)
-    return records
+            records.setdefault(identity(record), record)
+    return list(records.values())
 
 
 def json_object(item: Any) -> JsonObject:
@@ -51,11 +58,13 @@ def json_object(item: Any) -> JsonObject:
 
 
 def text(item: JsonObject, key: str) -> str | None:
-    """A text, trimmed; numbers are taken for their digits, anything else for missing."""
+    """A text, trimmed; numbers are taken for their digits (7.0 for 7), anything else for missing."""
     value = item.get(key)
     if isinstance(value, str):
         # Databases refuse NUL in texts.
         return value.replace("\0", "").strip() or None
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_BELOW:
+        value = int(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return str(value) if is_number else None
 
@@ -70,20 +79,26 @@ def required_text(item: JsonObject, key: str) -> str:
 
 def identifier(item: JsonObject, key: str) -> str:
     """A required identifier, lower case. Raises BrokenRecord."""
-    return required_text(item, key).lower()
+    value = required_text(item, key)
+    if len(value) > _MAX_ID_CHARS:
+        raise BrokenRecord(f"`{key}` has {len(value)} characters")
+    return value.lower()
 
 
 def optional_identifier(item: JsonObject, key: str) -> str | None:
+    """As `identifier`; None for what is none."""
     value = text(item, key)
-    return value.lower() if value is not None else None
+    return value.lower() if value is not None and len(value) <= _MAX_ID_CHARS else None
 
 
 def flag(item: JsonObject, key: str) -> bool | None:
-    """True or false, in JSON or spelled out; None when missing or anything else."""
-    value = item.get(key)
-    if isinstance(value, str):
-        return _FLAGS.get(value.strip().lower())
-    return value if isinstance(value, bool) else None
+    """True or false; None when missing or anything else."""
+    return truth(item.get(key))
+
+
+def truth(value: Any) -> bool | None:
+    """True or false, in JSON, as 1 or 0 or spelled out; None for anything else."""
+    return value if isinstance(value, bool) else _FLAGS.get(str(value).strip().lower())
 
 
 def part(item: JsonObject, key: str) -> JsonObject:
@@ -121,9 +136,45 @@ def moment(value: Any) -> datetime | None:
         return None
     try:
         parsed = datetime.fromisoformat(value.strip())
-        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
+    if parsed.year not in _YEARS:
+        return None
+    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def required_moment(item: JsonObject, key: str) -> datetime | None:
+    """As `moment`; None only where nothing is said. Raises BrokenRecord for what cannot be read."""
+    said = item.get(key)
+    found = moment(said)
+    if found is None and not _says_nothing(said):
+        raise _unreadable(key, said)
+    return found
+
+
+def required_day(item: JsonObject, key: str, read: Callable[[str], date]) -> date | None:
+    """A day, in a form that `read` knows or refuses with ValueError; None only where nothing is said.
+
+    Raises BrokenRecord for what cannot be read: taken for missing, it would erase the day known before.
+    """
+    said = item.get(key)
+    if _says_nothing(said):
+        return None
+    try:
+        found = read(text(item, key) or "")
+    except ValueError as error:
+        raise _unreadable(key, said) from error
+    if found.year not in _YEARS:
+        raise _unreadable(key, said)
+    return found
+
+
+def _says_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _unreadable(key: str, said: Any) -> BrokenRecord:
+    return BrokenRecord(f'`{key}` is unreadable: "{str(said)[:40]}"')
 
 
 def _kind_of(value: Any) -> str:

@@ -16,6 +16,8 @@ _PLAIN = ("", "identity")
 _PACKED = ("gzip", "x-gzip", "deflate")
 # Reads the headers of both gzip and zlib.
 _EITHER_HEADER = zlib.MAX_WBITS | 32
+# What each member of a gzip file begins with.
+_MEMBER = b"\x1f\x8b"
 
 
 # What httpx's connections say of a request that is on its way, after its "trace" extension.
@@ -72,7 +74,7 @@ def _read(response: httpx.Response, operation: str, settings: HttpSettings) -> b
 
 
 class _Unpacker:
-    """zlib's, with an error that counts as half an answer."""
+    """zlib's, member after member as gzip allows, with an error that counts as half an answer."""
 
     def __init__(self, request: httpx.Request) -> None:
         self._request = request
@@ -83,10 +85,19 @@ class _Unpacker:
         return self._zlib.eof
 
     def decompress(self, chunk: bytes, max_length: int) -> bytes:
+        body = bytearray()
         try:
-            return self._zlib.decompress(chunk, max_length)
+            while chunk and len(body) < max_length:
+                if self._zlib.eof:
+                    if not chunk.startswith(_MEMBER):
+                        # Padding, which nobody reads.
+                        break
+                    self._zlib = zlib.decompressobj(_EITHER_HEADER)
+                body += self._zlib.decompress(chunk, max_length - len(body))
+                chunk = self._zlib.unused_data
         except zlib.error as error:
             raise httpx.DecodingError(str(error), request=self._request) from error
+        return bytes(body)
 
 
 def _unpacker(response: httpx.Response, operation: str) -> _Unpacker | None:

@@ -6,7 +6,7 @@ grades that hold one of its teams, the games that one of them plays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sync.model import Game, Grade, Organisation, OrganisationKind, Season, Team
@@ -25,6 +25,8 @@ class Scope:
     # By season: what is stored once the teams stage is through, and what was listed.
     teams: dict[str, dict[str, Team]] = field(default_factory=dict)
     listed_teams: dict[str, dict[str, Team]] = field(default_factory=dict)
+    # Grades in which a club's teams are listed; a team may be in several.
+    own_grade_ids: set[str] = field(default_factory=set)
     # Grades of a club's stored games that its teams have left since.
     former_grade_ids: frozenset[str] = frozenset()
 
@@ -35,6 +37,10 @@ class Scope:
     def is_own(self, team: Team) -> bool:
         return team.club_id == self.organisation.id
 
+    def own_grades_of(self, teams: Iterable[Team]) -> set[str]:
+        """The grades of those of the teams that are the club's."""
+        return {team.grade_id for team in teams if self.is_own(team) and team.grade_id is not None}
+
     def own_team_ids(self) -> frozenset[str]:
         return frozenset(
             team.id for teams in self.teams.values() for team in teams.values() if self.is_own(team)
@@ -44,9 +50,9 @@ class Scope:
         """Without those of seasons whose teams are not known."""
         if not self.is_club:
             return [grade for grade in self.grades.values() if grade.season_id in self.teams]
-        wanted = self.former_grade_ids | {
-            team.grade_id for teams in self.teams.values() for team in teams.values() if self.is_own(team)
-        }
+        wanted = set(self.former_grade_ids | self.own_grade_ids)
+        for teams in self.teams.values():
+            wanted |= self.own_grades_of(teams.values())
         return [
             grade for grade in self.grades.values() if grade.id in wanted and grade.season_id in self.teams
         ]

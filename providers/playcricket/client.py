@@ -71,6 +71,7 @@ class PlayCricketClient:
         of = ", ".join(f"{name} {value}" for name, value in (("site", site_id), *narrowing))
         operation = f"fetch {endpoint} of {of} in {year}"
         items: list[Any] = []
+        before: list[Any] = []
         for number in range(1, MAX_PAGES + 1):
             page = self._fetcher.fetch(
                 f"/{endpoint}.json",
@@ -78,8 +79,11 @@ class PlayCricketClient:
                 operation=f"{operation}, page {number}",
                 params=(("site_id", site_id), ("season", year), *narrowing, ("page", str(number))),
             )
+            if page.data and page.data == before:
+                raise UnexpectedResponse(f"{operation}: page {number} repeats the page before")
+            before = page.data
             items += page.data
-            if not page.has_more:
+            if not page.has_next_page:
                 return items
             if not page.data:
                 raise UnexpectedResponse(f"{operation}: page {number} is empty, and more are announced")

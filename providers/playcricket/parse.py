@@ -19,6 +19,7 @@ from providers.payload import (
     optional_identifier,
     parts,
     read_records,
+    required_day,
     text,
     whole_number,
 )
@@ -53,7 +54,7 @@ def parse_competitions(items: Iterable[Any], season_id: str) -> Listing[Grade]:
 
     quarantined: list[Quarantined] = []
     grades = read_records(items, RecordKind.GRADE, parse, quarantined=quarantined)
-    return Listing(list(grades.values()), quarantined)
+    return Listing(grades, quarantined)
 
 
 def parse_teams(items: Iterable[Any], competition: Competition, season_id: str) -> Listing[Team]:
@@ -124,7 +125,7 @@ def parse_fixture(matches: Iterable[Any], results: Iterable[Any], competition: C
         and (name := _display_name(text(entry, f"{side}_club_name"), text(entry, f"{side}_team_name")))
     }
     return Fixture(
-        games=list(games.values()),
+        games=games,
         team_names=names,
         quarantined=quarantined,
         undecided_ids=sorted(undecided_ids),
@@ -204,18 +205,15 @@ def _innings(entry: JsonObject, competition: Competition) -> tuple[Innings, ...]
 
 
 def _days(entry: JsonObject) -> tuple[GameDay, ...]:
-    day = _day(text(entry, "match_date"))
+    day = required_day(entry, "match_date", _day)
     if day is None:
         return ()
     start = _time(text(entry, "match_time"))
     return (day_from_local(day, start, LONDON, ground=text(entry, "ground_name"), venue=None),)
 
 
-def _day(value: str | None) -> date | None:
-    try:
-        return datetime.strptime(value or "", "%d/%m/%Y").replace(tzinfo=LONDON).date()
-    except ValueError:
-        return None
+def _day(value: str) -> date:
+    return datetime.strptime(value, "%d/%m/%Y").replace(tzinfo=LONDON).date()
 
 
 def _time(value: str | None) -> time | None:

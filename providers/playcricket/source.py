@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from providers.payload import optional_identifier, text
 from providers.playcricket.client import PlayCricketClient
 from providers.playcricket.identities import Competition, LeagueYear, league_year
 from providers.playcricket.parse import parse_competitions, parse_fixture, parse_tables, parse_teams
-from sync.errors import CredentialsRejected, NotFound
+from sync.errors import CredentialsRejected, NotFound, ProviderUnavailable, UnexpectedResponse
 from sync.model import Grade, Ladder, Organisation, OrganisationKind, Season, Team
 from sync.ports import Fixture, Listing
 from sync.report import RequestCounts
+
+T = TypeVar("T")
 
 DIVISIONS, CUPS = "divisions", "cups"
 
@@ -31,37 +33,33 @@ class PlayCricketSource:
 
     def fetch_seasons(self, organisation: Organisation) -> Listing[Season]:
         """Last year's, this year's and next year's seasons, as far as there is anything in them."""
-        years = [str(self._today.year + step) for step in (-1, 0, 1)]
         if organisation.kind is OrganisationKind.CLUB:
-            found = [pair for year in years for pair in self._leagues_of_club(organisation.id, year)]
-        else:
-            name = self._league_name(organisation.id)
-            found = [
-                (LeagueYear(organisation.id, year), name)
-                for year in years
-                if self._has_competitions(organisation.id, year)
-            ]
-        return Listing([self._season(league, name) for league, name in found])
+            leagues = self._in_each_year(lambda year: self._leagues_of_club(organisation.id, year))
+            return Listing([self._season(league, name) for league, name in leagues])
+        own = self._in_each_year(lambda year: self._years_of_league(organisation.id, year))
+        name = self._league_name(organisation.id)
+        return Listing([self._season(league, name) for league in own])
 
     def fetch_grades(self, season: Season) -> Listing[Grade]:
         league = league_year(season.id)
-        return _joined(
-            [parse_competitions(self._competitions(league, kind), season.id) for kind in (DIVISIONS, CUPS)]
-        )
+        items = [item for kind in (DIVISIONS, CUPS) for item in self._competitions(league, kind)]
+        return parse_competitions(items, season.id)
 
     def fetch_teams(self, season: Season) -> Listing[Team]:
-        """The teams of every division and cup; a request each."""
+        """The teams of every division and cup, those in several divisions once for each; a request each."""
         league = league_year(season.id)
         competitions = [
             Competition(competition_id, is_cup=kind == CUPS)
             for kind in (DIVISIONS, CUPS)
             for competition_id in self._competition_ids(league, kind)
         ]
-        return _joined(
-            [
-                parse_teams(self._client.fetch_competition_teams(competition.id), competition, season.id)
-                for competition in competitions
-            ]
+        listings = [
+            parse_teams(self._client.fetch_competition_teams(competition.id), competition, season.id)
+            for competition in competitions
+        ]
+        return Listing(
+            [team for listing in listings for team in listing.records],
+            [entry for listing in listings for entry in listing.quarantined],
         )
 
     def fetch_fixture(self, grade: Grade) -> Fixture:
@@ -89,10 +87,29 @@ class PlayCricketSource:
         return [grade.id for grade in grades.records]
 
     def _competitions(self, league: LeagueYear, kind: str) -> list[Any]:
-        return self._client.fetch_competitions(league.league_id, league.year, kind)
+        try:
+            return self._client.fetch_competitions(league.league_id, league.year, kind)
+        except NotFound:
+            if kind == CUPS:
+                # Many leagues play none.
+                return []
+            raise
 
-    def _has_competitions(self, league_id: str, year: str) -> bool:
-        return any(self._client.fetch_competitions(league_id, year, kind) for kind in (DIVISIONS, CUPS))
+    def _in_each_year(self, ask: Callable[[str], Sequence[T]]) -> list[T]:
+        """What is found in this year, and in the last and the next as far as they are known."""
+        found: list[T] = []
+        for step in (-1, 0, 1):
+            try:
+                found += ask(str(self._today.year + step))
+            except NotFound:
+                if step == 0:
+                    raise
+        return found
+
+    def _years_of_league(self, league_id: str, year: str) -> Sequence[LeagueYear]:
+        """The year, if the league has any competition in it."""
+        league = LeagueYear(league_id, year)
+        return [league] if any(self._competitions(league, kind) for kind in (DIVISIONS, CUPS)) else []
 
     def _leagues_of_club(self, club_id: str, year: str) -> list[tuple[LeagueYear, str | None]]:
         """The leagues that a club's matches of a year belong to."""
@@ -106,7 +123,7 @@ class PlayCricketSource:
         """A club's token may not list leagues; the name is a nicety."""
         try:
             leagues = self._client.fetch_leagues()
-        except (NotFound, CredentialsRejected):
+        except (NotFound, CredentialsRejected, UnexpectedResponse, ProviderUnavailable):
             return None
         named = (league for league in leagues if isinstance(league, dict))
         return next(
@@ -131,8 +148,3 @@ class PlayCricketSource:
             association_name=league_name,
             updated_at=datetime(year, 12, 31, tzinfo=UTC) if year < self._today.year else None,
         )
-
-
-def _joined(listings: Sequence[Listing[Any]]) -> Listing[Any]:
-    records = {record.id: record for listing in listings for record in listing.records}
-    return Listing(list(records.values()), [entry for listing in listings for entry in listing.quarantined])

@@ -7,34 +7,41 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
+from providers.envelope import Envelope
+from providers.payload import truth
 
 
-class Page(msgspec.Struct):
-    """A page of matches or results."""
+class Page(Envelope, kw_only=True):
+    """A page of matches or results.
+
+    Raises ValueError, which msgspec tells as a broken contract, for what is neither an end nor none.
+    """
 
     data: list[Any]
     # Booleans come as text in places.
-    has_next_page: bool | str
+    has_next_page: bool | str | int
 
-    @property
-    def has_more(self) -> bool:
-        return self.has_next_page is True or str(self.has_next_page).lower() in ("true", "yes")
+    def __post_init__(self) -> None:
+        Envelope.__post_init__(self)
+        said = truth(self.has_next_page)
+        if said is None:
+            raise ValueError("`has_next_page` is neither true nor false")
+        self.has_next_page = said
 
 
-class Leagues(msgspec.Struct):
+class Leagues(Envelope, kw_only=True):
     leagues: list[Any]
 
 
-class Competitions(msgspec.Struct):
+class Competitions(Envelope, kw_only=True):
     """Divisions or cups of a league in a season."""
 
     competitions: list[Any]
 
 
-class CompetitionTeams(msgspec.Struct):
+class CompetitionTeams(Envelope, kw_only=True):
     competition_teams: list[Any]
 
 
-class LeagueTables(msgspec.Struct):
+class LeagueTables(Envelope, kw_only=True):
     league_table: list[Any]

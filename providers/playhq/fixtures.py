@@ -18,6 +18,8 @@ from providers.payload import (
     part,
     parts,
     read_records,
+    required_day,
+    required_moment,
     required_text,
     text,
 )
@@ -64,7 +66,7 @@ def parse_fixture(answer: GradeGames, grade_id: str, *, default_zone: str) -> Fi
     undecided_ids, decided = _split(entries, "teams")
     games = read_records(decided, RecordKind.GAME, parse, quarantined=quarantined)
     return Fixture(
-        games=list(games.values()),
+        games=games,
         team_names=_names(answer.teams or []),
         quarantined=quarantined,
         undecided_ids=undecided_ids,
@@ -94,9 +96,7 @@ def parse_flat_fixture(items: Iterable[Any], grade_id: str, *, default_zone: str
 
     undecided_ids, decided = _split(_latest_first(items), "competitors")
     games = read_records(decided, RecordKind.GAME, parse, quarantined=quarantined)
-    return Fixture(
-        games=list(games.values()), team_names=names, quarantined=quarantined, undecided_ids=undecided_ids
-    )
+    return Fixture(games=games, team_names=names, quarantined=quarantined, undecided_ids=undecided_ids)
 
 
 def lacks_scores(fixture: Fixture) -> bool:
@@ -209,10 +209,13 @@ def _surface(surface: JsonObject, default_zone: str) -> _Surface:
 
 
 def _days(entry: JsonObject, surfaces: Mapping[str, _Surface], unknown: _Surface) -> tuple[GameDay, ...]:
-    """Playing days in order, each local to its ground; entries without a moment say nothing."""
+    """Playing days in order, each local to its ground; entries without a moment say nothing.
+
+    Raises BrokenRecord for a moment that cannot be read.
+    """
     days: dict[datetime, GameDay] = {}
     for slot in parts(entry, "schedule"):
-        starts_at = moment(slot.get("dateTime"))
+        starts_at = required_moment(slot, "dateTime")
         if starts_at is None:
             continue
         surface = surfaces.get(optional_identifier(slot, "playingSurfaceId") or "", unknown)
@@ -224,9 +227,8 @@ def _days(entry: JsonObject, surfaces: Mapping[str, _Surface], unknown: _Surface
 
 def _flat_days(entry: JsonObject, default_zone: str) -> tuple[GameDay, ...]:
     schedule, venue = part(entry, "schedule"), part(entry, "venue")
-    try:
-        day = date.fromisoformat((text(schedule, "date") or "")[:10])
-    except ValueError:
+    day = required_day(schedule, "date", lambda said: date.fromisoformat(said[:10]))
+    if day is None:
         return ()
     try:
         start = time.fromisoformat(text(schedule, "time") or "").replace(tzinfo=None)

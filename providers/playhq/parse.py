@@ -48,7 +48,7 @@ def parse_seasons(items: Iterable[Any], organisation: Organisation) -> Listing[S
 
     quarantined: list[Quarantined] = []
     seasons = read_records(items, RecordKind.SEASON, parse, quarantined=quarantined)
-    return Listing(list(seasons.values()), quarantined)
+    return Listing(seasons, quarantined)
 
 
 def parse_registered_seasons(items: Iterable[Any], association: Organisation) -> list[Season]:
@@ -87,11 +87,11 @@ def parse_grades(items: Iterable[Any], season_id: str) -> Listing[Grade]:
 
     quarantined: list[Quarantined] = []
     grades = read_records(items, RecordKind.GRADE, parse, quarantined=quarantined)
-    return Listing(list(grades.values()), quarantined)
+    return Listing(grades, quarantined)
 
 
 def parse_teams(items: Iterable[Any], season_id: str) -> Listing[Team]:
-    """Teams of a season; name, club and grade may be missing."""
+    """Teams of a season; name, club and grade may be missing. One in several grades comes once for each."""
 
     def parse(item: JsonObject) -> Team:
         club = part(item, "club")
@@ -105,5 +105,11 @@ def parse_teams(items: Iterable[Any], season_id: str) -> Listing[Team]:
         )
 
     quarantined: list[Quarantined] = []
-    teams = read_records(items, RecordKind.TEAM, parse, quarantined=quarantined)
-    return Listing(list(teams.values()), quarantined)
+    teams = read_records(
+        items,
+        RecordKind.TEAM,
+        parse,
+        quarantined=quarantined,
+        identity=lambda team: (team.id, team.grade_id),
+    )
+    return Listing(teams, quarantined)

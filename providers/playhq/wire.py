@@ -9,10 +9,21 @@ from typing import Any
 
 import msgspec
 
+from providers.envelope import Envelope
+from providers.payload import truth
+
 
 class Metadata(msgspec.Struct, rename="camel"):
-    has_more: bool
+    """Raises ValueError, which msgspec tells as a broken contract, for what is neither an end nor none."""
+
+    has_more: bool | str | int
     next_cursor: str | int | None = None
+
+    def __post_init__(self) -> None:
+        said = truth(self.has_more)
+        if said is None:
+            raise ValueError("`hasMore` is neither true nor false")
+        self.has_more = said
 
     @property
     def cursor(self) -> str:
@@ -20,20 +31,20 @@ class Metadata(msgspec.Struct, rename="camel"):
         return "" if self.next_cursor is None else str(self.next_cursor)
 
 
-class Page(msgspec.Struct):
+class Page(Envelope, kw_only=True):
     """A page of a listing: endpoints 1, 2, 3 and 7."""
 
     data: list[Any]
     metadata: Metadata
 
 
-class UnpagedList(msgspec.Struct):
+class UnpagedList(Envelope, kw_only=True):
     """Open registrations (endpoint 12), which come in one piece."""
 
     data: list[Any]
 
 
-class GradeGames(msgspec.Struct, rename="camel"):
+class GradeGames(Envelope, rename="camel", kw_only=True):
     """The whole fixture of a grade, version 2 (endpoint 4)."""
 
     rounds: list[Any]
@@ -41,13 +52,13 @@ class GradeGames(msgspec.Struct, rename="camel"):
     playing_surfaces: list[Any] | None = None
 
 
-class GradeLadders(msgspec.Struct):
+class GradeLadders(Envelope, kw_only=True):
     """The ladders of a grade, version 2 (endpoint 5)."""
 
     ladders: list[Any] | None
 
 
-class OldGradeLadders(msgspec.Struct):
+class OldGradeLadders(Envelope, kw_only=True):
     """The ladders of a grade, version 1 (endpoint 8)."""
 
     data: dict[str, Any]

@@ -156,7 +156,7 @@ class PlayCricketBench:
                 lambda source: source.fetch_seasons(self.club), self.matches(f"site_id=11&season={self.year}")
             ),
             "grades": Question(
-                lambda source: source.fetch_grades(self.season), self.competitions(self.year, "cups")
+                lambda source: source.fetch_grades(self.season), self.competitions(self.year, "divisions")
             ),
             "teams": Question(
                 lambda source: source.fetch_teams(self.season), target("competition_teams", "id=81000")

@@ -92,6 +92,29 @@ def test_empty_page_in_the_middle_is_no_end(server: ProviderServer, open_source:
     assert team_ids(open_source()) == [playhq.GULLS]
 
 
+@pytest.mark.parametrize("more", ["true", "True", 1])
+def test_more_may_be_announced_in_words(
+    server: ProviderServer, open_source: OpenSource, more: object
+) -> None:
+    body = {"data": [playhq.team()], "metadata": {"hasMore": more, "nextCursor": "MTAw"}}
+    server.script(PlayHQBench.teams_target, Reply(body))
+    last = {"data": [playhq.team(id=playhq.GULLS)], "metadata": {"hasMore": "false", "nextCursor": None}}
+    server.script(f"{PlayHQBench.teams_target}?cursor=MTAw", Reply(last))
+    assert team_ids(open_source()) == [playhq.HAWKS, playhq.GULLS]
+
+
+def test_team_in_two_grades_comes_once_for_each(server: ProviderServer, open_source: OpenSource) -> None:
+    second = {"id": "second-grade", "name": "B Grade"}
+    server.script(
+        PlayHQBench.teams_target, Reply(page(playhq.team(), playhq.team(grade=second), playhq.team()))
+    )
+    listing = open_source().fetch_teams(PlayHQBench.season)
+    assert [(team.id, team.grade_id) for team in listing.records] == [
+        (playhq.HAWKS, playhq.GRADE_ID),
+        (playhq.HAWKS, "second-grade"),
+    ]
+
+
 @pytest.mark.parametrize("cursor", [None, ""])
 def test_more_without_a_cursor_fails_the_set(
     server: ProviderServer, open_source: OpenSource, cursor: str | None

@@ -162,6 +162,18 @@ def test_lasting_junk_is_told_as_such(
 
 
 @anything
+def test_error_beside_what_was_asked_for_is_no_answer(
+    bench: Bench, question: Question, server: ProviderServer, outbound: Outbound
+) -> None:
+    bench.serve(server)
+    good = server.last_reply(question.target)
+    assert isinstance(good, Reply)
+    server.script(question.target, Reply({**good.body, "error": "try later"}))
+    with pytest.raises(UnexpectedResponse, match="an error came with success"):
+        ask(bench, question, server, outbound)
+
+
+@anything
 def test_second_account_of_the_night_costs_nothing(
     bench: Bench, question: Question, server: ProviderServer, outbound: Outbound
 ) -> None:

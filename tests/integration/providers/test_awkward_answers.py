@@ -67,6 +67,15 @@ def test_body_that_trickles_without_end_is_given_up(
         fetch(open_fetcher(settings=QUICK.model_copy(update={"body_timeout_s": 0.2, "attempts": 2})))
 
 
+@pytest.mark.parametrize("rest", [b"", b"\0\0\0", gzip.compress(b"\n")], ids=["nothing", "padding", "more"])
+def test_answer_packed_in_members_is_read_whole(
+    server: ProviderServer, open_fetcher: OpenFetcher, rest: bytes
+) -> None:
+    members = gzip.compress(b'{"a"') + gzip.compress(b": 1}")
+    server.script(PATH, Reply(members + rest, headers=GZIP))
+    assert fetch(open_fetcher()) == {"a": 1}
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -9,7 +9,21 @@ from typing import Any
 from hypothesis import strategies as st
 
 ODD_TEXTS = st.sampled_from(
-    ["", " ", "0", "-1", "1e400", "nan", "inf", "true", "2031-02-30", "9999-12-31T23:59:59Z", "\x00", "٣"]
+    [
+        "",
+        " ",
+        "0",
+        "-1",
+        "1e400",
+        "nan",
+        "inf",
+        "true",
+        "2031-02-30",
+        "9999-12-31T23:59:59Z",
+        "31/12/9999",
+        "\x00",
+        "٣",
+    ]
 )
 ODD_NUMBERS = st.sampled_from([0, -1, 2**63, 2**200, -0.0, 1e308, 5e-324])
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)

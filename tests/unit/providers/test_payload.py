@@ -6,7 +6,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from providers.payload import moment, number, optional_identifier, text, whole_number
+from providers.payload import (
+    BrokenRecord,
+    identifier,
+    moment,
+    number,
+    optional_identifier,
+    text,
+    truth,
+    whole_number,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,6 +27,9 @@ from providers.payload import moment, number, optional_identifier, text, whole_n
         ("", None),
         (" ", None),
         (None, None),
+        (3207.0, "3207"),
+        (41.5, "41.5"),
+        (123456789012345678901234567890, "123456789012345678901234567890"),
         (True, None),
         ([], None),
     ],
@@ -58,7 +70,39 @@ def test_moment_is_aware_utc(value: str) -> None:
     assert moment(value) == datetime(2031, 10, 18, 2, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("value", [None, "", "soon", 7, "2031-13-01T00:00:00Z", "0001-01-01T00:00:00+23:00"])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (True, True),
+        (False, False),
+        ("True", True),
+        (" no ", False),
+        (1, True),
+        ("0", False),
+        (None, None),
+        ("maybe", None),
+        (2, None),
+    ],
+)
+def test_truth_is_told_in_several_ways(value: object, *, expected: bool | None) -> None:
+    assert truth(value) is expected
+
+
+def test_id_longer_than_any_is_none() -> None:
+    assert optional_identifier({"id": "x" * 201}, "id") is None
+    with pytest.raises(BrokenRecord, match="`id` has 201 characters"):
+        identifier({"id": "x" * 201}, "id")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(None, "", "soon", 7),
+        "2031-13-01T00:00:00Z",
+        "0001-01-01T00:00:00+23:00",
+        "9999-12-31T23:59:59-10:00",
+    ],
+)
 def test_unreadable_moment_is_none(value: object) -> None:
     assert moment(value) is None
 

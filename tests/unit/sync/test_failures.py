@@ -261,6 +261,18 @@ def test_a_stored_open_season_that_the_listing_leaves_out_is_read_on(engine: Eng
     assert engine.cms.games["game-3"].round == "Round 2"
 
 
+def test_a_club_plays_in_each_grade_that_its_team_is_listed_in(engine: Engine) -> None:
+    hawks = engine.world.teams["team-1"]
+    engine.world.teams["team-1 again"] = replace(hawks, grade_id="grade-2")
+    engine.world.games["game-6"] = replace(engine.world.games["game-6"], away_id=hawks.id)
+    first = engine.sync_club()
+    second = engine.sync_club()
+    assert (first.outcome, second.outcome) == (Outcome.SUCCEEDED, Outcome.SUCCEEDED)
+    assert "game-6" in engine.cms.games
+    assert engine.cms.teams[hawks.id].grade_id == "grade-1"
+    assert [written for written in engine.cms.history if written[0] == second.id] == []
+
+
 def test_an_unreadable_record_is_counted_and_the_others_are_stored(engine: Engine) -> None:
     engine.world.unreadable["grade-1"] = [
         Quarantined(kind=RecordKind.GAME, record_id="game-x", reason="no status")

@@ -119,9 +119,15 @@ def test_missing_match_proves_nothing() -> None:
     assert not parse_fixture([], [], DIVISION).proves_absence
 
 
-@pytest.mark.parametrize("day", ["", None, "2031-06-07", "31/02/2031"])
-def test_match_without_a_readable_date_is_a_game(day: str | None) -> None:
+@pytest.mark.parametrize("day", ["", None])
+def test_match_without_a_date_is_a_game(day: str | None) -> None:
     assert parse_one(match_date=day).days == ()
+
+
+@pytest.mark.parametrize("day", ["2031-06-07", "31/02/2031", "00/00/0000", "07/06/0031"])
+def test_match_on_an_unreadable_day_is_quarantined(day: str) -> None:
+    (quarantined,) = parse_fixture([match(match_date=day)], [], DIVISION).quarantined
+    assert quarantined.reason == f'`match_date` is unreadable: "{day}"'
 
 
 def test_winter_time_of_london_is_utc() -> None:

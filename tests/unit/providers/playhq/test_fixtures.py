@@ -95,10 +95,21 @@ def test_unknown_ground_leaves_the_day(surfaces: object) -> None:
 
 @pytest.mark.parametrize(
     "schedule",
-    [None, [], [{"day": None, "dateTime": None, "playingSurfaceId": None}], [{"dateTime": "soon"}]],
+    [None, [], [{"day": None, "dateTime": None, "playingSurfaceId": None}], [{"dateTime": " "}]],
 )
 def test_game_without_a_date_is_a_game(schedule: object) -> None:
     assert parse_game(schedule=schedule).days == ()
+
+
+@pytest.mark.parametrize(
+    "moment", ["soon", "18/10/2031 13:00", 1950000000000, [], "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"]
+)
+def test_game_at_an_unreadable_time_is_quarantined_and_loses_no_day(moment: object) -> None:
+    odd = game(id="odd", schedule=[{"dateTime": moment, "playingSurfaceId": None}])
+    parsed = parse(fixture(round_(odd, game())))
+    assert [entry.id for entry in parsed.games] == [GAME_ID]
+    (quarantined,) = parsed.quarantined
+    assert (quarantined.record_id, quarantined.reason) == ("odd", f'`dateTime` is unreadable: "{moment}"')
 
 
 def test_other_offsets_mean_the_same_moment() -> None:

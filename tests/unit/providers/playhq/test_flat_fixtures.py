@@ -76,10 +76,17 @@ def test_goals_go_by_several_names(kind: str) -> None:
     assert parsed.points == {HAWKS: Points(goals=6, total=36)}
 
 
-@pytest.mark.parametrize("schedule", [None, {}, {"date": None, "time": "09:15:00"}, {"date": "soon"}])
+@pytest.mark.parametrize("schedule", [None, {}, {"date": None, "time": "09:15:00"}, {"date": ""}])
 def test_flat_game_without_a_date_is_a_game(schedule: object) -> None:
     (parsed,) = parse_flat(flat_game(schedule=schedule)).games
     assert parsed.days == ()
+
+
+@pytest.mark.parametrize("day", ["soon", "2031-02-30", 1950000000000, "9999-12-31", "18/10/2031"])
+def test_flat_game_on_an_unreadable_day_is_quarantined(day: object) -> None:
+    parsed = parse_flat(flat_game(schedule={"date": day, "time": "23:00:00", "timezone": "America/Lima"}))
+    assert parsed.games == []
+    assert "`date` is unreadable" in parsed.quarantined[0].reason
 
 
 @pytest.mark.parametrize("start", [None, "", "tba"])
