@@ -44,10 +44,14 @@ class Ledger(Protocol):
         """Ask for a turn and a place; a place is a unique name of this request."""
         ...
 
+    def left_late(self, place: str, *, late_s: float) -> None:
+        """The request of the place left this process so long after its admission: it counts from then."""
+        ...
+
     def release(self, place: str, *, late_s: float = 0.0) -> None:
         """Give the place back; an unreturned one frees itself after a while.
 
-        `late_s` is how long after its admission the request left this process: it counts from then.
+        `late_s` is what `left_late` was not told yet.
         """
         ...
 

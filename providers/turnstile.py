@@ -13,6 +13,8 @@ from providers.ports import Ledger
 from sync.concurrency import wait_until_set
 from sync.errors import RateLimited
 
+# A request that left this much after its turn says so at once, others when they give their place back.
+LATE_AFTER_S = 0.02
 # Under gevent each question takes a turn of the hub, which a busy process gives seldom: one
 # asker at a time would leave much of a quota of fifty a second unused, a crowd would cost Redis.
 ASKERS = 4
@@ -23,13 +25,23 @@ QUEUES_FOR_S = 20.0
 class Passage:
     """A request's turn; a busy process uses it a while after it was given."""
 
-    def __init__(self, given_at_s: float) -> None:
+    def __init__(self, ledger: Ledger, place: str, given_at_s: float) -> None:
+        self._ledger = ledger
+        self._place = place
         self._given_at_s = given_at_s
-        self.late_s = 0.0
+        self._told_s = 0.0
+        self._late_s = 0.0
 
     def leave(self) -> None:
         """The request goes out now; called again, it has gone out only now."""
-        self.late_s = time.monotonic() - self._given_at_s
+        self._late_s = time.monotonic() - self._given_at_s
+        if self._late_s - self._told_s > LATE_AFTER_S:
+            self._ledger.left_late(self._place, late_s=self._late_s - self._told_s)
+            self._told_s = self._late_s
+
+    def end(self) -> None:
+        """Give the place back, with what was not told yet of how late the request was."""
+        self._ledger.release(self._place, late_s=self._late_s - self._told_s)
 
 
 class Turnstile:
@@ -55,11 +67,11 @@ class Turnstile:
         Raises RateLimited when the wait would be too long.
         """
         place = uuid.uuid4().hex
-        passage = Passage(self._queue_up(place, operation, is_urgent=is_urgent))
+        passage = Passage(self._ledger, place, self._queue_up(place, operation, is_urgent=is_urgent))
         try:
             yield passage
         finally:
-            self._ledger.release(place, late_s=passage.late_s)
+            passage.end()
             self._freed.set()
 
     def _queue_up(self, place: str, operation: str, *, is_urgent: bool) -> float:

@@ -92,6 +92,9 @@ class MemoryLedger:
             self._places[place] = now_s + PLACE_LIVES_S
             return MemoryAdmission(is_admitted=True)
 
+    def left_late(self, place: str, *, late_s: float) -> None:
+        self.late_s.append(late_s)
+
     def release(self, place: str, *, late_s: float = 0.0) -> None:
         self.late_s.append(late_s)
         with self._lock:

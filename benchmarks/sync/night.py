@@ -7,8 +7,9 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from benchmarks.sync.plant import Cost, Layout, Plant, TooSlow, measured, running
+from benchmarks.sync.plant import Cost, Layout, Plant, TooSlow, measured, running, wait_until
 from benchmarks.sync.report import Row
+from brokers.operations import Operations
 from stores.redis.batches import Batch, Batches
 from stores.sql.accounts import NewAccount
 from sync.model import OrganisationKind
@@ -19,6 +20,7 @@ CLUBS_AN_ASSOCIATION = 4
 POLL_S = 0.2
 # The scheduler looks for what is asked once a second, and sends thousands in another.
 SENT_BEFORE_S = 3.0
+ENDS_WITHIN_S = 30.0
 # Requests of a sync by itself, before anything is shared: of a season, and of a grade.
 GRADES_AND_TEAMS = 2
 FIXTURE_AND_LADDER = 2
@@ -93,6 +95,11 @@ def _naive_requests(plant: Plant, entry: dict[str, Any]) -> int:
 def _ask_for_a_night(plant: Plant) -> Batch:
     """One batch of all accounts at once; answers when it is due, as nightly ones are sent before they are."""
     backend = plant.backend
+    operations = Operations(backend.broker)
+    # A message ends a moment after its run; until then one of the next night would be coalesced with it.
+    wait_until(
+        lambda: not any(queue.leased for queue in operations.queues()), ENDS_WITHIN_S, what="the last night"
+    )
     starts_at = backend.clock.now() + timedelta(seconds=SENT_BEFORE_S)
     batch = Batch(id=uuid.uuid4().hex, starts_at=starts_at, requested_by="benchmark")
     Batches(backend.redis, backend.settings.redis.namespace).ask(batch)

@@ -231,6 +231,11 @@ class RedisLedger:
             return Admission(is_admitted=True, wait_s=0.0)
         return Admission(is_admitted=False, wait_s=wait_us / 1e6, reason=reason.decode())
 
+    def left_late(self, place: str, *, late_s: float) -> None:
+        """Count the request of the place from so long after its admission."""
+        with answering():
+            self._redis.zadd(self._log_key, {place: _us(late_s)}, xx=True, incr=True)
+
     def release(self, place: str, *, late_s: float = 0.0) -> None:
         """Give the place back; its request counts from so long after its admission."""
         with answering():
