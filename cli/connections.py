@@ -60,7 +60,12 @@ def connections(settings: Settings, timeout_s: float) -> list[Connection]:
         Connection(
             "sql", lambda: _ask_sql(settings), "mend DATABASE_URL, start that server, clubsync migrate"
         ),
-        Connection("cms", lambda: _ask_cms(settings), "mend the address and token of the section cms"),
+        Connection(
+            "cms",
+            lambda: _ask_cms(settings),
+            "mend the address and token of the section cms",
+            when_down="start it, see its log; if it is up, mend the address in the section cms",
+        ),
         *_providers(settings, timeout_s),
         *_channels(settings),
     ]
