@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import signal
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sync.errors import ConfigurationError, SyncError
@@ -25,7 +28,18 @@ class StartUp:
     now_s: Callable[[], float] = time.monotonic
 
     def wait_for(self, name: str, ask: Callable[[], object]) -> None:
-        """Ask until there is an answer; the first refusal is said at once, then one every ten seconds."""
+        """Ask until there is an answer; the first refusal is said at once, then one every ten seconds.
+
+        A SIGTERM meanwhile ends the process with 0: it holds nothing yet that could be handed back.
+        """
+        with _ended_by_sigterm():
+            self._wait_for(name, ask)
+
+    def is_done(self) -> None:
+        self.state = RUNNING
+        log.info("worker_ready")
+
+    def _wait_for(self, name: str, ask: Callable[[], object]) -> None:
         began_s = self.now_s()
         said_at_s = float("-inf")
         while True:
@@ -44,6 +58,12 @@ class StartUp:
                 log.info("dependency_answers", extra={"dependency": name, "waited_s": round(waited_s)})
                 return
 
-    def is_done(self) -> None:
-        self.state = RUNNING
-        log.info("worker_ready")
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    # dramatiq's own handler takes note of it, and looks once the worker has started.
+    before = signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 
 import pytest
 
@@ -39,3 +40,15 @@ def test_it_asks_until_there_is_an_answer_and_says_the_reason_now_and_then(
     assert vars(caplog.records[1])["reason"] == "migrations are missing"
     start_up.is_done()
     assert start_up.state == "running"
+
+
+def test_a_sigterm_ends_a_wait_that_would_go_on() -> None:
+    def ask() -> None:
+        raise StoreUnavailable("SQL did not answer")
+
+    before = signal.getsignal(signal.SIGTERM)
+    start_up = StartUp(sleep=lambda _seconds: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(SystemExit) as ended:
+        start_up.wait_for("sql", ask)
+    assert ended.value.code == 0
+    assert signal.getsignal(signal.SIGTERM) is before
