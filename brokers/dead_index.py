@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
+from brokers.dead_letters import DeadLetters
 from brokers.fingerprints import fingerprint, group_id
-from brokers.operations import Operations
 from brokers.states import DeadLetter
 
 # Older letters are left out: a hundred megabytes are enough to tell what is the matter.
@@ -110,17 +110,17 @@ class Found:
 class DeadIndex:
     """Each question first brings the index up to date; the first one reads everything."""
 
-    def __init__(self, operations: Operations) -> None:
-        self._operations = operations
+    def __init__(self, letters: DeadLetters) -> None:
+        self._letters = letters
         self._of_queue: dict[str, _QueueIndex] = {}
         self._lock = threading.Lock()
 
     def refresh(self) -> None:
         """Know what Redis holds now. Raises redis.RedisError."""
         with self._lock:
-            for queue in self._operations.queue_names():
+            for queue in self._letters.queue_names():
                 if queue not in self._of_queue:
-                    self._of_queue[queue] = _QueueIndex(self._operations, queue)
+                    self._of_queue[queue] = _QueueIndex(self._letters, queue)
                 self._of_queue[queue].refresh()
 
     def find(
@@ -136,7 +136,7 @@ class DeadIndex:
             last = page[-1].position if has_more else None
         else:
             page, last = self._search(entries, search, limit)
-        return Found(self._operations.read_dead([(entry.queue, entry.message_id) for entry in page]), last)
+        return Found(self._letters.read([(entry.queue, entry.message_id) for entry in page]), last)
 
     def entries(self, match: Match, *, limit: int, before: Position | None = None) -> list[Entry]:
         """The matching entries, latest first, from the position `before` on."""
@@ -193,7 +193,7 @@ class DeadIndex:
         found: list[Entry] = []
         for _ in range(MOST_SEARCHED // _CHUNK):
             chunk = list(islice(entries, _CHUNK))
-            stored = self._operations.read_stored([(entry.queue, entry.message_id) for entry in chunk])
+            stored = self._letters.read_stored([(entry.queue, entry.message_id) for entry in chunk])
             for entry, (value, reason) in zip(chunk, stored, strict=True):
                 text = b" ".join((entry.message_id.encode(), value or b"", reason or b""))
                 if any(form in text for form in forms):
@@ -225,8 +225,8 @@ _read_body = msgspec.json.Decoder(_Body).decode
 class _QueueIndex:
     """One queue's entries, oldest first."""
 
-    def __init__(self, operations: Operations, queue: str) -> None:
-        self._operations = operations
+    def __init__(self, letters: DeadLetters, queue: str) -> None:
+        self._letters = letters
         self._queue = queue
         self._by_id: dict[str, Entry] = {}
         self._words: dict[str, str] = {}
@@ -235,7 +235,7 @@ class _QueueIndex:
 
     def refresh(self) -> None:
         latest_ms = self.ascending[-1].died_ms if self.ascending else 0
-        count, died = self._operations.deaths_since(self._queue, latest_ms, limit=MOST_INDEXED)
+        count, died = self._letters.deaths_since(self._queue, latest_ms, limit=MOST_INDEXED)
         new = {
             message_id: died_ms
             for message_id, died_ms in died
@@ -250,7 +250,7 @@ class _QueueIndex:
         added: list[Entry] = []
         items = iter(new.items())
         while chunk := list(islice(items, _CHUNK)):
-            stored = self._operations.read_stored([(self._queue, message_id) for message_id, _ in chunk])
+            stored = self._letters.read_stored([(self._queue, message_id) for message_id, _ in chunk])
             for (message_id, died_ms), (value, reason) in zip(chunk, stored, strict=True):
                 added.append(self._entry(message_id, died_ms, value, reason))
         # One that died again has moved.
@@ -259,7 +259,7 @@ class _QueueIndex:
         self._by_id = {entry.message_id: entry for entry in self.ascending}
 
     def _drop_those_gone(self) -> None:
-        there = set(self._operations.dead_ids(self._queue, limit=MOST_INDEXED))
+        there = set(self._letters.ids(self._queue, limit=MOST_INDEXED))
         self.ascending = [entry for entry in self.ascending if entry.message_id in there]
         self._by_id = {entry.message_id: entry for entry in self.ascending}
 

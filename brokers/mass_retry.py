@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from brokers.dead_index import DeadIndex, Entry, Match
-from brokers.operations import Operations
+from brokers.dead_letters import DeadLetters
 from brokers.redis import PriorityRedisBroker
 from sync.errors import InvalidRequest, NotFound
 
@@ -82,7 +82,7 @@ class MassRetries:
     """`on_end` is called once for each that ends, by the process that drives it."""
 
     broker: PriorityRedisBroker
-    operations: Operations
+    letters: DeadLetters
     index: DeadIndex
     on_end: Callable[[MassRetry], None] = lambda _retry: None
     clock: Callable[[], float] = time.time
@@ -167,7 +167,7 @@ class MassRetries:
         if not retry.in_flight:
             return retry
         places = [(queue, message_id) for queue, message_id, _ in retry.in_flight]
-        deaths = dict(zip(retry.in_flight, self.operations.deaths(places), strict=True))
+        deaths = dict(zip(retry.in_flight, self.letters.deaths(places), strict=True))
         unsent = [one for one, died_ms in deaths.items() if died_ms == one[2]]
         waits = self._send([(queue, message_id) for queue, message_id, _ in unsent])
         kept = sum(not waits.get(message_id, False) for _, message_id, _ in unsent)
@@ -186,7 +186,7 @@ class MassRetries:
         )
 
     def _send(self, places: Sequence[tuple[str, str]]) -> dict[str, bool]:
-        return dict(self.operations.retry_each(self.operations.read_dead(places))) if places else {}
+        return dict(self.letters.retry_each(self.letters.read(places))) if places else {}
 
     def _end(self, retry: MassRetry, state: MassRetryState, message: str) -> None:
         ended = msgspec.structs.replace(retry, state=state, message=message, ended_at_s=self.clock())

@@ -53,6 +53,7 @@ from brokers.outgoing import (
 from brokers.process import LEASE_S, Lent, Process
 from brokers.scripts import COUNT, ENQUEUE, PURGE, RECOVER, SEND_AGAIN, Script
 from brokers.sender import Senders
+from brokers.stored import text_of
 
 # A chunk of enqueue_many keeps the server busy for a few milliseconds, not longer.
 CHUNK = 500
@@ -382,6 +383,11 @@ class PriorityRedisBroker(Broker):
             raise translate(error) from error
         finally:
             self._senders.give_back(sender)
+
+    def known_queues(self) -> list[str]:
+        """Every queue that a message was ever sent to, by whichever process."""
+        names: Any = self.client.smembers(f"{self.key}:queues")
+        return sorted(text_of(name) for name in names)
 
     def queue_size(self, queue_name: str) -> int:
         """Messages that wait, are delayed or run."""

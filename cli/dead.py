@@ -15,8 +15,8 @@ from typing import Any, TypeVar, cast
 import click
 
 from brokers.dead_index import DeadIndex, Group, Match, Position
+from brokers.dead_letters import DeadLetters
 from brokers.mass_retry import MassRetries, MassRetry, MassRetryState
-from brokers.operations import Operations
 from brokers.states import DeadLetter
 from cli.backend import Backend
 from cli.durations import read_duration_s
@@ -77,7 +77,7 @@ _search = click.option("--search", help="Whose id, payload or reason contains th
 @as_json
 def list_dead(match: Match, search: str | None, limit: int, is_json: bool) -> None:
     """Show dead letters, the latest first."""
-    letters = list(islice(_matching(DeadIndex(Operations(Backend().broker)), match, search), limit))
+    letters = list(islice(_matching(DeadIndex(DeadLetters(Backend().broker)), match, search), limit))
     if is_json:
         print_json([_document(letter) for letter in letters])
         return
@@ -101,7 +101,7 @@ def list_dead(match: Match, search: str | None, limit: int, is_json: bool) -> No
 @as_json
 def groups(match: Match, is_json: bool) -> None:
     """Group dead letters by their error, ids and numbers left out."""
-    found = DeadIndex(Operations(Backend().broker)).groups(match)
+    found = DeadIndex(DeadLetters(Backend().broker)).groups(match)
     if is_json:
         print_json([_group_document(group) for group in found])
         return
@@ -126,7 +126,7 @@ def groups(match: Match, is_json: bool) -> None:
 @as_json
 def show(message_id: str, is_json: bool) -> None:
     """Show one dead letter with every attempt's error."""
-    letter = Operations(Backend().broker).show_dead(message_id)
+    letter = DeadLetters(Backend().broker).find(message_id)
     if letter is None:
         raise NotFound(f"no dead letter has the id {message_id}")
     document = _document(letter)
@@ -159,9 +159,9 @@ def retry(
         _require_filter(match, search, is_all=is_all)
         _retry_guarded(backend, match)
         return
-    operations = Operations(backend.broker)
-    chosen = _chosen(operations, message_ids, match, search, is_all=is_all)
-    count = operations.retry(chosen)
+    letters = DeadLetters(backend.broker)
+    chosen = _chosen(letters, message_ids, match, search, is_all=is_all)
+    count = letters.retry(chosen)
     backend.audit("dead_retried", None, {"ids": list(message_ids), "retried": count})
     click.echo(f"{count} of {len(chosen)} sent again")
 
@@ -174,9 +174,9 @@ def retry(
 def delete(message_ids: tuple[str, ...], match: Match, search: str | None, is_all: bool) -> None:
     """Delete dead letters for good, by id or by filter."""
     backend = Backend()
-    operations = Operations(backend.broker)
-    chosen = _chosen(operations, message_ids, match, search, is_all=is_all)
-    count = operations.delete(chosen)
+    letters = DeadLetters(backend.broker)
+    chosen = _chosen(letters, message_ids, match, search, is_all=is_all)
+    count = letters.delete(chosen)
     backend.audit("dead_deleted", None, {"ids": list(message_ids), "deleted": count})
     click.echo(f"{count} deleted")
 
@@ -225,11 +225,11 @@ def _settled(retry: MassRetry) -> str:
 
 
 def _mass_retries(backend: Backend) -> MassRetries:
-    operations = Operations(backend.broker)
+    letters = DeadLetters(backend.broker)
     return MassRetries(
         broker=backend.broker,
-        operations=operations,
-        index=DeadIndex(operations),
+        letters=letters,
+        index=DeadIndex(letters),
         on_end=lambda ended: backend.audit(
             f"mass_retry_{ended.state.value}", f"mass-retry:{ended.id}", {"message": ended.message}
         ),
@@ -237,7 +237,7 @@ def _mass_retries(backend: Backend) -> MassRetries:
 
 
 def _chosen(
-    operations: Operations,
+    letters: DeadLetters,
     message_ids: tuple[str, ...],
     match: Match,
     search: str | None,
@@ -245,12 +245,12 @@ def _chosen(
     is_all: bool,
 ) -> list[DeadLetter]:
     if message_ids:
-        found = [(message_id, operations.show_dead(message_id)) for message_id in message_ids]
+        found = [(message_id, letters.find(message_id)) for message_id in message_ids]
         if missing := [message_id for message_id, letter in found if letter is None]:
             raise NotFound(f"no dead letter has the id {', '.join(missing)}; nothing was done")
         return [letter for _, letter in found if letter is not None]
     _require_filter(match, search, is_all=is_all)
-    return list(_matching(DeadIndex(operations), match, search))
+    return list(_matching(DeadIndex(letters), match, search))
 
 
 def _require_filter(match: Match, search: str | None, *, is_all: bool) -> None:

@@ -16,9 +16,11 @@ import redis
 from brokers import embedded
 from brokers.chain import open_sender
 from brokers.clients import open_client
+from brokers.dead_letters import DeadLetters
 from brokers.inbox import Inbox
 from brokers.operations import Operations
 from brokers.publisher import Publisher
+from brokers.redis import PriorityRedisBroker
 from brokers.tracing import trace
 from notifications.live import LiveNotifications, Ports
 from notifications.watch import open_watch
@@ -129,12 +131,11 @@ def _serve(settings: Settings, redis_url: str) -> None:
     def in_force() -> Settings:
         return reloader.in_force.loaded.settings
 
-    operations = Operations(broker)
     batches = Batches(
         accounts=lambda: stores.accounts.each(AccountFilter()),
         outlook=partial(read_outlook, stores, in_force, clock),
         publisher=publisher,
-        withdraw=operations.withdraw,
+        withdraw=Operations(broker).withdraw,
         store=batch_store,
         runs=stores.runs,
         clock=clock,
@@ -142,7 +143,7 @@ def _serve(settings: Settings, redis_url: str) -> None:
     note = partial(stores.audit.record, actor=SCHEDULER, source=SCHEDULER)
     leases = RedisLeases(client, namespace, lease_s=settings.sync.lease_s)
     actions = _actions(
-        in_force, batches, publisher, note, _housework(in_force, stores, operations, leases, clock)
+        in_force, batches, publisher, note, _housework(in_force, stores, broker, leases, clock)
     )
     ticker = Ticker(
         schedule,
@@ -166,7 +167,7 @@ def _serve(settings: Settings, redis_url: str) -> None:
     watch = open_watch(
         settings=in_force,
         stores=stores,
-        operations=operations,
+        operations=Operations(broker),
         batches=batch_store,
         claim=Looks(client, namespace).claim,
         breaker_open_s=Gates(client, namespace).breaker_open_s,
@@ -250,17 +251,18 @@ def _actions(
 def _housework(
     settings: Callable[[], Settings],
     stores: SqlStores,
-    operations: Operations,
+    broker: PriorityRedisBroker,
     leases: RedisLeases,
     clock: Clock,
 ) -> dict[str, Housework]:
     def retention() -> RetentionSettings:
         return settings().retention
 
+    operations = Operations(broker)
     on_settled = partial(_clear_flag, stores)
     return {
         "delete_old_rows": Retention(retention, stores.old_rows, settings().home, clock),
-        "expire_dead_letters": DeadLetterExpiry(retention, operations, clock),
+        "expire_dead_letters": DeadLetterExpiry(retention, DeadLetters(broker), clock),
         "check_ledgers": LedgerCheck(operations),
         "sweep_orphans": OrphanSweep(stores.runs, operations, leases, clock, on_settled),
     }

@@ -12,29 +12,33 @@ from settings.schema import RetentionSettings
 from sync.ports import Clock
 
 
+class DeadLetters(Protocol):
+    def queue_names(self) -> Sequence[str]: ...
+
+    def expire(self, queue: str, before_s: float) -> int:
+        """Delete dead letters that died before a moment; how many."""
+        ...
+
+
 class Queues(Protocol):
     def queue_names(self) -> Sequence[str]: ...
 
     def ledger(self, name: str) -> Ledger: ...
 
-    def expire_dead(self, queue: str, before_s: float) -> int:
-        """Delete dead letters that died before a moment; how many."""
-        ...
-
 
 class DeadLetterExpiry:
-    def __init__(self, settings: Callable[[], RetentionSettings], queues: Queues, clock: Clock) -> None:
+    def __init__(self, settings: Callable[[], RetentionSettings], letters: DeadLetters, clock: Clock) -> None:
         self._settings = settings
-        self._queues = queues
+        self._letters = letters
         self._clock = clock
 
     def __call__(self, raise_if_not_leading: Callable[[], None]) -> Found:
         days = self._settings().dead_letters_days
         before = self._clock.now() - timedelta(days=days)
         expired: dict[str, int] = {}
-        for name in self._queues.queue_names():
+        for name in self._letters.queue_names():
             raise_if_not_leading()
-            if count := self._queues.expire_dead(name, before.timestamp()):
+            if count := self._letters.expire(name, before.timestamp()):
                 expired[name] = count
         if not expired:
             return Found(f"no dead letter is older than {days:g} days")

@@ -15,6 +15,7 @@ from brokers import embedded
 from brokers.chain import open_sender
 from brokers.clients import open_client
 from brokers.dead_index import DeadIndex
+from brokers.dead_letters import DeadLetters
 from brokers.latency import read_latency
 from brokers.mass_retry import MassRetries
 from brokers.metrics import read_metrics
@@ -131,7 +132,8 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
     signal.signal(signal.SIGHUP, lambda _number, _frame: following.ask())
     versions = RedisVersions(client, namespace)
     operations, gates = Operations(broker), Gates(client, namespace)
-    dead = DeadIndex(operations)
+    letters = DeadLetters(broker)
+    dead = DeadIndex(letters)
     hosts = provider_hosts(settings.providers)
     services = Services(
         loaded=following.loaded,
@@ -151,9 +153,10 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
             broker, runs=gathered.runs, presets=lambda: following.loaded().settings.presets, clock=clock
         ),
         operations=operations,
+        letters=letters,
         dead=dead,
         mass_retries=MassRetries(
-            broker=broker, operations=operations, index=dead, on_end=partial(note_end, gathered.audit)
+            broker=broker, letters=letters, index=dead, on_end=partial(note_end, gathered.audit)
         ),
         find_message=partial(find_message, broker),
         gates=gates,

@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from brokers.dead_index import DeadIndex
+from brokers.dead_letters import DeadLetters
 from brokers.fingerprints import fingerprint
 from brokers.latency import SYNC_QUEUES
 from brokers.mass_retry import MassRetries
@@ -72,6 +73,7 @@ class Services:
     progress: Progress
     publisher: Publisher
     operations: Operations
+    letters: DeadLetters
     dead: DeadIndex
     mass_retries: MassRetries
     find_message: Callable[[str], Whereabouts | None]

@@ -17,8 +17,8 @@ from dramatiq.errors import BrokerError
 from dramatiq.middleware import Middleware
 from dramatiq.worker import Worker
 
+from brokers.dead_letters import DeadLetters
 from brokers.middleware.error_aware_retries import OnDead
-from brokers.operations import Operations
 from brokers.redis import PriorityRedisBroker
 from sync.errors import PermanentError, TransientError
 
@@ -39,18 +39,18 @@ class TellPoisoned(Middleware):
         self._stopping = threading.Event()
 
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
-        operations = Operations(cast("PriorityRedisBroker", broker))
-        threading.Thread(target=self._run, args=[operations], name="tell-poisoned", daemon=True).start()
+        letters = DeadLetters(cast("PriorityRedisBroker", broker))
+        threading.Thread(target=self._run, args=[letters], name="tell-poisoned", daemon=True).start()
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         self._stopping.set()
 
-    def _run(self, operations: Operations) -> None:
+    def _run(self, letters: DeadLetters) -> None:
         while not self._stopping.is_set():
             try:
                 self._take_up_what_was_left()
                 while not self._stopping.is_set():
-                    self._tell_next(operations)
+                    self._tell_next(letters)
             except (redis.RedisError, BrokerError, TransientError) as error:
                 logger.warning("poisoned_not_told", extra={"error": str(error)})
                 self._stopping.wait(OUTAGE_PAUSE_S)
@@ -59,13 +59,13 @@ class TellPoisoned(Middleware):
         while self._client.lmove(self._telling, self._untold, "RIGHT", "LEFT"):
             pass
 
-    def _tell_next(self, operations: Operations) -> None:
+    def _tell_next(self, letters: DeadLetters) -> None:
         message_id = cast(
             "bytes | None", self._client.blmove(self._untold, self._telling, BLOCK_S, "LEFT", "RIGHT")
         )
         if message_id is None:
             return
-        letter = operations.show_dead(message_id.decode())
+        letter = letters.find(message_id.decode())
         if letter is not None and letter.message is not None:
             self._on_dead(MessageProxy(letter.message), PermanentError(letter.reason["error"]))
         self._client.lrem(self._telling, 1, message_id.decode())

@@ -148,7 +148,7 @@ BODY_PROBLEMS = documented(HTTPStatus.BAD_REQUEST, HTTPStatus.UNSUPPORTED_MEDIA_
 )
 def retry_many(caller: Operator, services: Has, wanted: Annotated[DeadFilter, Depends(_read_filter)]) -> Done:
     """Send all that match again, from their first attempt; at most 10,000 at once."""
-    count = services.operations.retry(list(islice(_matching(services, wanted), MOST_AT_ONCE)))
+    count = services.letters.retry(list(islice(_matching(services, wanted), MOST_AT_ONCE)))
     note(
         services,
         caller,
@@ -170,7 +170,7 @@ def delete_many(
     caller: Operator, services: Has, wanted: Annotated[DeadFilter, Depends(_read_filter)]
 ) -> Done:
     """Delete all that match, for good; at most 10,000 at once."""
-    count = services.operations.delete(list(islice(_matching(services, wanted), MOST_AT_ONCE)))
+    count = services.letters.delete(list(islice(_matching(services, wanted), MOST_AT_ONCE)))
     note(
         services,
         caller,
@@ -221,7 +221,7 @@ def retry_one(
 def delete_one(message_id: MessageId, caller: Operator, services: Has) -> Done:
     """Delete it for good."""
     letter = find_dead(services, message_id)
-    services.operations.delete([letter])
+    services.letters.delete([letter])
     note(services, caller, "dead_deleted", f"message:{message_id}", queue=letter.queue)
     return Done(detail=f"{message_id} is deleted.", count=1)
 
@@ -257,7 +257,7 @@ def matching_page(services: Services, query: DeadQuery) -> Page[DeadBody]:
 
 def find_dead(services: Services, message_id: str) -> DeadLetter:
     """Raises NotFound."""
-    letter = services.operations.show_dead(message_id)
+    letter = services.letters.find(message_id)
     if letter is None:
         raise NotFound(f"there is no dead letter {message_id!r}")
     return letter
@@ -276,7 +276,7 @@ def retry_letter(
         preset = arguments.get("preset")
         if preset is not None and preset not in services.settings().presets:
             raise InvalidRequest(f"preset: {preset!r} is not a preset")
-    return services.operations.retry([letter], kwargs=arguments, priority=priority)
+    return services.letters.retry([letter], kwargs=arguments, priority=priority)
 
 
 def dead_body(letter: DeadLetter) -> DeadBody:
@@ -314,7 +314,7 @@ def group_body(group: Group) -> GroupBody:
 
 def _matching(services: Services, wanted: DeadFilter) -> Iterator[DeadLetter]:
     if wanted.ids is not None:
-        found = (services.operations.show_dead(message_id) for message_id in wanted.ids)
+        found = (services.letters.find(message_id) for message_id in wanted.ids)
         yield from (letter for letter in found if letter is not None)
         return
     before: Position | None = None

@@ -126,7 +126,7 @@ def _retry_dead(services: Services, _caller: Caller, fields: Fields) -> Done:
 
 def _delete_dead(services: Services, _caller: Caller, fields: Fields) -> Done:
     letter = find_dead(services, fields["id"])
-    services.operations.delete([letter])
+    services.letters.delete([letter])
     return Done("It is deleted.", "/dead", f"message:{letter.message_id}", {"queue": letter.queue})
 
 
@@ -166,7 +166,7 @@ def _delete_group(services: Services, _caller: Caller, fields: Fields) -> Done:
     by_queue: dict[str, list[str]] = {}
     for entry in entries:
         by_queue.setdefault(entry.queue, []).append(entry.message_id)
-    count = sum(services.operations.delete_messages(queue, ids) for queue, ids in by_queue.items())
+    count = sum(services.letters.delete_by_id(queue, ids) for queue, ids in by_queue.items())
     return Done(f"{counted_are(count, 'dead letter')} deleted.", "/dead", None, {"count": count, **fields})
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import dramatiq
 import pytest
 
+from brokers.dead_letters import DeadLetters
 from brokers.operations import Operations
 from brokers.redis import PriorityRedisBroker
 
@@ -33,6 +34,11 @@ def broker(redis_url: str, namespace: str) -> Iterator[PriorityRedisBroker]:
 @pytest.fixture
 def operations(broker: PriorityRedisBroker) -> Operations:
     return Operations(broker)
+
+
+@pytest.fixture
+def letters(broker: PriorityRedisBroker) -> DeadLetters:
+    return DeadLetters(broker)
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ import pytest
 
 from brokers import dead_index
 from brokers.dead_index import DeadIndex, Match
-from brokers.operations import Operations
+from brokers.dead_letters import DeadLetters
 from brokers.redis import PriorityRedisBroker
 from tests.integration.brokers.dead_letters import QUEUE, kill, settle
 
 
 @pytest.fixture
-def index(operations: Operations) -> DeadIndex:
-    return DeadIndex(operations)
+def index(letters: DeadLetters) -> DeadIndex:
+    return DeadIndex(letters)
 
 
 def ids(index: DeadIndex, match: Match | None = None, **options: object) -> list[str]:
@@ -55,21 +55,21 @@ def test_pages_follow_each_other(broker: PriorityRedisBroker, index: DeadIndex) 
 
 
 def test_it_notices_what_died_and_what_is_gone_since(
-    broker: PriorityRedisBroker, operations: Operations, index: DeadIndex
+    broker: PriorityRedisBroker, letters: DeadLetters, index: DeadIndex
 ) -> None:
     first, second = kill(broker, account_id=1), kill(broker, account_id=2)
     assert index.count(Match()) == 2
-    operations.delete(list(operations.read_dead([(QUEUE, first)])))
+    letters.delete(list(letters.read([(QUEUE, first)])))
     third = kill(broker, account_id=3)
     assert ids(index) == [third, second]
 
 
 def test_a_letter_that_dies_again_stands_once_and_with_its_last_error(
-    broker: PriorityRedisBroker, operations: Operations, index: DeadIndex
+    broker: PriorityRedisBroker, letters: DeadLetters, index: DeadIndex
 ) -> None:
     letter = kill(broker, "the provider answered 503", account_id=1)
     assert index.count(Match()) == 1
-    operations.retry(operations.read_dead([(QUEUE, letter)]))
+    letters.retry(letters.read([(QUEUE, letter)]))
     settle(broker, lambda _message: "the key was refused")
     (group,) = index.groups(Match())
     assert (group.count, group.error) == (1, "RuntimeError: the key was refused")

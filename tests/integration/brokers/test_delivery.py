@@ -15,6 +15,7 @@ from dramatiq.rate_limits.backends import RedisBackend as LimiterBackend
 from dramatiq.results import Results
 from dramatiq.results.backends import RedisBackend as ResultBackend
 
+from brokers.dead_letters import DeadLetters
 from brokers.operations import Operations
 from brokers.redis import PriorityRedisBroker
 from tests.conftest import Eventually
@@ -125,7 +126,7 @@ def test_a_retry_without_delay_outlives_the_ack_of_its_first_run(
 
 
 def test_exhausted_and_unknown_messages_are_dead_with_a_reason(
-    broker: PriorityRedisBroker, working: Working, operations: Operations
+    broker: PriorityRedisBroker, working: Working, letters: DeadLetters, operations: Operations
 ) -> None:
     @dramatiq.actor(max_retries=0)
     def fail() -> None:
@@ -135,14 +136,14 @@ def test_exhausted_and_unknown_messages_are_dead_with_a_reason(
         fail.send()
         broker.enqueue(Message("default", "stranger", (), {}, {}))
         broker.join("default", timeout=10_000)
-    reasons = {letter.message.actor_name: letter.reason for letter in operations.dead() if letter.message}
+    reasons = {letter.message.actor_name: letter.reason for letter in letters.latest() if letter.message}
     assert reasons["fail"]["error"] == "RuntimeError: broken pipe dream"
     assert "stranger" in reasons["stranger"]["error"]
     assert operations.ledger("default").is_balanced
 
 
 def test_an_unreadable_message_dies_alone(
-    broker: PriorityRedisBroker, working: Working, operations: Operations
+    broker: PriorityRedisBroker, working: Working, letters: DeadLetters
 ) -> None:
     done: list[int] = []
 
@@ -159,7 +160,7 @@ def test_an_unreadable_message_dies_alone(
     with working(threads=8):
         broker.join("default", timeout=10_000)
     assert sorted(done) == list(range(20))
-    (letter,) = operations.dead()
+    (letter,) = letters.latest()
     assert letter.message_id == broken
     assert letter.reason["kind"] == "undecodable"
 

@@ -10,6 +10,7 @@ import redis
 from dramatiq import Message, MessageProxy, Middleware
 from dramatiq.middleware import CurrentMessage
 
+from brokers.dead_letters import DeadLetters
 from brokers.operations import Operations
 from brokers.redis import PriorityRedisBroker
 from tests.conftest import Eventually
@@ -185,14 +186,14 @@ def test_a_clients_own_way_of_reading_answers_does_not_matter(
 
 
 def test_a_message_for_an_unknown_actor_is_dead_under_its_own_id(
-    broker: PriorityRedisBroker, working: Working, operations: Operations
+    broker: PriorityRedisBroker, working: Working, letters: DeadLetters
 ) -> None:
     broker.declare_queue("default")
     sent = broker.enqueue(Message("default", "unheard-of", (), {}, {}))
     with working() as worker:
         broker.join("default", timeout=5_000)
         worker.join()
-    assert [dead.message_id for dead in operations.dead()] == [sent.options["redis_message_id"]]
+    assert [dead.message_id for dead in letters.latest()] == [sent.options["redis_message_id"]]
 
 
 def test_a_queue_that_is_not_served_gets_no_consumer(broker: PriorityRedisBroker) -> None:

@@ -6,6 +6,7 @@ import pytest
 from dramatiq import Message
 
 from brokers.dead_index import DeadIndex, Match
+from brokers.dead_letters import DeadLetters
 from brokers.mass_retry import MassRetries, MassRetry, MassRetryState
 from brokers.operations import Operations
 from brokers.redis import PriorityRedisBroker
@@ -22,9 +23,9 @@ def ended() -> list[MassRetry]:
 
 def opened(broker: PriorityRedisBroker, ended: list[MassRetry] | None = None) -> MassRetries:
     """As a process has them that has just started."""
-    operations = Operations(broker)
+    letters = DeadLetters(broker)
     on_end = (ended if ended is not None else []).append
-    return MassRetries(broker=broker, operations=operations, index=DeadIndex(operations), on_end=on_end)
+    return MassRetries(broker=broker, letters=letters, index=DeadIndex(letters), on_end=on_end)
 
 
 @pytest.fixture
@@ -117,14 +118,14 @@ def test_what_was_taken_and_not_sent_is_sent_by_the_next_one(
     kill_many(broker, 3)
     asked = retries.ask(ALL, asked_by="ann", source="cli")
     with monkeypatch.context() as patched:
-        patched.setattr(Operations, "retry_each", _killed)
+        patched.setattr(DeadLetters, "retry_each", _killed)
         with pytest.raises(KeyboardInterrupt):
             retries.drive("test")
     assert steps(broker, retries) == [3]
     assert retries.find(asked.id).done == 3
 
 
-def _killed(_self: Operations, _letters: object) -> dict[str, bool]:
+def _killed(_self: DeadLetters, _letters: object) -> dict[str, bool]:
     raise KeyboardInterrupt
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from dramatiq import Message
 
+from brokers.dead_letters import DeadLetters
 from brokers.delivery import rejected
 from brokers.operations import Operations
 from brokers.queues import Priority
@@ -50,23 +51,27 @@ def test_a_queue_shows_what_is_where(broker: PriorityRedisBroker, operations: Op
 
 
 @pytest.mark.usefixtures("failed")
-def test_dead_letters_are_listed_searched_and_shown(operations: Operations) -> None:
-    assert len(list(operations.dead())) == 3
-    assert len(list(operations.dead("default", limit=2))) == 2
-    (letter,) = operations.dead(search="number 2 is too small")
+def test_dead_letters_are_listed_searched_and_shown(letters: DeadLetters) -> None:
+    assert len(list(letters.latest())) == 3
+    assert len(list(letters.latest("default", limit=2))) == 2
+    (letter,) = letters.latest(search="number 2 is too small")
     assert letter.message is not None
     assert letter.message.kwargs == {"number": 2}
     assert letter.header is not None
     assert letter.header.priority is Priority.HIGH
-    assert operations.show_dead(letter.message_id) == letter
-    assert operations.show_dead("unknown") is None
+    assert letters.find(letter.message_id) == letter
+    assert letters.find("unknown") is None
 
 
 def test_dead_letters_are_retried_with_an_edited_payload(
-    broker: PriorityRedisBroker, working: Working, operations: Operations, failed: list[int]
+    broker: PriorityRedisBroker,
+    working: Working,
+    letters: DeadLetters,
+    operations: Operations,
+    failed: list[int],
 ) -> None:
-    letters = list(operations.dead(search="number 1 "))
-    assert operations.retry(letters, kwargs={"number": 11}) == 1
+    found = list(letters.latest(search="number 1 "))
+    assert letters.retry(found, kwargs={"number": 11}) == 1
     assert operations.queue("default").waiting[Priority.HIGH] == 1
     with working():
         broker.join("default", timeout=10_000)
@@ -77,7 +82,7 @@ def test_dead_letters_are_retried_with_an_edited_payload(
 
 
 def test_a_dead_letter_whose_work_is_asked_for_again_stays_dead(
-    broker: PriorityRedisBroker, working: Working, operations: Operations
+    broker: PriorityRedisBroker, working: Working, letters: DeadLetters, operations: Operations
 ) -> None:
     def fail(number: int) -> None:
         raise RuntimeError("always")
@@ -87,23 +92,23 @@ def test_a_dead_letter_whose_work_is_asked_for_again_stays_dead(
     with working():
         broker.join("default", timeout=10_000)
     broker.enqueue(note(2, unique_key="one"))
-    assert operations.retry(operations.dead()) == 0
+    assert letters.retry(letters.latest()) == 0
     ledger = operations.ledger("default")
     assert (ledger.waiting, ledger.dead) == (1, 1)
     assert ledger.is_balanced
 
 
 @pytest.mark.usefixtures("failed")
-def test_dead_letters_are_deleted_by_filter(operations: Operations) -> None:
-    assert operations.delete(operations.dead(search="number 3")) == 1
-    assert operations.delete(operations.dead()) == 2
+def test_dead_letters_are_deleted_by_filter(letters: DeadLetters, operations: Operations) -> None:
+    assert letters.delete(letters.latest(search="number 3")) == 1
+    assert letters.delete(letters.latest()) == 2
     ledger = operations.ledger("default")
     assert (ledger.dead, ledger.deleted) == (0, 3)
     assert ledger.is_balanced
 
 
 def test_more_dead_letters_than_a_page_are_all_found(
-    broker: PriorityRedisBroker, operations: Operations
+    broker: PriorityRedisBroker, letters: DeadLetters
 ) -> None:
     """Thousands die in one millisecond when somebody purges a provider."""
     sent = broker.enqueue_many([note(number) for number in range(950)])
@@ -113,8 +118,8 @@ def test_more_dead_letters_than_a_page_are_all_found(
     process.turn(0, (), [rejected(one) for one in lent])
     process.leave()
     process.end_beats()
-    assert {letter.message_id for letter in operations.dead()} == {message.message_id for message in sent}
-    assert operations.retry(operations.dead()) == 950
+    assert {letter.message_id for letter in letters.latest()} == {message.message_id for message in sent}
+    assert letters.retry(letters.latest()) == 950
 
 
 def test_purging_deletes_what_waits(broker: PriorityRedisBroker, operations: Operations) -> None:
@@ -124,13 +129,13 @@ def test_purging_deletes_what_waits(broker: PriorityRedisBroker, operations: Ope
 
 
 def test_single_messages_are_deleted_wherever_they_wait(
-    broker: PriorityRedisBroker, operations: Operations
+    broker: PriorityRedisBroker, letters: DeadLetters, operations: Operations
 ) -> None:
     waiting = broker.enqueue(note(1))
     delayed = broker.enqueue(note(2), delay=60_000)
     kept = broker.enqueue(note(3))
-    assert operations.delete_messages("default", [waiting.message_id, delayed.message_id, "unknown"]) == 2
-    assert operations.delete_messages("default", [waiting.message_id]) == 0
+    assert letters.delete_by_id("default", [waiting.message_id, delayed.message_id, "unknown"]) == 2
+    assert letters.delete_by_id("default", [waiting.message_id]) == 0
     assert operations.queue("default").depth == 1
     assert "coalesced_with" not in kept.options
 

@@ -10,6 +10,7 @@ import dramatiq
 import pytest
 from dramatiq import Message
 
+from brokers.dead_letters import DeadLetters
 from brokers.operations import Operations
 from brokers.process import Process, Settled
 from brokers.redis import PriorityRedisBroker
@@ -62,14 +63,14 @@ def test_any_live_worker_recovers_what_a_dead_one_held(
 
 
 def test_a_message_whose_worker_dies_three_times_is_dead(
-    broker: PriorityRedisBroker, operations: Operations, eventually: Eventually
+    broker: PriorityRedisBroker, letters: DeadLetters, operations: Operations, eventually: Eventually
 ) -> None:
     broker.enqueue(note(1))
     for _ in range(3):
         victim = a_process(broker)
         assert victim.turn(1, ["default"], ()).lent
         lease_is_over(broker, eventually)
-    (letter,) = operations.dead()
+    (letter,) = letters.latest()
     assert letter.reason["kind"] == "poison"
     assert "3 times" in letter.reason["error"]
     assert operations.ledger("default").is_balanced

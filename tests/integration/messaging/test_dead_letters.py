@@ -7,9 +7,9 @@ import dramatiq
 import pytest
 
 from brokers.chain import WorkerParts, open_worker
+from brokers.dead_letters import DeadLetters
 from brokers.middleware.drain_on_sigterm import DrainOnSigterm
 from brokers.middleware.error_aware_retries import ErrorAwareRetries, RetryRules
-from brokers.operations import Operations
 from brokers.redis import PriorityRedisBroker
 from sync.errors import ProviderUnavailable
 from tests.conftest import Eventually
@@ -39,15 +39,15 @@ def test_dead_letter_tells_every_attempt_and_a_retry_forgets_them(
     broker: PriorityRedisBroker, actor: dramatiq.Actor[..., Any], eventually: Eventually
 ) -> None:
     sent = actor.send_with_options(kwargs={"number": 7}, due_at_ms=1)
-    operations = Operations(broker)
+    letters = DeadLetters(broker)
     worker = dramatiq.Worker(broker, worker_threads=1)
     worker.start()
-    eventually(lambda: list(operations.dead("default")))
+    eventually(lambda: list(letters.latest("default")))
     worker.stop()
-    [letter] = operations.dead("default")
+    [letter] = letters.latest("default")
     assert letter.reason["dead_reason"] == "gave up after 2 attempts: ProviderUnavailable: no answer 7"
     assert [attempt["text"] for attempt in letter.reason["attempts"]] == ["no answer 7", "no answer 7"]
-    assert operations.retry([letter]) == 1
+    assert letters.retry([letter]) == 1
     [message] = list_waiting(broker, "default")
     assert message.message_timestamp > sent.message_timestamp
     assert message.options.keys().isdisjoint({"retries", "attempts", "due_at_ms", "dead_reason"})

@@ -10,6 +10,7 @@ import redis
 
 from brokers import inbox as inbox_module
 from brokers.chain import open_sender
+from brokers.dead_letters import DeadLetters
 from brokers.inbox import GROUP, Inbox
 from brokers.operations import Operations
 from brokers.publisher import Publisher
@@ -35,6 +36,7 @@ class Door:
         self.broker = broker
         self.client = client
         self.operations = Operations(broker)
+        self.letters = DeadLetters(broker)
         publisher = Publisher(broker, runs=runs, presets=lambda: ("full", "quick"), clock=StoppedClock())
         self.inbox = Inbox(broker, publisher, runs=runs)
         self.thread = threading.Thread(target=self.inbox.run)
@@ -115,7 +117,7 @@ def test_invalid_entry_goes_to_the_dead_letters_with_every_reason(
     door.put(sent)
     door.thread.start()
     eventually(lambda: door.left() == 0)
-    [letter] = door.operations.dead(queue)
+    [letter] = door.letters.latest(queue)
     assert letter.reason["kind"] == "refused"
     assert all(reason in letter.reason["error"] for reason in reasons)
     assert runs.runs == {}
@@ -126,7 +128,7 @@ def test_entry_without_the_field_is_refused_by_name(door: Door, eventually: Even
     door.client.xadd(door.inbox.stream, {"body": "{}"})
     door.thread.start()
     eventually(lambda: door.left() == 0)
-    [letter] = door.operations.dead("syncs")
+    [letter] = door.letters.latest("syncs")
     assert "no field `message`, only body" in letter.reason["error"]
 
 
@@ -134,7 +136,7 @@ def test_refused_entry_can_be_edited_and_retried(door: Door, eventually: Eventua
     door.put({"actor": "sync_club", "account_id": 0})
     door.thread.start()
     eventually(lambda: door.left() == 0)
-    assert door.operations.retry(door.operations.dead("syncs"), kwargs={"account_id": 42}) == 1
+    assert door.letters.retry(door.letters.latest("syncs"), kwargs={"account_id": 42}) == 1
     [message] = list_waiting(door.broker, "syncs")
     assert (message.actor_name, message.kwargs) == ("sync_club", {"account_id": 42})
 

@@ -14,6 +14,7 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
+from brokers.dead_letters import DeadLetters
 from brokers.delivery import rejected
 from brokers.messages import Request, SyncClub
 from brokers.operations import Operations
@@ -110,10 +111,10 @@ class TestQueues:
         process = broker.new_process(threads=1)
         for lent in process.turn(2, ["syncs"], []).lent:
             process.turn(0, ["syncs"], [rejected(lent)])
-        expiry = DeadLetterExpiry(RetentionSettings, Operations(broker), FakeClock(NOW))
+        expiry = DeadLetterExpiry(RetentionSettings, DeadLetters(broker), FakeClock(NOW))
         assert expiry(lead).changes == {}
         later = FakeClock(NOW + timedelta(days=31))
-        expired = DeadLetterExpiry(RetentionSettings, Operations(broker), later)(lead)
+        expired = DeadLetterExpiry(RetentionSettings, DeadLetters(broker), later)(lead)
         assert expired.changes == {"syncs": 2}
         assert LedgerCheck(Operations(broker))(lead).message == "1 queues balance"
         process.leave()
@@ -145,7 +146,7 @@ class TestOrphans:
         waits = publisher.send(Request(SyncClub(account_id=1), Priority.LOW)).run_id
         delayed = publisher.send(Request(SyncClub(account_id=2), Priority.LOW), delay_s=3600).run_id
         lost = publisher.send(Request(SyncClub(account_id=3), Priority.LOW))
-        Operations(broker).delete_messages("syncs", [lost.message_id])
+        DeadLetters(broker).delete_by_id("syncs", [lost.message_id])
         settled: list[str] = []
         found = self.sweep(stores, broker, settled)(lead)
         assert (found.is_alarm, settled) == (True, [lost.run_id])

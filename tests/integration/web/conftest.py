@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 
 from brokers.chain import open_sender
 from brokers.dead_index import DeadIndex
+from brokers.dead_letters import DeadLetters
 from brokers.latency import read_latency
 from brokers.mass_retry import MassRetries
 from brokers.metrics import read_metrics
@@ -140,7 +141,8 @@ def site(
     versions = RedisVersions(redis_client, namespace)
     reloader = open_reloader(redis_client, namespace, ProcessRole.WEB, "web:test", SystemClock().now)
     operations = Operations(broker)
-    dead = DeadIndex(operations)
+    letters = DeadLetters(broker)
+    dead = DeadIndex(letters)
     services = Services(
         loaded=lambda: reloader.in_force.loaded,
         config_number=lambda: reloader.in_force.number,
@@ -162,9 +164,10 @@ def site(
             clock=SystemClock(),
         ),
         operations=operations,
+        letters=letters,
         dead=dead,
         mass_retries=MassRetries(
-            broker=broker, operations=operations, index=dead, on_end=partial(note_end, gathered.audit)
+            broker=broker, letters=letters, index=dead, on_end=partial(note_end, gathered.audit)
         ),
         find_message=partial(find_message, broker),
         gates=Gates(redis_client, namespace),
