@@ -10,10 +10,10 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
@@ -22,6 +22,8 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, OperationalErro
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from sync.errors import ConfigurationError, InvalidRequest, StoreUnavailable
+
+T = TypeVar("T")
 
 # Readers of a WAL database only wait while another process recovers it after a crash.
 _SQLITE_READ_WAIT_MS = 1000
@@ -32,11 +34,17 @@ _POSTGRES_CONNECT_TIMEOUT_S = 5
 # 32 greenlets share them: transactions are short, and small plans allow 20 connections.
 _POSTGRES_POOL_SIZE = 8
 _POSTGRES_POOL_WAIT_S = 30.0
+_DEADLOCK = "40P01"
+_DEADLOCKS_AT_MOST = 3
 # Each SQLite read holds one for a moment; a web process reads from 40 threads.
 _SQLITE_POOL_SIZE = 4
 _SQLITE_POOL_OVERFLOW = 36
 
 _UNSTORABLE = "a value is out of range, or holds what the database cannot store"
+
+
+class Deadlocked(StoreUnavailable):
+    """Transactions waited for each other, and the database ended this one for the sake of another."""
 
 
 def open_engine(url: str, *, busy_timeout_s: float) -> Engine:
@@ -96,6 +104,22 @@ def writing(engine: Engine) -> Iterator[Connection]:
             yield connection
     finally:
         turn.release()
+
+
+def carry_out(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """Do repeatable work in one writing transaction, again at once when it ended in a deadlock.
+
+    Postgres has rows locked in the order in which they became visible, which no order of ours can
+    foresee while several runs create the same records. Raises StoreUnavailable as `writing` does.
+    """
+    for _ in range(_DEADLOCKS_AT_MOST):
+        try:
+            with writing(engine) as connection:
+                return work(connection)
+        except Deadlocked:
+            continue
+    with writing(engine) as connection:
+        return work(connection)
 
 
 def ping(engine: Engine) -> None:
@@ -191,6 +215,8 @@ def _translated(engine: Engine) -> Iterator[None]:
     try:
         yield
     except (OperationalError, PoolTimeoutError) as error:
+        if getattr(getattr(error, "orig", None), "sqlstate", None) == _DEADLOCK:
+            raise Deadlocked(f"{_place(engine.url)}: {_reason(error)}") from error
         raise StoreUnavailable(f"{_place(engine.url)} did not answer: {_reason(error)}") from error
     except (DataError, OverflowError, UnicodeEncodeError) as error:
         raise InvalidRequest(_UNSTORABLE) from error

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from stores.sql.changes import Marks, insert_changes
-from stores.sql.engine import reading, writing
+from stores.sql.engine import carry_out, reading, writing
 from stores.sql.fences import check_fence
 from stores.sql.rebase import rebased
 from stores.sql.records import RECORD_TYPES, from_document, to_document
@@ -139,12 +139,15 @@ class Mirror:
         Raises LeaseLost when a later fence has written to the same account.
         """
         now = self._clock.now()
-        with writing(self._engine) as connection:
+
+        def write(connection: Connection) -> Sequence[Quarantined]:
             check_fence(connection, fence)
             accepted, refused = _without_orphans(connection, rebased(connection, changes, TABLES))
             write_records(connection, accepted, now)
             insert_changes(connection, run_id, stage, accepted, Marks(at=now, is_applied=True))
-        return refused
+            return refused
+
+        return carry_out(self._engine, write)
 
     def find(self, record_type: type[R], record_ids: Collection[str]) -> Mapping[str, R]:
         """Stored records of one type by id; of games also the soft-deleted ones."""
@@ -170,10 +173,13 @@ class Mirror:
         `written` becomes history, `seen` was there already and does not. Raises LeaseLost.
         """
         now = self._clock.now()
-        with writing(self._engine) as connection:
+
+        def write(connection: Connection) -> None:
             check_fence(connection, fence)
             write_records(connection, [*seen, *written], now)
             insert_changes(connection, run_id, stage, written, Marks(at=now, is_applied=True))
+
+        carry_out(self._engine, write)
 
     def without_orphans(self, changes: Sequence[Change]) -> tuple[Sequence[Change], Sequence[Quarantined]]:
         """The changes whose parents are stored, parents first, and the others with the reason."""

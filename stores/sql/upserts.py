@@ -21,16 +21,15 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
     """
     if not rows:
         return
-    keys = _keys_of(table)
     statement = _upsert_of(connection.dialect.name, table, tuple(rows[0]))
-    connection.execute(statement, sorted(rows, key=lambda row: [row[key] for key in keys]))
+    connection.execute(statement, _in_order(rows, table))
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert the rows; those that break a unique key are there already and stay as they are."""
+    """Insert the rows, in the order of their keys; those that are there already stay as they are."""
     if rows:
         statement = conflicting_insert(connection.dialect.name, table).on_conflict_do_nothing()
-        connection.execute(statement, rows)
+        connection.execute(statement, _in_order(rows, table))
 
 
 def chunked(values: Collection[str], size: int = _CHUNK) -> Iterator[list[str]]:
@@ -54,6 +53,11 @@ def _upsert_of(dialect: str, table: Table, columns: Sequence[str]) -> Any:
     return statement.on_conflict_do_update(
         index_elements=keys, set_={name: statement.excluded[name] for name in columns if name not in keys}
     )
+
+
+def _in_order(rows: Sequence[Mapping[str, Any]], table: Table) -> Sequence[Mapping[str, Any]]:
+    keys = [key for key in _keys_of(table) if key in rows[0]]
+    return sorted(rows, key=lambda row: [row[key] for key in keys])
 
 
 def _keys_of(table: Table) -> Sequence[str]:

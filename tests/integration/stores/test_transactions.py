@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, func, insert, select, text
+from sqlalchemy import Connection, Engine, func, insert, select, text
 
-from stores.sql.engine import open_engine, reading, writing
+from stores.sql.engine import carry_out, open_engine, reading, writing
 from stores.sql.stores import open_stores
 from stores.sql.tables import audit, fences
 from sync.clock import SystemClock
@@ -116,6 +116,33 @@ def test_runs_that_write_the_same_records_in_any_order_do_not_block_each_other(e
         list(pool.map(write, range(4)))
 
     assert len(stores.mirror.find(Team, [one.id for one in teams])) == 30
+
+
+@pytest.mark.postgres
+def test_whoever_loses_a_deadlock_does_its_work_again(postgres_url: str) -> None:
+    engine = open_engine(postgres_url, busy_timeout_s=1)
+    with writing(engine) as connection:
+        connection.execute(text("CREATE TABLE held (id int PRIMARY KEY, holder text)"))
+        connection.execute(text("INSERT INTO held VALUES (1, ''), (2, '')"))
+    both_hold_one = threading.Barrier(2)
+    attempts: list[str] = []
+
+    def take(name: str, order: tuple[int, int]) -> None:
+        def work(connection: Connection) -> None:
+            attempts.append(name)
+            for number in order:
+                connection.execute(
+                    text("UPDATE held SET holder = :name WHERE id = :id"), {"name": name, "id": number}
+                )
+                if attempts.count(name) == 1 and number == order[0]:
+                    both_hold_one.wait(10)
+
+        carry_out(engine, work)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(take, ("a", "b"), ((1, 2), (2, 1))))
+    assert sorted(attempts) in (["a", "a", "b"], ["a", "b", "b"])
+    engine.dispose()
 
 
 def test_failed_transaction_leaves_nothing(engine: Engine) -> None:
