@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from actors.rounds import Round
-from sync.delivery import Delivery
+from sync.delivery.deliver import Delivery
 from sync.errors import CmsUnavailable
 
 log = logging.getLogger(__name__)

@@ -72,7 +72,7 @@ from sync.ahead import MOST_AT_ONCE
 from sync.clock import SystemClock
 from sync.concurrency import InThreads
 from sync.context import FanOut
-from sync.delivery import Delivery
+from sync.delivery.deliver import Delivery
 from sync.errors import ConfigurationError, NotFound
 from sync.ports import Cms, Runs
 from sync.report import Run

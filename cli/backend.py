@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from stores.sql.outbox import SqlOutbox
     from stores.sql.stores import SqlStores
     from stores.why import Why
-    from sync.approval_run import ApprovalRun
-    from sync.by_hand_run import ByHandRun
+    from sync.by_hand.approval_run import ApprovalRun
+    from sync.by_hand.run import ByHandRun
+    from sync.by_hand.undo_run import UndoRun
     from sync.ports import Cms, Leases, Progressed
-    from sync.undo_run import UndoRun
 
 
 class Backend:
@@ -129,21 +129,21 @@ class Backend:
     @cached_property
     def by_hand(self) -> ByHandRun:
         """What writes by hand, under the lease that syncs take too."""
-        from sync.by_hand_run import ByHandRun
+        from sync.by_hand.run import ByHandRun
 
         return ByHandRun(cms=self.cms, runs=self.stores.runs, leases=self._leases, clock=self.clock)
 
     @cached_property
     def undo_run(self) -> UndoRun:
         """What takes a run back."""
-        from sync.undo_run import UndoRun
+        from sync.by_hand.undo_run import UndoRun
 
         return UndoRun(by_hand=self.by_hand, history=self.stores.changes)
 
     @cached_property
     def approval_run(self) -> ApprovalRun:
         """What carries out a plan that waits for a person."""
-        from sync.approval_run import ApprovalRun
+        from sync.by_hand.approval_run import ApprovalRun
 
         return ApprovalRun(
             by_hand=self.by_hand,

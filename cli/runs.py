@@ -30,8 +30,8 @@ from stores.sql.documents import (
     replay_document,
     run_document,
 )
-from sync.approval import Decision
-from sync.by_hand_run import Act, Choice
+from sync.by_hand.approval import Decision
+from sync.by_hand.run import Act, Choice
 from sync.errors import InvalidRequest
 from sync.ports import Progressed
 from sync.report import Run, RunState, StageReport

@@ -13,8 +13,8 @@ from typing import Protocol, runtime_checkable
 
 from cms.local import LocalStores
 from settings.schema import CmsSettings
+from sync.delivery.outbox import Outbox, OutboxCms
 from sync.errors import ConfigurationError
-from sync.outbox import Outbox, OutboxCms
 from sync.ports import Clock, Cms, Runs
 from sync.report import Run
 

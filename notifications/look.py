@@ -12,7 +12,7 @@ from notifications.digests import Named
 from notifications.problems import Facts, QueueFacts, RunningFacts
 from settings.canary import Ending
 from settings.schema import AlertsSettings, Settings
-from sync.outbox import Refusal
+from sync.delivery.outbox import Refusal
 from sync.ports import Clock
 from sync.report import Run
 

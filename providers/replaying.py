@@ -10,9 +10,9 @@ from providers.recording import ReplayedOutbound, find_recordings
 from providers.registry import InstalledSources, load_plugins
 from settings.run_rules import rules_of, stages_of
 from settings.schema import Settings
+from sync.by_hand.replay import Past, Replay, Replayed
 from sync.errors import NotFound
 from sync.ports import Cms
-from sync.replay import Past, Replay, Replayed
 from sync.report import Run
 
 # Nothing is sent there: it stands where a provider's settings need something.

@@ -9,7 +9,7 @@ from datetime import date
 from threading import Lock
 from typing import Any, TypeVar
 
-from sync.approval import digest_of, join_digests
+from sync.by_hand.approval import digest_of, join_digests
 from sync.changes import Action, Change
 from sync.model import Account, Game, Grade, Ladder, Organisation, OrganisationKind, Season, Team
 from sync.ports import Cms, Fence, Quarantined

@@ -373,7 +373,7 @@ class FindsAbsences(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:
-    """Digests of a grade that had nothing left to write; see `sync.seal`.
+    """Digests of a grade that had nothing left to write; see `sync.grades.seal`.
 
     `result` is what its checkpoint remembered; `team_ids` are the teams that matter.
     """

@@ -10,6 +10,7 @@ from datetime import datetime
 from sync.ahead import asking_ahead
 from sync.causes import cause_of
 from sync.context import Context, Extra, FanOut, Rules
+from sync.delivery.undelivered import NOTHING, after_delivery, undelivered_of
 from sync.dry_run import PassingCheckpoints, PlannedCms
 from sync.errors import (
     AccountBusy,
@@ -18,7 +19,7 @@ from sync.errors import (
     NotFound,
     PermanentError,
 )
-from sync.fan_out import HelpedSeasons, help_with
+from sync.grades.fan_out import HelpedSeasons, help_with
 from sync.model import Account, Organisation, OrganisationKind
 from sync.ports import (
     Announce,
@@ -42,7 +43,6 @@ from sync.presets import PRESETS, stages_of
 from sync.report import Mode, Run, RunState, Stage
 from sync.scope import Scope
 from sync.staging import perform_stages
-from sync.undelivered import NOTHING, after_delivery, undelivered_of
 from sync.verdict import describe, has_results, verdict_of, what_is_partial
 from sync.window import Window
 

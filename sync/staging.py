@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from sync.approval import hash_of_held
+from sync.by_hand.approval import hash_of_held
 from sync.changes import Action
 from sync.context import Context
+from sync.delivery.undelivered import NOTHING, undelivered_of, wait_along, with_undelivered
 from sync.dry_run import PlannedCms
 from sync.errors import DeferredError, LeaseLost, SyncError, TransientError
 from sync.guard import with_sizes
 from sync.ports import Runs, Sizes
 from sync.report import Outcome, Run, Stage, StageReport
 from sync.stages import competitions, extras, fixture_cleanup, fixture_validation, games, teams, tracking
-from sync.undelivered import NOTHING, undelivered_of, wait_along, with_undelivered
 from sync.verdict import verdict_of, what_is_partial
 from sync.work import StageWork
 

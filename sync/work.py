@@ -8,7 +8,7 @@ from datetime import timedelta
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
-from sync.approval import hash_of
+from sync.by_hand.approval import hash_of
 from sync.changes import Action, Change, counts_of
 from sync.context import Context
 from sync.errors import (

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
-from sync.approval import Decision
+from sync.by_hand.approval import Decision
 from sync.changes import Action, Change
 from sync.errors import AccountBusy, LeaseLost, NotFound, Stopping
 from sync.model import (

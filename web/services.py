@@ -38,11 +38,11 @@ from stores.redis.versions import RedisVersions
 from stores.sql.stores import SqlStores
 from stores.sql.tokens import Tokens
 from stores.why import Why
-from sync.approval_run import ApprovalRun
-from sync.by_hand_run import ByHandRun
+from sync.by_hand.approval_run import ApprovalRun
+from sync.by_hand.run import ByHandRun
+from sync.by_hand.undo_run import UndoRun
 from sync.model import Account
 from sync.ports import Clock, Cms, Leases
-from sync.undo_run import UndoRun
 from web.health import Check
 from web.ports import Publisher, ReadLatency
 

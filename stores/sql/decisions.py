@@ -7,7 +7,7 @@ from sqlalchemy import Engine, select
 from stores.sql.engine import reading, writing
 from stores.sql.tables import decisions
 from stores.sql.upserts import insert_new
-from sync.approval import Decision, DecisionVerdict
+from sync.by_hand.approval import Decision, DecisionVerdict
 
 
 class Decisions:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from stores.sql.records import field_documents, to_document
-from sync.approval import Decision
-from sync.by_hand_run import Act
+from sync.by_hand.approval import Decision
+from sync.by_hand.replay import Replayed
+from sync.by_hand.run import Act
 from sync.changes import Change
+from sync.delivery.outbox import Refusal
 from sync.incident import Incident
 from sync.model import Account, Record
-from sync.outbox import Refusal
 from sync.ports import Progressed
-from sync.replay import Replayed
 from sync.report import Run
 
 if TYPE_CHECKING:

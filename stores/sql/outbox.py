@@ -17,9 +17,9 @@ from stores.sql.refusals import Refusals, change_of, forget_refusals, move, shar
 from stores.sql.tables import outbox, outbox_runs, outbox_shares, refusals
 from stores.sql.upserts import chunked, conflicting_insert, insert_new
 from sync.changes import Change
+from sync.delivery.outbox import Refusal, Waiting
 from sync.errors import CmsUnavailable
 from sync.model import RecordKind, parent_id_of
-from sync.outbox import Refusal, Waiting
 from sync.ports import Clock, Fence
 from sync.report import Stage
 
@@ -35,7 +35,7 @@ class Backlog:
 
 
 class SqlOutbox:
-    """Satisfies `sync.outbox.Outbox`; a newer change keeps the place in the line of the one it replaces."""
+    """Satisfies `sync.delivery.outbox.Outbox`; a newer change keeps its predecessor's place in the line."""
 
     def __init__(self, engine: Engine, clock: Clock, *, max_records: int) -> None:
         self._engine = engine

@@ -27,8 +27,8 @@ from stores.sql.records import RECORD_TYPES, from_document
 from stores.sql.tables import outbox, outbox_runs, outbox_shares, refusals
 from stores.sql.upserts import insert_new
 from sync.changes import Action, Change
+from sync.delivery.outbox import Refusal
 from sync.model import RecordKind
-from sync.outbox import Refusal
 from sync.ports import Clock
 from sync.report import Stage
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sync.context import Context
 from sync.errors import NotFound
-from sync.grade import listed_ids, name_of, unit_of
+from sync.grades.grade import listed_ids, name_of, unit_of
 from sync.guard import judge_shrink
 from sync.model import Game, Grade
 from sync.ports import FindsAbsences

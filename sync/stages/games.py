@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sync.context import Context
-from sync.fan_out import fan_out_for, share_grades
-from sync.grade import Shrunken, name_of, sync_grade, unit_of
+from sync.grades.fan_out import fan_out_for, share_grades
+from sync.grades.grade import Shrunken, name_of, sync_grade, unit_of
+from sync.grades.seal import find_unchanged
 from sync.model import Grade
 from sync.plan import plan_upserts
-from sync.seal import find_unchanged
 from sync.work import StageWork
 
 

@@ -16,7 +16,7 @@ from brokers.queues import Priority
 from providers.recording import Recording, recording_path
 from stores.redis.registry import describe_process
 from stores.sql.tokens import Role
-from sync.approval import DecisionVerdict
+from sync.by_hand.approval import DecisionVerdict
 from sync.clock import SystemClock
 from tests.integration.web.conftest import Site
 from tests.integration.web.runs import MOVED, hold_removals, plan_dry

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 
 from providers.replaying import replay, require_recordings
 from stores.sql.documents import act_document, decision_document, replay_document
-from sync.approval import DecisionVerdict
-from sync.by_hand_run import Act
+from sync.by_hand.approval import DecisionVerdict
+from sync.by_hand.run import Act
 from sync.model import RecordKind
 from sync.report import Guard, Stage
 from web.access import Caller, Operator, Reader

@@ -17,7 +17,7 @@ from brokers.queues import Priority, Queue
 from settings.canary import Outcome, described
 from stores.redis.schedule import Pause, RunNow
 from stores.sql.tokens import Role
-from sync.by_hand_run import Act as RunAct
+from sync.by_hand.run import Act as RunAct
 from sync.counting import counted, counted_are
 from sync.errors import InvalidRequest, NotFound
 from web.access import Caller, Reader, role_needed

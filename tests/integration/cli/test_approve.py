@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from cli.runs import runs
 from stores.sql.stores import SqlStores, open_stores
-from sync.approval import hash_of
+from sync.by_hand.approval import hash_of
 from sync.clock import SystemClock
 from sync.errors import InvalidRequest
 from sync.plan import plan_removals

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 
 from stores.sql.outbox import SqlOutbox
 from stores.sql.stores import SqlStores
-from sync.approval_run import ApprovalRun
-from sync.by_hand_run import ByHandRun
+from sync.by_hand.approval_run import ApprovalRun
+from sync.by_hand.run import ByHandRun
+from sync.by_hand.undo_run import UndoRun
 from sync.context import Rules
-from sync.delivery import Delivery
+from sync.delivery.deliver import Delivery
+from sync.delivery.outbox import OutboxCms
 from sync.model import Organisation, OrganisationKind
-from sync.outbox import OutboxCms
 from sync.ports import Cms
 from sync.report import Mode, Run
 from sync.run import SyncRequest, SyncRun
-from sync.undo_run import UndoRun
 from tests.fakes import (
     FakeCheckpoints,
     FakeClock,

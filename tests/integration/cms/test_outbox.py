@@ -17,9 +17,9 @@ from stores.sql.outbox import SqlOutbox
 from stores.sql.stores import SqlStores
 from stores.timeline import timeline_of_run
 from sync.changes import Action
+from sync.delivery.outbox import AWAY_FOR
 from sync.errors import CmsUnavailable, LeaseLost
 from sync.model import RecordKind
-from sync.outbox import AWAY_FOR
 from sync.ports import Fence
 from sync.report import DeliveryState, Outcome, Run, Stage
 from tests.fakes import World

@@ -8,9 +8,9 @@ import pytest
 
 from cms.embedded.adapter import EmbeddedCms
 from stores.sql.stores import SqlStores
-from sync.approval import hash_of
-from sync.approval_run import ApprovalRun
-from sync.by_hand_run import ByHandRun
+from sync.by_hand.approval import hash_of
+from sync.by_hand.approval_run import ApprovalRun
+from sync.by_hand.run import ByHandRun
 from sync.model import Record
 from sync.plan import plan_removals
 from sync.ports import Fence

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from stores.sql.stores import SqlStores
-from sync.approval import Decision, DecisionVerdict
+from sync.by_hand.approval import Decision, DecisionVerdict
 from sync.report import RunState
 from tests.integration.web.runs import AT, a_run
 

@@ -8,13 +8,13 @@ import pytest
 
 from cms.embedded.adapter import EmbeddedCms
 from stores.sql.stores import SqlStores
-from sync.by_hand_run import ByHandRun, Choice
+from sync.by_hand.run import ByHandRun, Choice
+from sync.by_hand.undo_run import UndoRun
 from sync.changes import Change
 from sync.errors import InvalidRequest, NotFound
 from sync.model import Record
 from sync.ports import Fence
 from sync.report import Mode, Outcome, Run, RunState, Stage
-from sync.undo_run import UndoRun
 from tests.fakes import FakeLeases
 from tests.integration.stores.conftest import NOW, SteppingClock
 from tests.records import created, game, grade, ladder, removed, restored, season, team, updated

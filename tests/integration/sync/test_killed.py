@@ -30,15 +30,15 @@ from stores.redis.gathers import RedisGathers
 from stores.redis.leases import RedisLeases
 from stores.sql.engine import open_engine
 from stores.sql.tables import changes, games
-from sync.approval_run import ApprovalRun
-from sync.by_hand_run import ByHandRun
+from sync.by_hand.approval_run import ApprovalRun
+from sync.by_hand.run import ByHandRun
+from sync.by_hand.undo_run import UndoRun
 from sync.context import FanOut
 from sync.errors import AccountBusy, LeaseLost, Stopping
 from sync.model import OrganisationKind
 from sync.ports import GradeTask
 from sync.report import Mode, Outcome, RunState
 from sync.run import SyncRequest
-from sync.undo_run import UndoRun
 from tests.fakes import FakeStopSignal
 from tests.integration.sync.conftest import Bench, open_bench
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 from stores.sql.stores import SqlStores
-from sync.approval import hash_of
+from sync.by_hand.approval import hash_of
 from sync.changes import Change
 from sync.plan import plan_removals
 from sync.ports import Fence

@@ -11,7 +11,7 @@ from dramatiq.brokers.stub import StubBroker
 
 from actors.deliveries import deliver_by_rounds
 from actors.rounds import Round, Rounds
-from sync.delivery import Delivery
+from sync.delivery.deliver import Delivery
 from sync.errors import CmsUnavailable, StoreUnavailable, SyncError
 
 

@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from sync.approval import DecisionVerdict, hash_of
-from sync.approval_run import ApprovalRun
-from sync.by_hand_run import Act, ByHandRun
+from sync.by_hand.approval import DecisionVerdict, hash_of
+from sync.by_hand.approval_run import ApprovalRun
+from sync.by_hand.run import Act, ByHandRun
 from sync.changes import Change
 from sync.context import Rules
 from sync.errors import AccountBusy, CmsUnavailable, InvalidRequest, NotFound

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from sync.approval_run import ApprovalRun
-from sync.by_hand_run import Act
+from sync.by_hand.approval_run import ApprovalRun
+from sync.by_hand.run import Act
 from sync.context import Rules
 from sync.errors import InvalidRequest, UnexpectedResponse
 from sync.guard import Limits

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from itertools import chain
 
-from sync.by_hand import Kept, Key
+from sync.by_hand.writing import Kept, Key
 from sync.changes import Action, Change
 from sync.model import Record
 from sync.report import Hold, Stage

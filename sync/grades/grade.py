@@ -12,12 +12,12 @@ from typing import Any
 
 from sync.context import Context
 from sync.errors import NotFound
+from sync.grades.seal import SealedGrade
 from sync.guard import PASSED, Verdict, judge_shrink
 from sync.model import Game, Grade, Ladder, Team
 from sync.plan import Plan, applied, plan_upserts
 from sync.ports import Fixture, Listing, Quarantined
 from sync.report import Guard
-from sync.seal import SealedGrade
 from sync.work import StageWork
 
 

@@ -11,7 +11,7 @@ from datetime import date
 from itertools import chain
 from typing import Protocol
 
-from sync.approval import (
+from sync.by_hand.approval import (
     Decision,
     DecisionVerdict,
     digest_of,
@@ -20,8 +20,8 @@ from sync.approval import (
     join_digests,
     what_still_holds,
 )
-from sync.by_hand import read_as_stored
-from sync.by_hand_run import Act, ByHandRun, Choice
+from sync.by_hand.run import Act, ByHandRun, Choice
+from sync.by_hand.writing import read_as_stored
 from sync.changes import Action, Change
 from sync.counting import counted, counted_stay
 from sync.errors import InvalidRequest, NotFound, Overtaken

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sync.by_hand import Kept, Key
+from sync.by_hand.writing import Kept, Key
 from sync.changes import Action, Change
 from sync.model import Game, Record, RecordKind
 from sync.plan import differing_fields

@@ -3,7 +3,7 @@
 A run goes on without its CMS. It reads what is stored here of it, with what waits laid over,
 and its writes wait as records as they should be, one for each record and the newest at that:
 an older value can never come after a newer one. While anything waits everything waits, so
-that no child overtakes its parent. `sync.delivery` brings it to the CMS; what the CMS then
+that no child overtakes its parent. `sync.delivery.deliver` brings it to the CMS; what the CMS then
 refuses for good is kept apart, until a person has it tried again or a newer change replaces it.
 """
 

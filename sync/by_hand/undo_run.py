@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sync.by_hand import read_as_stored
-from sync.by_hand_run import Act, ByHandRun, Choice
+from sync.by_hand.run import Act, ByHandRun, Choice
+from sync.by_hand.undo import Undo, plan_undo
+from sync.by_hand.writing import read_as_stored
 from sync.changes import Change
 from sync.counting import counted_stay
 from sync.errors import InvalidRequest
 from sync.model import RecordKind
 from sync.report import Stage
-from sync.undo import Undo, plan_undo
 
 PRESET = "undo"
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from sync.by_hand import read_as_stored
+from sync.by_hand.writing import read_as_stored
 from sync.changes import Change
+from sync.delivery.outbox import Outbox, Waiting
 from sync.errors import AccountBusy
 from sync.model import RecordKind
-from sync.outbox import Outbox, Waiting
 from sync.plan import plan_upserts
 from sync.ports import Cms, Leases
 

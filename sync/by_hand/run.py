@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 from uuid import uuid4
 
-from sync.by_hand import Kept, judge, write_stages
+from sync.by_hand.writing import Kept, judge, write_stages
 from sync.changes import Change
 from sync.errors import InvalidRequest, LeaseLost, SyncError
 from sync.ports import Clock, Cms, Lease, Leases, Runs

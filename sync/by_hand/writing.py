@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sync.changes import Action, Change, counts_of
+from sync.delivery.undelivered import NOTHING, undelivered_of, with_undelivered
 from sync.model import Game, Record, RecordKind, parent_id_of
 from sync.ports import Cms, Lease
 from sync.report import Outcome, RunState, Stage, StageReport
-from sync.undelivered import NOTHING, undelivered_of, with_undelivered
 
 Key = tuple[RecordKind, str]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from sync.approval import digest_of, join_digests
+from sync.by_hand.approval import digest_of, join_digests
 from sync.changes import Action, Change
 from sync.concurrency import InThreads
 from sync.context import Rules

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sync.changes import Action, counts_of
+from sync.delivery.outbox import OutboxCms, Refusal, Waiting
 from sync.model import Game, RecordKind, Team
-from sync.outbox import OutboxCms, Refusal, Waiting
 from sync.ports import Cms
 from sync.report import Outcome, Stage, StageReport
 from sync.scope import Scope
