@@ -103,12 +103,11 @@ class Calls:
         """
         operation = f"{method} {path}"
         answer = self.receive(method, path, query=query, body=body)
-        if "html" in answer.headers.get("content-type", ""):
-            # A login page, or a proxy's word about maintenance, is no answer of the CMS.
-            raise CmsUnavailable(f"{operation}: a page for people answered in the CMS's place")
         try:
-            content = answer.json() if answer.content else None
+            content = answer.json() if answer.content or _is_page(answer) else None
         except (ValueError, RecursionError) as error:
+            if _is_page(answer):
+                raise _answered_by_a_page(operation) from error
             raise AnswerGarbled(f"{operation}: the CMS did not answer JSON") from error
         if isinstance(content, Mapping) and content.get("error") and not content.get("data"):
             told = f"{answer.status_code}, but an error: {self._reason(answer)}"
@@ -145,6 +144,8 @@ class Calls:
                 "if it moved, cms.strapi.base_url must be the new address"
             )
         if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            if _is_page(answer):
+                raise _answered_by_a_page(f"{operation}: {status}")
             raise CmsRefusesKey(f"{operation}: the CMS refuses the token ({status}): {reason}")
         if status == httpx.codes.NOT_FOUND:
             raise NotFound(f"{operation}: the CMS knows no such thing")
@@ -166,6 +167,8 @@ class Calls:
         """Strapi's own words; each wrong field with what is wrong."""
         try:
             error = answer.json()["error"]
+            if isinstance(error, str):
+                error = {"message": error}
             details = error.get("details") or {}
             fields = [
                 f"{'.'.join(map(str, item.get('path', ())))}: {item.get('message')}"
@@ -175,6 +178,15 @@ class Calls:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return "no reason given"
         return (reason.replace(self._token, "…") if self._token else reason)[:_MAX_REASON_CHARS]
+
+
+def _is_page(answer: httpx.Response) -> bool:
+    return "html" in answer.headers.get("content-type", "")
+
+
+def _answered_by_a_page(operation: str) -> CmsUnavailable:
+    """A login page, or a proxy's word about maintenance or a block, is no answer of the CMS."""
+    return CmsUnavailable(f"{operation}: a page for people answered in the CMS's place")
 
 
 def _read(response: httpx.Response, operation: str) -> httpx.Response:

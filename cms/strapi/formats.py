@@ -58,16 +58,33 @@ def moment(at: datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"
 
 
+def read_moment(value: object) -> datetime | None:
+    """A moment with its offset, in whichever ISO form."""
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return at if at is not None and at.tzinfo is not None else None
+
+
+def squeezed(code: str) -> str:
+    """A provider's code in lower case and without separators: it is written in several ways."""
+    return re.sub(r"[\W_]", "", code.lower())
+
+
 def text(value: str | None) -> str | None:
     return None if value is None else value[:_TEXT_LENGTH]
 
 
 def label(code: str | None, labels: Mapping[str, str]) -> str | None:
-    """The label of a code, in any case; an unknown one in title case, as `IN_PROGRESS` is In Progress."""
+    """The label of a code, in any case and with any separators, as `T_20` is `t20`.
+
+    An unknown one in title case, as `IN_PROGRESS` is In Progress.
+    """
     if code is None:
         return None
-    known = {name.lower(): shown for name, shown in labels.items()}
-    if code.lower() in known:
-        return known[code.lower()]
+    known = {squeezed(name): shown for name, shown in labels.items()}
+    if shown := known.get(squeezed(code)):
+        return shown
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", code).replace("_", " ")
     return text(" ".join(word.capitalize() for word in spaced.split()))

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from cms.strapi.formats import clock_time, label, long_day, moment, read_day, short_code, short_day, text
+from cms.strapi.formats import (
+    clock_time,
+    label,
+    long_day,
+    moment,
+    read_day,
+    read_moment,
+    short_code,
+    short_day,
+    squeezed,
+    text,
+)
 from settings.schema import StrapiSettings
 from sync.model import Game, Grade, Ladder, Season, Team
 
@@ -38,7 +50,7 @@ _GAME_COLLECTIONS: Mapping[str, str] = MappingProxyType(
         "basketball": "game-data-basketballs",
     }
 )
-_FINISHED = frozenset({"FINAL", "ABANDONED"})
+_FINISHED = frozenset({"final", "abandoned"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +172,7 @@ class Projection:
             "teamAway": text(team_names.get(game.away_id)),
             "teamHomeID": short_code(game.home_id),
             "teamAwayID": short_code(game.away_id),
-            "isFinished": game.status in _FINISHED,
+            "isFinished": squeezed(game.status or "") in _FINISHED,
             "scorecards": _scores(game),
             "isDeleted": False,
             "deletedAt": None,
@@ -206,11 +218,23 @@ def is_same(name: str, wanted: Any, stored: Any) -> bool:
     """Whether a column holds the value, in whichever of its forms."""
     if name in ("startDate", "endDate"):
         return wanted == stored or (read_day(wanted) == read_day(stored) is not None)
+    if name in ("dayOne", "deletedAt"):
+        return wanted == stored or (read_moment(wanted) == read_moment(stored) is not None)
+    if isinstance(wanted, list | dict) and isinstance(stored, str):
+        return bool(wanted == _from_text(stored))
     if name == "isDeleted":
         return bool(wanted) == bool(stored)
     if name in ("deletionReason", "round", "time", "ground") and not wanted:
         return not stored
     return bool(wanted == stored)
+
+
+def _from_text(stored: str) -> Any:
+    """What a JSON column holds where it is answered as its text."""
+    try:
+        return json.loads(stored)
+    except ValueError:
+        return None
 
 
 def _day_one(game: Game) -> str | None:

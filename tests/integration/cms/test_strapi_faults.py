@@ -287,8 +287,11 @@ def test_question_that_is_too_long_for_a_proxy_is_asked_in_portions(
     assert len(strapi.rows("teams")) == 20
 
 
-def test_login_page_in_the_cmss_place_is_an_absence(cms: StrapiCms, strapi: StrapiServer) -> None:
-    strapi.before = lambda _: Answer(200, b"<html>login</html>", content_type="text/html")
+@pytest.mark.parametrize("status", [200, 401, 403])
+def test_login_page_in_the_cmss_place_is_an_absence(
+    cms: StrapiCms, strapi: StrapiServer, status: int
+) -> None:
+    strapi.before = lambda _: Answer(status, b"<html>login</html>", content_type="text/html")
 
     with pytest.raises(CmsUnavailable, match="page for people"):
         apply(cms, created(season()))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cms.strapi.formats import clock_time, label, long_day, moment, read_day, short_code, short_day, text
+from cms.strapi.projection import is_same
 
 STATUSES = {"UPCOMING": "Upcoming", "PENDING": "Upcoming", "FINAL": "Final"}
 
@@ -56,14 +58,50 @@ def test_day_that_is_none_is_missing(value: object) -> None:
     [
         ("FINAL", "Final"),
         ("final", "Final"),
+        ("Final ", "Final"),
         ("PENDING", "Upcoming"),
         ("IN_PROGRESS", "In Progress"),
         ("twoDayPlus", "Two Day Plus"),
         (None, None),
     ],
 )
-def test_unknown_code_is_shown_in_title_case(code: str | None, shown: str | None) -> None:
+def test_code_has_its_label_and_an_unknown_one_is_shown_in_title_case(
+    code: str | None, shown: str | None
+) -> None:
     assert label(code, STATUSES) == shown
+
+
+@pytest.mark.parametrize("code", ["t20", "T20", "T_20", "t-20"])
+def test_label_is_found_with_whichever_separators(code: str) -> None:
+    assert label(code, {"t20": "T20", "twoDay": "Two Day+"}) == "T20"
+
+
+@pytest.mark.parametrize(
+    ("column", "wanted", "stored"),
+    [
+        ("dayOne", "2031-10-18T00:00:00.000Z", "2031-10-18T00:00:00Z"),
+        ("dayOne", "2031-10-18T00:00:00.000Z", "2031-10-18T11:00:00+11:00"),
+        ("dateRangeObj", ["Friday, 3 October 2031"], '["Friday, 3 October 2031"]'),
+        ("scorecards", {"points": {}}, '{"points": {}}'),
+    ],
+)
+def test_value_in_another_form_is_the_same(column: str, wanted: Any, stored: Any) -> None:
+    assert is_same(column, wanted, stored)
+
+
+@pytest.mark.parametrize(
+    ("column", "wanted", "stored"),
+    [
+        ("dayOne", "2031-10-18T00:00:00.000Z", "2031-10-18T00:00:01Z"),
+        ("dayOne", "2031-10-18T00:00:00.000Z", "2031-10-18"),
+        ("dayOne", "2031-10-18T00:00:00.000Z", None),
+        ("dayOne", None, "2031-10-18T00:00:00Z"),
+        ("dateRangeObj", ["Friday, 3 October 2031"], "[]"),
+        ("dateRangeObj", ["Friday, 3 October 2031"], "Friday"),
+    ],
+)
+def test_another_value_is_not_the_same(column: str, wanted: Any, stored: Any) -> None:
+    assert not is_same(column, wanted, stored)
 
 
 def test_short_code_is_the_beginning_of_a_uuid_and_other_ids_stay_whole() -> None:
