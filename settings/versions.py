@@ -168,13 +168,20 @@ class History:
     ) -> Version:
         """Set live overrides for all processes; `expected` is the number the author looked at.
 
+        Without it the change goes on top of whatever somebody else changes at the same moment.
         Raises InvalidSettings and VersionConflict, that also while a version is on trial.
         """
-        now = self._in_force(expected)
-        self._refuse_beside_a_trial()
-        version = self._validated(now, _changed(now, changes, unset), author=author, reason=reason)
-        self._versions.add(version)
-        return version
+        while True:
+            now = self._in_force(expected)
+            self._refuse_beside_a_trial()
+            version = self._validated(now, _changed(now, changes, unset), author=author, reason=reason)
+            try:
+                self._versions.add(version)
+            except VersionConflict:
+                if expected is not None:
+                    raise
+                continue
+            return version
 
     def try_out(  # noqa: PLR0913 - a change, and where and how long it is tried
         self,

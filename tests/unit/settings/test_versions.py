@@ -197,23 +197,37 @@ def test_a_rollback_takes_back_what_did_not_exist_then(history: History, version
     assert history.rollback(1, author="ann").fingerprint == versions.find(1).fingerprint
 
 
-def test_of_two_who_set_at_once_one_is_told_to_look_again(history: History, versions: FakeVersions) -> None:
-    class Slower(FakeVersions):
-        """Somebody else's change arrives between reading and adding."""
+class Slower(FakeVersions):
+    """Somebody else's change arrives once between reading and adding."""
 
-        def add(self, version: Version) -> None:
-            if not self.was_overtaken:
-                self.was_overtaken = True
-                other = replace(version, author="bob", overrides={"sync.attempts": 5})
-                super().add(other)
-            super().add(version)
+    is_overtaken_next = False
 
-        was_overtaken = True
+    def add(self, version: Version) -> None:
+        if self.is_overtaken_next:
+            self.is_overtaken_next = False
+            super().add(replace(version, author="bob", overrides={"sync.grade_concurrency": 5}))
+        super().add(version)
 
-    slower = Slower()
+
+@pytest.fixture
+def slower(history: History) -> Slower:
+    versions = Slower()
+    History(versions, history.load, lambda: AT).enrol(history.load({}), {}, author="worker", reason="started")
+    versions.is_overtaken_next = True
+    return versions
+
+
+def test_of_two_who_set_at_once_one_is_told_to_look_again(history: History, slower: Slower) -> None:
     ours = History(slower, history.load, lambda: AT)
-    ours.enrol(history.load({}), {}, author="worker", reason="started")
-    slower.was_overtaken = False
     with pytest.raises(VersionConflict):
-        ours.change({"sync.attempts": 4}, author="ann", reason="")
+        ours.change({"sync.attempts": 4}, author="ann", reason="", expected=1)
     assert [one.author for one in slower.kept] == ["worker", "bob"]
+
+
+def test_a_change_of_whoever_looked_at_no_version_goes_on_top_of_a_faster_one(
+    history: History, slower: Slower
+) -> None:
+    ours = History(slower, history.load, lambda: AT)
+    changed = ours.change({"sync.attempts": 4}, author="ann", reason="")
+    assert [one.author for one in slower.kept] == ["worker", "bob", "ann"]
+    assert changed.overrides == {"sync.grade_concurrency": 5, "sync.attempts": 4}
