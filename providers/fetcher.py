@@ -9,7 +9,6 @@ fetch ─▶ stored and fresh? ─▶ our turn to ask? ─▶ breaker ─▶ quo
 from __future__ import annotations
 
 import re
-import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +20,10 @@ import httpx
 import msgspec
 
 from providers.asking import Awaited
-from providers.door import LOOKS_AT_STOP_EVERY_S, Door, Timing
+from providers.door import Door, Timing
 from providers.ports import ORDINARY, Answer, Conduct, Params, Tape, Validators, digest_of, question_of
 from providers.receiving import receive
+from providers.stored_answers import StoredAnswers
 from providers.verdicts import NOT_JSON, Faulty, NotModified, Received, Throttled, judge
 from sync.errors import (
     NotFound,
@@ -38,9 +38,6 @@ from sync.report import RequestCounts
 
 T = TypeVar("T")
 
-# Another process's asking is seen to end; this only bounds what a mistake would cost.
-LOOKS_AT_LEAST_EVERY_S = 5.0
-SHORTEST_SLEEP_S = 0.001
 # So many requests of a run may be repeated whatever its size; the others are a share of all.
 REPEATS_ALLOWED = 10
 # A pause asked for in error must not silence a provider for days; runs defer and ask again.
@@ -61,6 +58,7 @@ class Fetcher:
         conduct: Conduct = ORDINARY,
     ) -> None:
         self._door = door
+        self._stored = StoredAnswers(door, timing)
         self._tape = tape
         self._conduct = conduct
         self._fresh_after = fresh_after
@@ -165,11 +163,11 @@ class Fetcher:
     def _obtain(self, question: _Question[T]) -> _Obtained[T]:
         """The answer, stored before or fetched now; stored for others if it is new."""
         key = self._door.upstream.answer_key(question.url)
-        lookup = self._look_up(key, question)
-        if lookup.answer is not None and lookup.is_fresh:
-            return self._use_stored(lookup.answer, question)
+        found = self._stored.find(key, fresh_after=question.fresh_after, asker=question.asker)
+        if found.answer is not None and found.is_fresh:
+            return self._use_stored(found.answer, question)
         with self._door.asking.of(key) as awaited:
-            return self._ask_for_all(key, question, lookup.answer, awaited)
+            return self._ask_for_all(key, question, found.answer, awaited)
 
     def _ask_for_all(
         self, key: str, question: _Question[T], stored: Answer | None, awaited: Awaited
@@ -214,41 +212,6 @@ class Fetcher:
     def _may_serve_stale(self, answer: Answer | None) -> TypeGuard[Answer]:
         limit = timedelta(seconds=self._door.settings.stale_if_error_s)
         return answer is not None and self._timing.now() - answer.fetched_at <= limit
-
-    def _look_up(self, key: str, question: _Question[Any]) -> _Found:
-        """Read the stored answer, waiting while somebody else is asking for it."""
-        while True:
-            awaited = self._door.asking.find(key)
-            if awaited is not None:
-                answer = awaited.wait()
-                if answer is not None and answer.fetched_at >= question.fresh_after:
-                    return _Found(answer, is_fresh=True)
-            lookup = self._read(key, question)
-            if lookup.is_settled:
-                return lookup
-            if self._door.asking.find(key) is None:
-                return self._watch(key, question)
-
-    def _watch(self, key: str, question: _Question[Any]) -> _Found:
-        """Wait for the answer that another process is asking for, and hand it to all who wait here."""
-        with self._door.asking.of(key) as awaited:
-            while True:
-                self._wait_for_others(key)
-                lookup = self._read(key, question)
-                if lookup.is_fresh:
-                    awaited.answer = lookup.answer
-                if lookup.is_settled:
-                    return lookup
-
-    def _wait_for_others(self, key: str) -> None:
-        ends_at_s = time.monotonic() + LOOKS_AT_LEAST_EVERY_S
-        while not self._door.lookout.wait(key, LOOKS_AT_STOP_EVERY_S) and time.monotonic() < ends_at_s:
-            # The sleep is what a draining worker is stopped by.
-            self._timing.sleep(SHORTEST_SLEEP_S)
-
-    def _read(self, key: str, question: _Question[Any]) -> _Found:
-        lookup = self._door.answers.look_up(key, fresh_after=question.fresh_after, asker=question.asker)
-        return _Found(lookup.answer, is_fresh=lookup.is_fresh, has_turn=lookup.has_turn)
 
     def _ask(self, question: _Question[T], stored: Answer | None) -> tuple[_Fetched, _Obtained[T]]:
         """Ask until there is a usable answer, within the attempts and the throttle limit.
@@ -432,19 +395,6 @@ class _Question(Generic[T]):
     attempts: int
     fresh_after: datetime
     asker: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What is stored of an answer; settled when it is fresh, or ours to ask for."""
-
-    answer: Answer | None
-    is_fresh: bool
-    has_turn: bool = False
-
-    @property
-    def is_settled(self) -> bool:
-        return self.is_fresh or self.has_turn
 
 
 @dataclass(frozen=True, slots=True)
