@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import DictLoader, Environment, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
 from stores.sql.records import to_document
@@ -51,7 +51,7 @@ def render(
     # Not of request.url, which is made of the Host header too, whatever that holds.
     path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
     csrf = request.cookies.get(CSRF_COOKIE) or secrets.token_urlsafe(24)
-    text = _environment.get_template(template).render(
+    text = environment.get_template(template).render(
         caller=caller,
         roles=Role,
         csrf=csrf,
@@ -170,14 +170,17 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str, indent=1)
 
 
-_environment = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+TEMPLATES = Path(__file__).parent / "templates"
+
+environment = Environment(
+    # Read once: the templates of a later release do not fit the code that runs.
+    loader=DictLoader({page.name: page.read_text("utf-8") for page in TEMPLATES.iterdir()}),
     autoescape=select_autoescape(default=True),
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters |= {
+environment.filters |= {
     "duration": duration,
     "moment": moment,
     "number": number,
@@ -188,4 +191,4 @@ _environment.filters |= {
     "record": to_document,
     "record_title": record_title,
 }
-_environment.globals["sparkline"] = sparkline
+environment.globals["sparkline"] = sparkline

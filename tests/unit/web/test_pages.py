@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import builtins
+
 import pytest
 
+from web.dashboard import pages
 from web.dashboard.pages import duration
 
 
@@ -23,3 +26,16 @@ from web.dashboard.pages import duration
 )
 def test_durations_are_told_in_their_two_largest_units(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_pages_are_those_of_the_release_that_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [page.name for page in pages.TEMPLATES.iterdir()]
+    assert names
+
+    def read_nothing(path: object, *_: object, **__: object) -> None:
+        raise AssertionError(f"{path} was read again")
+
+    monkeypatch.setattr(builtins, "open", read_nothing)
+    monkeypatch.setattr(pages.environment, "cache", {})
+    for name in names:
+        pages.environment.get_template(name)
