@@ -52,7 +52,7 @@ from tests.conftest import Eventually
 from web.api.mass_retries import note_end
 from web.app import create_app
 from web.health import Check, Finding
-from web.server import bind
+from web.server import Server, bind
 from web.services import Services
 
 CLUB_ID = "8f1f3c9e-5a0b-4b63-9d0f-2f6f6d1f7a10"
@@ -85,7 +85,7 @@ class Site:
     progress: Progress
     redis: Dependency
     reloader: Reloader
-    server: uvicorn.Server
+    server: Server
     thread: threading.Thread
 
     def kill(self, queue: str) -> str:
@@ -99,6 +99,10 @@ class Site:
             return str(message.message_id)
         finally:
             consumer.close()
+
+    def stop(self) -> None:
+        """Ask for an orderly end, as a signal does; the server's own thread carries it out."""
+        self.server.should_exit = True
 
     def waiting(self) -> int:
         """Messages that wait, over all queues."""
@@ -190,13 +194,14 @@ def site(
     )
     app = create_app(services)
     listener = bind("127.0.0.1", 0)
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, proxy_headers=False, timeout_graceful_shutdown=2)
+    server = Server(
+        uvicorn.Config(app, log_config=None, proxy_headers=False, timeout_graceful_shutdown=2),
+        services.stopping,
     )
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     eventually(lambda: server.started)
-    yield Site(
+    site = Site(
         base_url=f"http://127.0.0.1:{listener.getsockname()[1]}",
         app=app,
         services=services,
@@ -210,8 +215,8 @@ def site(
         server=server,
         thread=thread,
     )
-    services.stopping.set()
-    server.should_exit = True
+    yield site
+    site.stop()
     thread.join(10)
     broker.close()
     broker.client.close()

@@ -25,7 +25,7 @@ def test_an_order_is_told_to_whoever_watches(site: Site, eventually: Eventually)
         before = len(told)
         client.post("/api/v1/syncs", json={"mode": "club", "id": 1})
         eventually(lambda: len(told) > before)
-        site.services.stopping.set()
+        site.stop()
         watcher.join(5)
         assert not watcher.is_alive()
 

@@ -179,7 +179,7 @@ def test_an_open_stream_does_not_hold_up_the_end(
     reader = threading.Thread(target=read_events, args=(client, run_id, events))
     reader.start()
     eventually(lambda: events)
-    site.services.stopping.set()
+    site.stop()
     reader.join(2)
     assert not reader.is_alive()
 
