@@ -15,15 +15,15 @@ from datetime import UTC, datetime
 import dramatiq
 import redis
 
-import actors.spared  # noqa: F401  before what it spares
-from actors.attempts import Attempts
-from actors.attendance import Attendance
+import actors.process.unneeded_imports  # noqa: F401  before what it spares
 from actors.catalogue import SYNC_ACTORS, declare_all
-from actors.deliveries import deliver_by_rounds
-from actors.following import Following, look_on_sighup
-from actors.rounds import Round, Rounds
-from actors.runs_in_force import RunsInForce
-from actors.start_up import StartUp
+from actors.process.attempts import Attempts
+from actors.process.outbox_delivery import outbox_delivery
+from actors.process.periodic import PeriodicTask, PeriodicTasks
+from actors.process.registration import Registration
+from actors.process.runs_in_force import RunsInForce
+from actors.process.settings_reload import SettingsReload, look_on_sighup
+from actors.process.start_up import StartUp
 from actors.sync_grade import requests_for
 from brokers.chain import WorkerParts, open_worker
 from brokers.clients import open_client
@@ -140,12 +140,12 @@ def start() -> None:
         attempts=attempts,
     )
     _follow_settings(ground, broker, runs, retries, notifications)
-    broker.add_middleware(Attendance(heartbeat, ground.start_up))
-    broker.add_middleware(Following(ground.reloader))
+    broker.add_middleware(Registration(heartbeat, ground.start_up))
+    broker.add_middleware(SettingsReload(ground.reloader))
     rounds = [_watching(ground, broker, publisher, notifications)]
     if context.settings.kind != EMBEDDED:
-        rounds.append(deliver_by_rounds(_build_delivery(ground, cms, runs), ground.process.id))
-    broker.add_middleware(Rounds(rounds))
+        rounds.append(outbox_delivery(_build_delivery(ground, cms, runs), ground.process.id))
+    broker.add_middleware(PeriodicTasks(rounds))
 
     def deliver(event: str, channel: str, run_id: str | None) -> None:
         with attempts.counted():
@@ -273,7 +273,7 @@ def _open_notifications(ground: Ground, publisher: Publisher, cms: Cms) -> LiveN
 
 def _watching(
     ground: Ground, broker: PriorityRedisBroker, publisher: Publisher, notifications: LiveNotifications
-) -> Round:
+) -> PeriodicTask:
     """Watches in the scheduler's place while none leads."""
 
     def settings() -> Settings:
@@ -294,7 +294,7 @@ def _watching(
         publish=publisher.notify,
         clock=ground.clock,
     )
-    return Round("watch", watch.turn, lambda: WATCHES_EVERY * settings().alerts.every_s)
+    return PeriodicTask("watch", watch.turn, lambda: WATCHES_EVERY * settings().alerts.every_s)
 
 
 def _build_run(  # noqa: PLR0913, PLR0917  everything that a run is made of

@@ -1,10 +1,10 @@
-"""A worker's round with the outbox: what waited for the CMS is brought to it when it is back."""
+"""The periodic task that brings what waits in the outbox to the CMS, once it is back."""
 
 from __future__ import annotations
 
 import logging
 
-from actors.rounds import Round
+from actors.process.periodic import PeriodicTask
 from sync.delivery.deliver import Delivery
 from sync.errors import CmsUnavailable
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 _EVERY_S = 10.0
 
 
-def deliver_by_rounds(delivery: Delivery, owner: str, *, every_s: float = _EVERY_S) -> Round:
+def outbox_delivery(delivery: Delivery, owner: str, *, every_s: float = _EVERY_S) -> PeriodicTask:
     """Every worker looks; of several one delivers. `owner` names this process."""
 
     def deliver() -> None:
@@ -24,4 +24,4 @@ def deliver_by_rounds(delivery: Delivery, owner: str, *, every_s: float = _EVERY
             # Known to whoever is on call; nothing failed here.
             log.info("cms_still_away", extra={"reason": str(error)})
 
-    return Round("deliveries", deliver, lambda: every_s)
+    return PeriodicTask("outbox_delivery", deliver, lambda: every_s)

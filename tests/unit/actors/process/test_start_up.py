@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from actors.start_up import SAY_EVERY_S, StartUp
+from actors.process.start_up import SAY_EVERY_S, StartUp
 from sync.errors import ConfigurationError, StoreUnavailable
 
 

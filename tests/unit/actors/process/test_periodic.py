@@ -9,8 +9,8 @@ from typing import cast
 import dramatiq
 from dramatiq.brokers.stub import StubBroker
 
-from actors.deliveries import deliver_by_rounds
-from actors.rounds import Round, Rounds
+from actors.process.outbox_delivery import outbox_delivery
+from actors.process.periodic import PeriodicTask, PeriodicTasks
 from sync.delivery.deliver import Delivery
 from sync.errors import CmsUnavailable, StoreUnavailable, SyncError
 
@@ -34,8 +34,8 @@ class Outbox:
 def test_worker_tries_again_until_it_shuts_down() -> None:
     outbox = Outbox([CmsUnavailable("away"), StoreUnavailable("no answer")])
     looked = threading.Event()
-    deliveries = deliver_by_rounds(cast("Delivery", outbox), "worker-1", every_s=0.001)
-    rounds = Rounds([deliveries, Round("look", looked.set, lambda: 0.001)])
+    deliveries = outbox_delivery(cast("Delivery", outbox), "worker-1", every_s=0.001)
+    rounds = PeriodicTasks([deliveries, PeriodicTask("look", looked.set, lambda: 0.001)])
     broker = StubBroker()
     worker = dramatiq.Worker(broker)
     rounds.after_worker_boot(broker, worker)

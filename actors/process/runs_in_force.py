@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dramatiq.broker import MessageProxy
 
-from actors.attempts import Attempts
+from actors.process.attempts import Attempts
 from brokers.results import Reused
 from settings.reload import InForce
 from settings.run_rules import rules_of, stages_of

@@ -21,7 +21,7 @@ def look_on_sighup(reloader: Reloader) -> None:
 
 
 @dataclass(slots=True)
-class Following(Middleware):
+class SettingsReload(Middleware):
     reloader: Reloader
     stopping: threading.Event = field(default_factory=threading.Event)
 

@@ -1,4 +1,4 @@
-"""Keeps out of a worker what a library loads for a command line of its own; imported before that library.
+"""Keeps a library's own command line out of a worker; imported before that library.
 
 httpx loads one wherever rich and click happen to be installed: 86 modules, and 6 MB of every process.
 """

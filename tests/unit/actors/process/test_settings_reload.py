@@ -3,7 +3,7 @@ from __future__ import annotations
 import signal
 from typing import cast
 
-from actors.following import look_on_sighup
+from actors.process.settings_reload import look_on_sighup
 from settings.reload import Reloader
 
 

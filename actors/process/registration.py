@@ -1,4 +1,4 @@
-"""A worker's entry in the registry: there from its first beat to its end."""
+"""A worker's entry in the registry, from its first heartbeat to its end."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from dramatiq import Broker, Worker
 from dramatiq.middleware import Middleware
 
-from actors.start_up import StartUp
+from actors.process.start_up import StartUp
 from stores.redis.registry import Heartbeat
 
 
 @dataclass(slots=True)
-class Attendance(Middleware):
-    """The heartbeat beats already while the worker waits for what it needs."""
+class Registration(Middleware):
+    """Shows the worker as running once it has booted, and ends its heartbeat when it shuts down.
+
+    The heartbeat began earlier: a worker that waits for what it needs is listed too.
+    """
 
     heartbeat: Heartbeat
     start_up: StartUp
