@@ -1,6 +1,7 @@
-"""Dead letters as an operator handles them: read, looked for, sent again, deleted, one page at a time.
+"""Dead letters as an operator handles them: read, looked for, sent again, expired, one page at a time.
 
 Which of many, by actor, account or error: dead_index.py. All of them without new harm: mass_retry.py.
+Deleted with the runs that they were for: removal.py.
 """
 
 from __future__ import annotations
@@ -172,18 +173,11 @@ class DeadLetters:
         value = envelope.pack(message, level=level, bias=0, due_ms=0, body=codec.encode(message))
         return letter.queue, letter.message_id, 0, "", value
 
-    def delete(self, letters: Iterable[DeadLetter]) -> int:
-        """Delete dead letters for good; how many."""
-        ids: dict[str, list[str]] = {}
-        for letter in letters:
-            ids.setdefault(letter.queue, []).append(letter.message_id)
-        return sum(self.delete_by_id(queue, some) for queue, some in ids.items())
-
     def delete_by_id(self, queue: str, message_ids: Sequence[str]) -> int:
         """Delete messages by id: dead, waiting or delayed ones; how many. Running ones stay."""
         deleted = 0
         for start in range(0, len(message_ids), PAGE):
-            deleted += self._broker.ask(DELETE, (queue, *message_ids[start : start + PAGE]))
+            deleted += len(self._broker.ask(DELETE, (queue, *message_ids[start : start + PAGE])))
         return deleted
 
     def expire(self, queue: str, before_s: float) -> int:

@@ -13,10 +13,19 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from brokers.envelope import read_text
 from brokers.queues import Priority
 from brokers.redis import PriorityRedisBroker
 from brokers.scripts import COUNT, FIND, WITHDRAW
-from brokers.states import InFlight, Ledger, MessageState, QueueState, Withdrawn, WorkerState
+from brokers.states import (
+    InFlight,
+    Ledger,
+    MessageState,
+    QueueState,
+    Withdrawal,
+    Withdrawn,
+    WorkerState,
+)
 from brokers.stored import open_stored, text_of
 
 PAGE = 200
@@ -119,18 +128,23 @@ class Operations:
         """At most `limit` messages of the queue run at once, over all workers; None: no limit."""
         self._broker.set_queue_limit(name, limit)
 
-    def purge(self, name: str) -> int:
-        """Delete what waits or is delayed; how many."""
-        return self._broker.purge(name, "waiting", "delayed")
-
     # -- messages by id
 
-    def withdraw(self, queue: str, message_ids: Sequence[str]) -> list[Withdrawn]:
-        """Delete messages by id that wait or are delayed, except those that others count on, too."""
-        answers: list[Withdrawn] = []
-        for start in range(0, len(message_ids), PAGE):
-            found = self._broker.ask(WITHDRAW, (queue, *message_ids[start : start + PAGE]))
-            answers += [Withdrawn(answer) for answer in found]
+    def withdraw(self, queue: str, fair_key: str, requests: Sequence[tuple[str, str]]) -> list[Withdrawal]:
+        """Take back requests under one fair key, each by its message id and unique key.
+
+        Deletes what waits or is delayed, unless others count on it, too. One that was coalesced
+        counts no more; the message that it was one with is deleted once nobody counts on it.
+        """
+        answers: list[Withdrawal] = []
+        for start in range(0, len(requests), PAGE):
+            page = [
+                part
+                for message_id, unique_key in requests[start : start + PAGE]
+                for part in (message_id, quote(unique_key, safe=":"))
+            ]
+            found = self._broker.ask(WITHDRAW, (queue, quote(fair_key, safe=":"), *page))
+            answers += [Withdrawal(Withdrawn(became), read_text(text_of(run))) for became, run in found]
         return answers
 
     def states_of(self, queue: str, message_ids: Sequence[str]) -> list[MessageState]:

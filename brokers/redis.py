@@ -416,7 +416,7 @@ class PriorityRedisBroker(Broker):
         """Delete the messages of a queue that are `waiting`, `delayed`, `leased` or `dead`; how many."""
         deleted = 0
         while some := self.ask(PURGE, (q_name(queue_name), PURGE_CHUNK, *places)):
-            deleted += some
+            deleted += len(some)
         return deleted
 
     def close(self) -> None:

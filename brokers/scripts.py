@@ -12,7 +12,7 @@ import hashlib
 from pathlib import Path
 
 _FOLDER = Path(__file__).with_name("lua")
-_SHARED = ("layout", "counts", "waiting", "settle", "fetch", "define")
+_SHARED = ("layout", "counts", "waiting", "sharing", "settle", "fetch", "define")
 _CALLS = (
     "enqueue",
     "work",

@@ -90,11 +90,19 @@ class MessageState(StrEnum):
 
 
 class Withdrawn(IntEnum):
-    """What became of a message that was to be taken back; the numbers are those of lua/withdraw.lua."""
+    """What became of a request that was to be taken back; the numbers are those of lua/withdraw.lua."""
 
-    GONE = 0  # it runs, or it ended
+    GONE = 0  # it runs, or it ended, or it was coalesced with one that others count on
     DELETED = 1
     SHARED = 2  # another request was coalesced with it, so it stays
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """`run_id` is that of the message that was deleted."""
+
+    became: Withdrawn
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from brokers.publisher import Publisher
     from brokers.redis import PriorityRedisBroker
+    from brokers.removal import Removal
     from settings.schema import Settings
     from settings.versions import Version
     from stores.sql.changes import ChangeEntry
@@ -101,6 +102,13 @@ class Backend:
         broker = open_sender(self.redis_url, namespace=self.settings.redis.namespace)
         trace(broker, "cli", is_on=self.settings.tracing.is_on)
         return broker
+
+    @cached_property
+    def removal(self) -> Removal:
+        """What takes messages away for good, and ends their runs."""
+        from brokers.removal import Removal
+
+        return Removal(self.broker, runs=self.stores.runs, clock=self.clock)
 
     @cached_property
     def publisher(self) -> Publisher:

@@ -172,13 +172,13 @@ def retry(
 @_search
 @click.option("--all", "is_all", is_flag=True, help="Every dead letter.")
 def delete(message_ids: tuple[str, ...], match: Match, search: str | None, is_all: bool) -> None:
-    """Delete dead letters for good, by id or by filter."""
+    """Delete dead letters for good, by id or by filter; runs of theirs that are open are cancelled."""
     backend = Backend()
     letters = DeadLetters(backend.broker)
     chosen = _chosen(letters, message_ids, match, search, is_all=is_all)
-    count = letters.delete(chosen)
-    backend.audit("dead_deleted", None, {"ids": list(message_ids), "deleted": count})
-    click.echo(f"{count} deleted")
+    done = backend.removal.delete(chosen, by=getpass.getuser())
+    backend.audit("dead_deleted", None, {"ids": list(message_ids), **done.counts})
+    click.echo(f"{done.messages} deleted{done.and_runs}")
 
 
 @dead.command(name="stop-retry")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +14,7 @@ from brokers.states import QueueState
 from cli.backend import Backend
 from cli.output import as_json, print_json, print_table
 from cli.redis_group import RedisGroup
+from sync.counting import counted
 from sync.errors import InvalidRequest
 
 NAMES = click.Choice([queue.value for queue in Queue])
@@ -66,13 +68,13 @@ def resume(name: str) -> None:
 @click.argument("name", type=NAMES)
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
 def purge(name: str, is_sure: bool) -> None:
-    """Delete every waiting and delayed message of queue NAME."""
+    """Delete every waiting and delayed message of queue NAME; their runs are cancelled."""
     if not is_sure and not click.confirm(f"delete everything that waits in {name}?"):
         raise InvalidRequest("nothing was deleted")
     backend = Backend()
-    count = Operations(backend.broker).purge(name)
-    backend.audit("queue_purged", f"queue:{name}", {"count": count})
-    click.echo(f"{count} messages deleted from {name}")
+    done = backend.removal.purge(name, by=getpass.getuser())
+    backend.audit("queue_purged", f"queue:{name}", done.counts)
+    click.echo(f"{counted(done.messages, 'message')} deleted from {name}{done.and_runs}")
 
 
 def _switch(action: str, name: str) -> None:

@@ -18,7 +18,7 @@ import msgspec
 
 from brokers.messages import AccountSync, Request, SyncAssociation, SyncClub
 from brokers.queues import Priority
-from brokers.states import Withdrawn
+from brokers.states import Withdrawal, Withdrawn
 from scheduler.outlook import Outlook
 from scheduler.selection import choose
 from stores.redis.batches import Batch, BatchState, Cancellation, Chosen, progress
@@ -75,7 +75,9 @@ class Publisher(Protocol):
 
 
 class Withdraw(Protocol):
-    def __call__(self, queue: str, message_ids: Sequence[str]) -> Sequence[Withdrawn]: ...
+    def __call__(
+        self, queue: str, fair_key: str, requests: Sequence[tuple[str, str]]
+    ) -> Sequence[Withdrawal]: ...
 
 
 class Store(Protocol):
@@ -94,7 +96,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batches:
-    """`withdraw` takes messages back from a queue by their ids."""
+    """`withdraw` takes requests back by fair key, and each by message id and unique key."""
 
     accounts: Accounts
     outlook: Callable[[], Outlook]
@@ -129,7 +131,8 @@ class Batches:
         """Take back what waits of a batch that is to be cancelled; what runs goes on.
 
         None while this process still sends it, which ends with its next chunk. A message
-        stays that somebody else counts on, too. Repeatable.
+        stays while somebody else counts on it, too: it ends with the last batch that does.
+        Repeatable.
         """
         batch = self.store.find_or_none(cancellation.batch_id)
         if batch is None or self.is_sending(batch.id):
@@ -208,18 +211,26 @@ class Batches:
         """Answers how many messages stay, because others count on them."""
         line, kept = self.store.line(batch.id) or (), 0
         for start in range(0, len(line), CHUNK):
-            run_ids = [run_id(batch.id, chosen.account_id) for chosen in line[start : start + CHUNK]]
-            answers = self.withdraw(
-                SyncClub.queue_name, [str(uuid.UUID(identifier)) for identifier in run_ids]
-            )
-            kept += sum(answer is Withdrawn.SHARED for answer in answers)
+            chunk = line[start : start + CHUNK]
+            messages = [_request(batch, chosen, after_s=0).message for chosen in chunk]
+            run_ids = [run_id(batch.id, chosen.account_id) for chosen in chunk]
+            requests = [
+                (str(uuid.UUID(identifier)), str(message.unique_key))
+                for identifier, message in zip(run_ids, messages, strict=True)
+            ]
+            answers = self.withdraw(SyncClub.queue_name, str(messages[0].fair_key), requests)
+            kept += sum(answer.became is Withdrawn.SHARED for answer in answers)
             # A run whose message is gone was withdrawn before a crash, or begins this moment: then it
             # finds itself cancelled, or its own record overwrites this one.
             taken = zip(run_ids, answers, strict=True)
+            own = [identifier for identifier, answer in taken if answer.became is not Withdrawn.SHARED]
+            now = self.clock.now()
+            self.runs.cancel(own, at=now, message=f"the batch was cancelled by {by}")
+            deleted = {answer.run_id for answer in answers if answer.run_id is not None}
             self.runs.cancel(
-                [identifier for identifier, answer in taken if answer is not Withdrawn.SHARED],
-                at=self.clock.now(),
-                message=f"the batch was cancelled by {by}",
+                sorted(deleted.difference(own)),
+                at=now,
+                message=f"every batch that asked for it was cancelled, the last one by {by}",
             )
         return kept
 

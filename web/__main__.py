@@ -21,6 +21,7 @@ from brokers.mass_retry import MassRetries
 from brokers.metrics import read_metrics
 from brokers.operations import Operations
 from brokers.publisher import Publisher
+from brokers.removal import Removal
 from brokers.tracing import trace
 from brokers.whereabouts import find_message
 from cms.lookups import finder_of
@@ -158,6 +159,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
         mass_retries=MassRetries(
             broker=broker, letters=letters, index=dead, on_end=partial(note_end, gathered.audit)
         ),
+        removal=Removal(broker, runs=stores.runs, clock=clock),
         find_message=partial(find_message, broker),
         gates=gates,
         provider_hosts=hosts,

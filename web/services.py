@@ -18,6 +18,7 @@ from brokers.mass_retry import MassRetries
 from brokers.messages import message_of
 from brokers.metrics import Series, Totals
 from brokers.operations import Operations
+from brokers.removal import Removal
 from brokers.whereabouts import Whereabouts
 from cms.lookups import FindKinds
 from notifications.blame import step_of
@@ -76,6 +77,7 @@ class Services:
     letters: DeadLetters
     dead: DeadIndex
     mass_retries: MassRetries
+    removal: Removal
     find_message: Callable[[str], Whereabouts | None]
     gates: Gates
     provider_hosts: Mapping[str, str]

@@ -17,9 +17,9 @@ local function place(queue, id, delay_ms, header)
 end
 
 -- A message that backs off was sent again with a delay, which a duplicate must not cut short.
-local function hold_unique(queue, id, header, backs_off, is_shared)
+local function hold_unique(queue, id, header, backs_off, has_sharers)
     if header.unique ~= "-" then
-        local flags = (backs_off and 1 or 0) + (is_shared and 2 or 0)
+        local flags = (backs_off and 1 or 0) + (has_sharers and SHARED or 0)
         local holder = table.concat({ queue, header.strength, header.run, flags, id }, " ")
         redis.call("HSET", ns .. ":unique", header.unique, holder)
     end
@@ -34,8 +34,7 @@ local function set_value(queue, id, value)
 end
 
 local function read_flags(flags)
-    local number = tonumber(flags or 0)
-    return number % 2 == 1, number >= 2
+    return tonumber(flags or 0) % 2 == 1, is_shared(flags)
 end
 
 -- The message that holds a unique key and still exists, unless it is this one.
@@ -47,20 +46,21 @@ local function other_holder(unique, id)
     if not queue or held_id == id or not has_value(queue, held_id) then
         return nil
     end
-    local backs_off, is_shared = read_flags(flags)
+    local backs_off, has_sharers = read_flags(flags)
     return {
         queue = queue,
         strength = tonumber(strength),
         run = run,
         backs_off = backs_off,
-        is_shared = is_shared,
+        has_sharers = has_sharers,
         id = held_id,
     }
 end
 
--- Somebody else counts on the holder, too: it must not be withdrawn with its batch.
-local function share(unique, holder)
-    if not holder.is_shared then
+-- Somebody else counts on the holder, too: it must not be withdrawn with its batch alone.
+local function share(unique, holder, fair)
+    add_sharer(unique, holder.id, fair, not holder.has_sharers)
+    if not holder.has_sharers then
         holder.unique = unique
         hold_unique(holder.queue, holder.id, holder, holder.backs_off, true)
     end
@@ -108,7 +108,7 @@ local function coalesce(queue, id, delay_ms, header)
     if is_stronger and not waits then
         return nil
     end
-    share(header.unique, holder)
+    share(header.unique, holder, header.fair)
     count(queue, "enqueued")
     count(queue, "coalesced")
     return { holder.id, holder.run, is_stronger and 1 or 0 }
@@ -129,8 +129,7 @@ local function put_back(queue, id, delay_ms, value, header)
     set_value(queue, id, value)
     if not other_holder(header.unique, id) then
         local _, _, _, flags, held_id = parse_holder(redis.call("HGET", ns .. ":unique", header.unique))
-        local _, is_shared = read_flags(flags)
-        hold_unique(queue, id, header, delay_ms > 0, is_shared and held_id == id)
+        hold_unique(queue, id, header, delay_ms > 0, held_id == id and is_shared(flags))
     end
     place(queue, id, delay_ms, header)
 end

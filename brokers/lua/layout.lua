@@ -1,7 +1,7 @@
 -- What all calls share first: the keys, the clock, and what is stored of a message.
 --
 -- The files of this folder make one library of Redis functions (brokers/scripts.py): first what all
--- calls share (layout, counts, waiting, settle, fetch, define), then a file for each call. A message of
+-- calls share (layout, counts, waiting, sharing, settle, fetch, define), then a file for each call. A message of
 -- a queue is in exactly one place: waiting, delayed, leased or dead; every call moves it at once.
 -- All keys of a namespace share the hash tag "{namespace}", the only key that a call names.
 --
@@ -19,6 +19,10 @@
 --   {ns}:minute:<m>             HASH  the counts before the first change in minute m, kept for an hour
 --   {ns}:unique                 HASH  unique key -> "<queue> <strength> <run> <flags> <id>"; flags: 1 if
 --                                     it backs off, plus 2 if another request was coalesced with it
+--   {ns}:sharers                HASH  unique key -> "<given up> <fair keys> <id>": the batches whose requests
+--                                     were coalesced with that message ("," around each fair key); given
+--                                     up: 1 if the batch that sent it was cancelled. None while somebody
+--                                     counts on it who is never taken back
 -- Of one queue:
 --   {ns}:q:<queue>:waiting:<l>  ZSET  id by turn, one a priority level l (0 urgent .. 3 low)
 --   {ns}:q:<queue>:turns:<l>    ZSET  fair key by the last turn given to it ("-": no fair key), while

@@ -3,6 +3,10 @@
 --
 -- args: clock, unique key, run. Answer: 1 if the run held the key.
 define("release", true, function(args)
-    local _, _, run = parse_holder(redis.call("HGET", ns .. ":unique", args[2]))
-    return run == args[3] and redis.call("HDEL", ns .. ":unique", args[2]) or 0
+    local _, _, run, flags = parse_holder(redis.call("HGET", ns .. ":unique", args[2]))
+    if run ~= args[3] then
+        return 0
+    end
+    let_go(args[2], flags)
+    return 1
 end)

@@ -5,10 +5,18 @@ local function free_unique(queue, id, unique)
     if unique == "-" then
         return
     end
-    local held_queue, _, _, _, held_id = parse_holder(redis.call("HGET", ns .. ":unique", unique))
+    local held_queue, _, _, flags, held_id = parse_holder(redis.call("HGET", ns .. ":unique", unique))
     if held_queue == queue and held_id == id then
-        redis.call("HDEL", ns .. ":unique", unique)
+        let_go(unique, flags)
     end
+end
+
+-- Answers the message's run, "-" for none.
+local function delete_value(queue, id)
+    local header = read_header(read_value(queue, id))
+    free_unique(queue, id, header.unique)
+    redis.call("HDEL", ns .. ":values", queue .. "/" .. id)
+    return header.run
 end
 
 -- The lease ends only for the fetch that took it: a late ack must not settle a later delivery.

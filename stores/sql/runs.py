@@ -113,9 +113,16 @@ class Runs:
         with reading(self._engine) as connection:
             return set(connection.scalars(query))
 
-    def cancel(self, run_ids: Sequence[str], *, at: datetime, message: str) -> int:
-        """Settle those of the runs that wait, queued or deferred, as cancelled; how many."""
-        waiting = (RunState.QUEUED.value, RunState.DEFERRED.value)
+    def cancel(
+        self, run_ids: Sequence[str], *, at: datetime, message: str, is_begun_too: bool = False
+    ) -> int:
+        """Settle those of the runs that wait, queued or deferred, as cancelled; how many.
+
+        With `is_begun_too` those as well that stand as running, for whoever knows that nobody
+        carries them out.
+        """
+        waiting = [RunState.QUEUED.value, RunState.DEFERRED.value]
+        waiting += [RunState.RUNNING.value] if is_begun_too else []
         values = {"state": RunState.CANCELLED.value, "finished_at": at, "message": message}
         cancelled = 0
         with writing(self._engine) as connection:

@@ -101,7 +101,7 @@ def test_a_queue_is_paused_resumed_and_purged(person: Person, page: Page, site: 
     assert site.operations.queue("syncs").is_paused
     person.does("resume_queue", within=syncs, says="syncs runs.", subject="queue:syncs")
     assert not site.operations.queue("syncs").is_paused
-    purged = "1 message of syncs deleted."
+    purged = "1 message of syncs deleted; 1 run cancelled."
     person.does("purge_queue", within=syncs, says=purged, subject="queue:syncs")
     assert site.waiting() == 0
 
@@ -123,7 +123,7 @@ def test_a_dead_letter_is_sent_again_edited_and_deleted(person: Person, page: Pa
 
     assert site.kill("syncs") == letter
     page.goto(f"/dead/{letter}")
-    person.does("delete_dead", says="It is deleted.", subject=f"message:{letter}")
+    person.does("delete_dead", says="It is deleted; 1 run cancelled.", subject=f"message:{letter}")
     expect(page.get_by_text("There are none")).to_be_visible()
     assert site.operations.queue("syncs").dead == 0
 
@@ -142,7 +142,7 @@ def test_a_mass_retry_is_begun_and_stopped_and_its_group_deleted(
     assert site.services.mass_retries.find(retry.id).state is MassRetryState.STOPPED
     assert site.waiting() == 0
 
-    person.does("delete_group", says="2 dead letters are deleted.", subject=None)
+    person.does("delete_group", says="2 dead letters are deleted; 2 runs cancelled.", subject=None)
     assert site.operations.queue("syncs").dead == 0
 
 

@@ -20,7 +20,7 @@ from stores.sql.paging import Page, read_cursor, write_cursor
 from sync.counting import counted, counted_are
 from sync.errors import InvalidRequest, NotFound
 from web.access import Operator, Reader
-from web.api.audited import note
+from web.api.audited import SOURCE, note
 from web.api.bodies import Body, documented_body, read_json
 from web.api.orders import LARGEST_ACCOUNT_ID
 from web.api.paging import ListQuery
@@ -169,17 +169,20 @@ def retry_many(caller: Operator, services: Has, wanted: Annotated[DeadFilter, De
 def delete_many(
     caller: Operator, services: Has, wanted: Annotated[DeadFilter, Depends(_read_filter)]
 ) -> Done:
-    """Delete all that match, for good; at most 10,000 at once."""
-    count = services.letters.delete(list(islice(_matching(services, wanted), MOST_AT_ONCE)))
+    """Delete all that match, for good; at most 10,000 at once. Runs of theirs that are open are cancelled."""
+    letters = list(islice(_matching(services, wanted), MOST_AT_ONCE))
+    done = services.removal.delete(letters, by=f"{SOURCE}:{caller.name}")
     note(
         services,
         caller,
         "dead_deleted",
         None,
-        count=count,
+        count=done.messages,
+        runs=done.runs,
         **wanted.model_dump(mode="json", exclude_none=True),
     )
-    return Done(detail=f"{counted_are(count, 'dead letter')} deleted.", count=count)
+    said = f"{counted_are(done.messages, 'dead letter')} deleted{done.and_runs}."
+    return Done(detail=said, count=done.messages)
 
 
 @router.get("/{message_id}", summary="A dead letter", responses=documented(HTTPStatus.NOT_FOUND))
@@ -219,11 +222,11 @@ def retry_one(
 
 @router.delete("/{message_id}", summary="Delete a dead letter", responses=documented(HTTPStatus.NOT_FOUND))
 def delete_one(message_id: MessageId, caller: Operator, services: Has) -> Done:
-    """Delete it for good."""
+    """Delete it for good; its run, if that is open, is cancelled."""
     letter = find_dead(services, message_id)
-    services.letters.delete([letter])
+    done = services.removal.delete([letter], by=f"{SOURCE}:{caller.name}")
     note(services, caller, "dead_deleted", f"message:{message_id}", queue=letter.queue)
-    return Done(detail=f"{message_id} is deleted.", count=1)
+    return Done(detail=f"{message_id} is deleted{done.and_runs}.", count=1)
 
 
 def match_of(wanted: GroupFilter | DeadMatch) -> Match:

@@ -13,7 +13,7 @@ from brokers.states import QueueState
 from sync.counting import counted
 from sync.errors import NotFound
 from web.access import Admin, Operator, Reader
-from web.api.audited import note
+from web.api.audited import SOURCE, note
 from web.api.shapes import Done, Paged
 from web.problems import documented
 from web.services import Has, Services
@@ -91,10 +91,14 @@ def resume(caller: Operator, services: Has, name: QueueName) -> Done:
 
 @router.post("/{name}/purge", summary="Purge a queue", responses=documented(HTTPStatus.NOT_FOUND))
 def purge(caller: Admin, services: Has, name: QueueName) -> Done:
-    """Delete what waits or is delayed, for good; what runs and the dead letters stay."""
-    count = services.operations.purge(name)
-    note(services, caller, "queue_purged", f"queue:{name}", count=count)
-    return Done(detail=f"{counted(count, 'message')} of {name} deleted.", count=count)
+    """Delete what waits or is delayed, for good; what runs and the dead letters stay.
+
+    The runs of the messages end as cancelled.
+    """
+    done = services.removal.purge(name, by=f"{SOURCE}:{caller.name}")
+    note(services, caller, "queue_purged", f"queue:{name}", count=done.messages, runs=done.runs)
+    said = f"{counted(done.messages, 'message')} of {name} deleted{done.and_runs}."
+    return Done(detail=said, count=done.messages)
 
 
 def queue_states(services: Services) -> list[QueueState]:

@@ -97,15 +97,15 @@ def _cancel_batch(services: Services, caller: Caller, fields: Fields) -> Done:
 
 
 def _on_queue(verb: str) -> Callable[[Services, Caller, Fields], Done]:
-    def do(services: Services, _caller: Caller, fields: Fields) -> Done:
+    def do(services: Services, caller: Caller, fields: Fields) -> Done:
         name = fields["name"]
         if name not in list(Queue) and name not in services.operations.queue_names():
             raise NotFound(f"there is no queue {name!r}")
         detail: dict[str, object] = {}
         if verb == "purge":
-            count = services.operations.purge(name)
-            detail["count"] = count
-            said = f"{counted(count, 'message')} of {name} deleted."
+            done = services.removal.purge(name, by=f"{SOURCE}:{caller.name}")
+            detail |= done.counts
+            said = f"{counted(done.messages, 'message')} of {name} deleted{done.and_runs}."
         elif verb == "pause":
             services.operations.pause(name)
             said = f"{name} is paused; what runs goes on."
@@ -124,10 +124,11 @@ def _retry_dead(services: Services, _caller: Caller, fields: Fields) -> Done:
     return Done(said, "/dead", f"message:{letter.message_id}", {"count": count})
 
 
-def _delete_dead(services: Services, _caller: Caller, fields: Fields) -> Done:
+def _delete_dead(services: Services, caller: Caller, fields: Fields) -> Done:
     letter = find_dead(services, fields["id"])
-    services.letters.delete([letter])
-    return Done("It is deleted.", "/dead", f"message:{letter.message_id}", {"queue": letter.queue})
+    done = services.removal.delete([letter], by=f"{SOURCE}:{caller.name}")
+    said = f"It is deleted{done.and_runs}."
+    return Done(said, "/dead", f"message:{letter.message_id}", {"queue": letter.queue})
 
 
 def _edit_dead(services: Services, _caller: Caller, fields: Fields) -> Done:
@@ -160,14 +161,15 @@ def _stop_mass_retry(services: Services, caller: Caller, fields: Fields) -> Done
     return Done(said, "/dead", subject_of(retry.id), {})
 
 
-def _delete_group(services: Services, _caller: Caller, fields: Fields) -> Done:
+def _delete_group(services: Services, caller: Caller, fields: Fields) -> Done:
     wanted = DeadMatch.model_validate(fields, strict=False)
     entries = services.dead.entries(match_of(wanted), limit=MOST_INDEXED)
     by_queue: dict[str, list[str]] = {}
     for entry in entries:
         by_queue.setdefault(entry.queue, []).append(entry.message_id)
-    count = sum(services.letters.delete_by_id(queue, ids) for queue, ids in by_queue.items())
-    return Done(f"{counted_are(count, 'dead letter')} deleted.", "/dead", None, {"count": count, **fields})
+    done = services.removal.delete_by_id(by_queue, by=f"{SOURCE}:{caller.name}")
+    said = f"{counted_are(done.messages, 'dead letter')} deleted{done.and_runs}."
+    return Done(said, "/dead", None, {**done.counts, **fields})
 
 
 def _on_worker(order: str) -> Callable[[Services, Caller, Fields], Done]:

@@ -59,7 +59,7 @@ def test_it_notices_what_died_and_what_is_gone_since(
 ) -> None:
     first, second = kill(broker, account_id=1), kill(broker, account_id=2)
     assert index.count(Match()) == 2
-    letters.delete(list(letters.read([(QUEUE, first)])))
+    letters.delete_by_id(QUEUE, [first])
     third = kill(broker, account_id=3)
     assert ids(index) == [third, second]
 

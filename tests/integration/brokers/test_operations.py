@@ -100,8 +100,9 @@ def test_a_dead_letter_whose_work_is_asked_for_again_stays_dead(
 
 @pytest.mark.usefixtures("failed")
 def test_dead_letters_are_deleted_by_filter(letters: DeadLetters, operations: Operations) -> None:
-    assert letters.delete(letters.latest(search="number 3")) == 1
-    assert letters.delete(letters.latest()) == 2
+    third = [letter.message_id for letter in letters.latest(search="number 3")]
+    assert letters.delete_by_id("default", third) == 1
+    assert letters.delete_by_id("default", [letter.message_id for letter in letters.latest()]) == 2
     ledger = operations.ledger("default")
     assert (ledger.dead, ledger.deleted) == (0, 3)
     assert ledger.is_balanced
@@ -124,7 +125,7 @@ def test_more_dead_letters_than_a_page_are_all_found(
 
 def test_purging_deletes_what_waits(broker: PriorityRedisBroker, operations: Operations) -> None:
     broker.enqueue_many([*(note(number) for number in range(3000)), (note(-1), 60_000)])
-    assert operations.purge("default") == 3001
+    assert broker.purge("default", "waiting", "delayed") == 3001
     assert operations.ledger("default").is_balanced
 
 

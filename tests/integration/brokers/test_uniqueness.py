@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import dramatiq
@@ -11,6 +13,7 @@ from dramatiq import Message
 
 from brokers.operations import Operations
 from brokers.redis import PriorityRedisBroker
+from brokers.states import Withdrawal, Withdrawn
 from tests.conftest import Eventually
 from tests.integration.brokers.conftest import Working, declare
 
@@ -176,7 +179,45 @@ def test_a_stronger_request_than_the_one_that_runs_is_carried_out_after_it(
     assert operations.ledger("default").is_balanced
 
 
-def test_deleting_the_holder_frees_the_key(broker: PriorityRedisBroker, operations: Operations) -> None:
+def test_deleting_the_holder_frees_the_key(broker: PriorityRedisBroker) -> None:
     broker.enqueue(ask("run-1"))
-    operations.purge("default")
+    broker.purge("default", "waiting")
     assert "coalesced_with" not in broker.enqueue(ask("run-2")).options
+
+
+BATCHES = ("batch:a", "batch:b", "batch:c")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(BATCHES)))
+def test_a_message_that_batches_share_goes_with_the_last_that_is_taken_back(
+    broker: PriorityRedisBroker, operations: Operations, order: Sequence[str]
+) -> None:
+    sent = {name: broker.enqueue(ask(f"run-{name}", fair_key=name)) for name in BATCHES}
+
+    def take_back(name: str) -> Withdrawal:
+        (answer,) = operations.withdraw("default", name, [(sent[name].message_id, "account:7")])
+        return answer
+
+    for name in order[:-1]:
+        became = Withdrawn.SHARED if name == BATCHES[0] else Withdrawn.GONE
+        # Whoever cancels may be killed, and the next one cancels again.
+        assert take_back(name) == take_back(name) == Withdrawal(became)
+        assert operations.queue("default").depth == 1
+    assert take_back(order[-1]) == Withdrawal(Withdrawn.DELETED, "run-batch:a")
+    ledger = operations.ledger("default")
+    assert (ledger.waiting, ledger.is_balanced) == (0, True)
+    assert not broker.client.hlen(f"{broker.key}:sharers")
+    assert "coalesced_with" not in broker.enqueue(ask("run-2")).options
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_message_that_a_person_asked_for_too_stays(
+    broker: PriorityRedisBroker, operations: Operations, place: int
+) -> None:
+    names: list[str | None] = ["batch:a", "batch:b"]
+    names.insert(place, None)
+    sent = [(name, broker.enqueue(ask(f"run-{name}", fair_key=name))) for name in names]
+    for name, message in sent:
+        if name is not None:
+            operations.withdraw("default", name, [(message.message_id, "account:7")])
+    assert operations.queue("default").depth == 1

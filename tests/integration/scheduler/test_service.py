@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -182,6 +183,45 @@ def test_a_batch_that_is_cancelled_leaves_no_message_and_no_open_run_but_those_o
     assert (ledger.waiting + ledger.delayed, ledger.deleted, ledger.is_balanced) == (1, 2, True)
     # Who was withdrawn may be asked for anew.
     assert not publisher.send(Request(SyncClub(account_id=1), Priority.LOW)).is_coalesced
+    broker.close()
+
+
+def test_an_account_of_two_batches_is_withdrawn_with_the_last_of_them_only(
+    service: Service, redis_client: redis.Redis, namespace: str, eventually: Eventually, stores: SqlStores
+) -> None:
+    store = BatchStore(redis_client, namespace)
+    soon = CLOCK.now() + timedelta(minutes=1)
+    first, second, third = (
+        Batch(id=uuid.uuid4().hex, starts_at=soon, requested_by="ann", spread_s=3600) for _ in range(3)
+    )
+    service.start(settings())
+
+    def reaches(batch: Batch, state: BatchState) -> bool:
+        return store.find(batch.id).state is state
+
+    for batch in (first, second, third):
+        store.ask(batch)
+        eventually(partial(reaches, batch, BatchState.SENT))
+
+    def cancel(batch: Batch) -> str:
+        store.ask_to_cancel(Cancellation(batch_id=batch.id, by="ann", at=CLOCK.now()))
+        eventually(partial(reaches, batch, BatchState.CANCELLED))
+        return store.find(batch.id).message or ""
+
+    def states() -> set[RunState]:
+        return {run.state for run in stores.runs.list(RunFilter(), limit=10).items}
+
+    assert cancel(third) == "cancelled by ann: 0 withdrawn"
+    assert cancel(first) == "cancelled by ann: 0 withdrawn, 3 stay, because somebody else asked for them"
+    assert states() == {RunState.QUEUED}
+    cancel(second)
+    assert states() == {RunState.CANCELLED}
+    said = {run.message for run in stores.runs.list(RunFilter(), limit=10).items}
+    assert said == {"every batch that asked for it was cancelled, the last one by ann"}
+    broker = PriorityRedisBroker(client=redis_client, namespace=namespace)
+    ledger = Operations(broker).ledger("syncs")
+    assert (ledger.waiting + ledger.delayed, ledger.deleted, ledger.is_balanced) == (0, 3, True)
+    assert redis_client.hlen(f"{{{namespace}}}:sharers") == 0
     broker.close()
 
 

@@ -26,6 +26,7 @@ from brokers.metrics import read_metrics
 from brokers.operations import Operations
 from brokers.publisher import Publisher
 from brokers.redis import PriorityRedisBroker
+from brokers.removal import Removal
 from brokers.whereabouts import find_message
 from cms.embedded.adapter import EmbeddedCms
 from settings.live import ProcessRole
@@ -173,6 +174,7 @@ def site(
         mass_retries=MassRetries(
             broker=broker, letters=letters, index=dead, on_end=partial(note_end, gathered.audit)
         ),
+        removal=Removal(broker, runs=stores.runs, clock=SystemClock()),
         find_message=partial(find_message, broker),
         gates=Gates(redis_client, namespace),
         provider_hosts={"playhq": "provider.example"},

@@ -220,7 +220,7 @@ def test_a_refused_key_with_its_dead_letters(site: Site, checkup: Checkup, judge
     assert "clubsync dead retry --search CredentialsRejected" in health["output"]
     with site.client() as client:
         client.post("/api/v1/dead/retry", json={"queue": "syncs"})
-    site.services.letters.delete(site.services.letters.latest("syncs"))
+    site.services.removal.delete(site.services.letters.latest("syncs"), by="test")
     mend(site, run)
     assert judge() == []
 
@@ -293,7 +293,7 @@ def test_many_dead_letters(site: Site, judge: Judge) -> None:
             client.post("/api/v1/syncs", json={"mode": mode, "id": account_id})
             site.kill("syncs")
     assert "2 dead letters in syncs. See why, then retry or delete them" in the_item(judge)
-    site.services.letters.delete(site.services.letters.latest("syncs"))
+    site.services.removal.delete(site.services.letters.latest("syncs"), by="test")
     assert judge() == []
 
 

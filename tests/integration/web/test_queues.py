@@ -36,15 +36,28 @@ class TestQueues:
         client.post(f"{QUEUES}/syncs/resume")
         assert not client.get(f"{QUEUES}/syncs").json()["is_paused"]
 
-    def test_purging_deletes_what_waits_and_says_how_much(self, client: httpx.Client, site: Site) -> None:
-        order(client)
-        assert client.post(f"{QUEUES}/syncs/purge").json()["count"] == 1
+    def test_purging_deletes_what_waits_and_ends_its_runs_as_cancelled(
+        self, client: httpx.Client, site: Site
+    ) -> None:
+        run_id = order_run(client)
+        purged = client.post(f"{QUEUES}/syncs/purge").json()
+        assert purged == {"detail": "1 message of syncs deleted; 1 run cancelled.", "count": 1}
         assert site.waiting() == 0
+        run = client.get(f"/api/v1/syncs/{run_id}").json()
+        by = site.stores.audit.list(subject="queue:syncs", limit=1).items[0]
+        assert run["state"] == "cancelled"
+        assert run["message"] == f"cancelled by api:{by.actor}, who purged the queue syncs"
+        assert run["finished_at"] is not None
+        assert (by.detail["count"], by.detail["runs"]) == (1, 1)
 
     @pytest.mark.parametrize("act", ["", "/pause", "/resume", "/purge"])
     def test_an_unknown_queue_is_not_found(self, client: httpx.Client, act: str) -> None:
         method = "POST" if act else "GET"
         assert client.request(method, f"{QUEUES}/nothing{act}").status_code == 404
+
+
+def order_run(client: httpx.Client) -> str:
+    return str(client.post("/api/v1/syncs", json={"mode": "club", "id": 1}).json()["run_id"])
 
 
 @pytest.fixture
@@ -114,6 +127,14 @@ class TestDeadLetters:
         assert client.delete(f"{DEAD}/{dead_ids[0]}").json()["count"] == 1
         assert client.post(f"{DEAD}/delete", json={"ids": dead_ids}).json()["count"] == 1
         assert client.get(DEAD).json()["items"] == []
+
+    def test_a_run_that_is_open_ends_with_its_dead_letter(self, client: httpx.Client, site: Site) -> None:
+        run_id = order_run(client)
+        answer = client.delete(f"{DEAD}/{site.kill('syncs')}").json()
+        assert answer["detail"].endswith(" is deleted; 1 run cancelled.")
+        run = client.get(f"/api/v1/syncs/{run_id}").json()
+        assert run["state"] == "cancelled"
+        assert run["message"].endswith(", who deleted its message")
 
     @pytest.mark.parametrize(("method", "act"), [("GET", ""), ("DELETE", ""), ("POST", "/retry")])
     def test_an_unknown_one_is_not_found(self, client: httpx.Client, method: str, act: str) -> None:

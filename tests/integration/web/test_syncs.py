@@ -114,7 +114,7 @@ class TestIdempotencyKey:
         headers = {"Idempotency-Key": "signup-17"}
         body = {"mode": "club", "id": 1}
         first = client.post(SYNCS, json=body, headers=headers)
-        site.operations.purge("syncs")
+        site.broker.purge("syncs", "waiting")
         second = client.post(SYNCS, json=body, headers=headers)
         assert first.json() == second.json()
         assert second.headers["location"] == first.headers["location"]

@@ -9,7 +9,7 @@ import pytest
 
 from brokers.messages import AccountSync, Request, SyncAssociation, SyncClub
 from brokers.queues import Priority
-from brokers.states import Withdrawn
+from brokers.states import Withdrawal, Withdrawn
 from scheduler.batches import CHUNK, Batches, run_id
 from scheduler.leader import NotLeading
 from scheduler.outlook import Outlook
@@ -69,9 +69,11 @@ class FakeOutside:
             self.runs[request.message.account_id] = RunState.QUEUED
         return receipts
 
-    def withdraw(self, queue: str, message_ids: Sequence[str]) -> Sequence[Withdrawn]:
-        assert queue == "syncs"
-        return [self._withdraw(message_id.replace("-", "")) for message_id in message_ids]
+    def withdraw(
+        self, queue: str, fair_key: str, requests: Sequence[tuple[str, str]]
+    ) -> Sequence[Withdrawal]:
+        assert (queue, fair_key) == ("syncs", f"batch:{BATCH_ID}")
+        return [Withdrawal(self._withdraw(message_id.replace("-", ""))) for message_id, _ in requests]
 
     def _withdraw(self, message_id: str) -> Withdrawn:
         account_id = self.waiting.get(message_id)
