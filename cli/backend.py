@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from brokers.removal import Removal
     from settings.schema import Settings
     from settings.versions import Version
+    from stores.redis.turns import Turns
     from stores.sql.changes import ChangeEntry
     from stores.sql.outbox import SqlOutbox
     from stores.sql.stores import SqlStores
@@ -160,6 +161,13 @@ class Backend:
             sizes=self.stores.sizes,
             confirmations=self.settings.sync.removal_confirmations,
         )
+
+    @cached_property
+    def channel_turns(self) -> Turns:
+        """Which channels may be told something."""
+        from stores.redis.turns import Turns
+
+        return Turns(self.redis, self.settings.redis.namespace)
 
     @cached_property
     def why(self) -> Why:

@@ -1,4 +1,4 @@
-"""`clubsync notices`: what was told to whom, what waits, and how a notice would read."""
+"""`clubsync notices`: what was told to whom, what waits, which channels take it, and how it would read."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import click
 from cli.backend import Backend
 from cli.output import ago, as_json, limit_option, print_json, print_table
 from notifications.notice import Notice, event_of, notice_of
+from notifications.registry import open_channels
 from notifications.samples import sample
+from notifications.switches import still_off
 from notifications.templates import worded
 from settings.rules import EVENTS
 from stores.sql.notices import NoticeState
+from sync.errors import InvalidRequest
 
 
 @click.group()
@@ -50,6 +53,51 @@ def list_notices(channel: str | None, state: str | None, limit: int, is_json: bo
         ["made", "channel", "event", "state", "subject", "reference or reason"],
         ([ago(e.created_at), e.channel, e.event, e.state, e.subject, e.reference or e.reason] for e in found),
     )
+
+
+@notices.command()
+@as_json
+def channels(is_json: bool) -> None:
+    """List the channels: which are on, which were switched off and why, and how many notices wait."""
+    backend = Backend()
+    settings = backend.in_force.notifications
+    installed = open_channels(settings)
+    off = still_off(backend.channel_turns.switched_off(), settings)
+    waiting = backend.stores.notices.due_channels()
+    states: dict[str, tuple[str, str | None]] = dict.fromkeys(installed.opened, ("on", None))
+    states |= dict.fromkeys(installed.unconfigured, ("not configured", None))
+    states |= {name: ("broken", reason) for name, reason in installed.broken.items()}
+    # What has notices but no package is opened by the CMS, or was uninstalled.
+    states |= {name: ("on", None) for name in waiting if name not in states}
+    states |= {name: ("off", one.reason) for name, one in off.items()}
+    shown = [
+        {
+            "name": name,
+            "state": state,
+            "since": off[name].at.isoformat().replace("+00:00", "Z") if name in off else None,
+            "reason": reason,
+            "waiting": waiting.get(name, 0),
+        }
+        for name, (state, reason) in sorted(states.items())
+    ]
+    if is_json:
+        print_json(shown)
+        return
+    print_table(
+        ["channel", "state", "since", "waiting", "reason"],
+        ([one["name"], one["state"], one["since"], one["waiting"], one["reason"]] for one in shown),
+    )
+
+
+@notices.command("switch-on")
+@click.argument("channel")
+def switch_on(channel: str) -> None:
+    """Tell CHANNEL again, which was switched off because it answered 410 Gone; what waits is told, too."""
+    backend = Backend()
+    if not backend.channel_turns.switch_on(channel):
+        raise InvalidRequest(f"{channel} is not switched off; `clubsync notices channels` lists which are")
+    backend.audit("channel_switched_on", f"channel:{channel}", {})
+    click.echo(f"{channel} is on; what waits for it is told within {backend.in_force.alerts.every_s:g} s")
 
 
 @notices.command()

@@ -26,7 +26,7 @@ class Channel(Protocol):
 
         Raises the errors of `sync.errors`: a TransientError leaves it open whether it
         arrived, after a DeferredError it did not; both are tried again, a PermanentError is
-        not. No error shows a token or an address with one.
+        not. An AddressGone switches the channel off. No error shows a token or an address with one.
         """
         ...
 

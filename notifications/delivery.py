@@ -3,7 +3,8 @@
 A notice is noted as being told before it is, and as told afterwards. Whoever finds one that
 was begun by a worker that died asks the channel, where it can answer, and else tells it
 again under the same key. A channel that does not answer keeps its notices: they are told
-when it is back, as one summary when there are many.
+when it is back, as one summary when there are many. One that wants no more (410) is switched
+off, and keeps them until its settings are others or somebody switches it on.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from typing import Protocol
 from notifications.channels import Channel, Searchable, Threaded, Unrepeatable
 from notifications.notice import Notice, key_of, notice_of
 from notifications.parcels import Entry, Parcel, next_parcel
+from notifications.switches import Off, mark_of, still_off
 from notifications.templates import worded
 from settings.schema import NotificationsSettings
-from sync.errors import DeferredError, NotFound, PermanentError, TransientError
+from sync.errors import AddressGone, DeferredError, NotFound, PermanentError, TransientError
 from sync.incident import Severity
 from sync.ports import Clock
 from sync.report import Run
@@ -116,6 +118,16 @@ class Turns(Protocol):
 
     def succeeded(self, channel: str) -> None: ...
 
+    def switched_off(self) -> Mapping[str, Off]:
+        """The channels that are to be told nothing until they are switched on."""
+        ...
+
+    def switch_off(self, channel: str, *, reason: str, at: datetime, settings: str) -> None: ...
+
+    def switch_on(self, channel: str) -> bool:
+        """Whether it was off."""
+        ...
+
 
 class Names(Protocol):
     def __call__(self, run: Run) -> str | None:
@@ -151,8 +163,9 @@ class Delivery:
         """Tell the channel the notice of a run's end, and whatever waits for it before; or only the latter.
 
         A notice that was refused is tried again, with all others of the channel: somebody
-        retries its dead letter. Raises NotFound for an unknown run, PermanentError with the
-        channel's reason, and DeferredError while it does not answer.
+        retries its dead letter. A channel that is switched off keeps its notices. Raises NotFound
+        for an unknown run, PermanentError with the channel's reason, and DeferredError while it
+        does not answer.
         """
         if run_id is not None and self._needs_telling(event, channel, run_id):
             run = self._runs.find(run_id)
@@ -177,6 +190,8 @@ class Delivery:
             return
         with self._turns.take(name, owner=self._owner()) as turn:
             self._outbox.expire(name, before=self._clock.now() - timedelta(seconds=self._settings.keep_s))
+            if self._is_off(name):
+                return
             while due := self._outbox.due(name, limit=MOST_AT_ONCE):
                 parcel = next_parcel(due, summary_from=self._summary_from(due))
                 if (wait_s := self._wait_s(name)) > 0:
@@ -185,6 +200,15 @@ class Delivery:
                 turn.renew()
                 if not self._tell(channel, parcel):
                     return
+
+    def _is_off(self, name: str) -> bool:
+        noted = self._turns.switched_off()
+        if name in still_off(noted, self._settings):
+            log.info("channel_is_off", extra={"channel": name, "reason": noted[name].reason})
+            return True
+        if name in noted and self._turns.switch_on(name):
+            log.info("channel_switched_on", extra={"channel": name, "reason": "its settings changed"})
+        return False
 
     def _summary_from(self, due: Sequence[Entry]) -> int:
         # Many at once are still told one by one; a pile is what could not be told for a while.
@@ -234,6 +258,12 @@ class Delivery:
                 self._outbox.put_back(parcel.ids, str(error))
             self._turns.failed(name)
             self._wait(parcel, name, str(error), max(self._turns.wait_s(name), RETRY_AFTER_S))
+            return False
+        except AddressGone as error:
+            self._outbox.put_back(parcel.ids, str(error))
+            mark = mark_of(self._settings, name)
+            self._turns.switch_off(name, reason=str(error), at=self._clock.now(), settings=mark)
+            log.error("channel_switched_off", extra={"channel": name, "reason": str(error)})  # noqa: TRY400
             return False
         except PermanentError as error:
             self._outbox.refuse(parcel.ids, str(error))

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from notifications.blame import Tally, failing
 from notifications.digests import Named
 from notifications.problems import Facts, QueueFacts, RunningFacts
+from notifications.switches import Off, still_off
 from settings.canary import Ending
 from settings.schema import AlertsSettings, Settings
 from sync.delivery.outbox import Refusal
@@ -110,7 +111,8 @@ class Refusals(Protocol):
 class Look:
     """`breaker_open_s` asks for a host, `troubled_entries` what is wrong with entries of the
     schedule; `hosts_of` says which host is which provider's, `canary_endings` how each version
-    of the settings fared that was ever on trial, by its number.
+    of the settings fared that was ever on trial, by its number, `switched_off` which channels
+    are to be told nothing.
     """
 
     operations: Operations
@@ -123,6 +125,7 @@ class Look:
     troubled_entries: Callable[[], Mapping[str, str]]
     hosts_of: Callable[[Settings], Mapping[str, str]]
     canary_endings: Callable[[], Mapping[int, Ending]]
+    switched_off: Callable[[], Mapping[str, Off]]
     clock: Clock
 
     def __call__(self, settings: Settings) -> Facts:
@@ -151,6 +154,10 @@ class Look:
             stale_count=stale_count,
             stalest=[_described(account, now) for account in stalest],
             refusing=self.notices.refused_since(since),
+            switched_off={
+                name: off.reason
+                for name, off in still_off(self.switched_off(), settings.notifications).items()
+            },
             waiting_notices=self.notices.overdue_channels(before=now - timedelta(seconds=2 * rules.every_s)),
             canaries=[ending for ending in self.canary_endings().values() if ending.at >= since],
             refused_changes=refused.count if refused else 0,

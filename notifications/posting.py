@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import httpx
 
-from sync.errors import CredentialsRejected, DeferredError, PermanentError, TransientError
+from sync.errors import AddressGone, CredentialsRejected, DeferredError, PermanentError, TransientError
 from sync.retry_after import parse_retry_after
 
 # When a 429 does not say how long.
@@ -29,8 +29,8 @@ def post(
 ) -> httpx.Response:
     """Send and answer the successful response. `what` names the operation in errors; the URL is a secret.
 
-    Raises TransientError (no answer, 5xx), DeferredError (429), CredentialsRejected (401, 403)
-    and PermanentError (any other refusal).
+    Raises TransientError (no answer, 5xx), DeferredError (429), CredentialsRejected (401, 403),
+    AddressGone (410) and PermanentError (any other refusal).
     """
     as_json = {"content-type": "application/json; charset=utf-8", **headers}
     try:
@@ -70,6 +70,8 @@ def _successful(response: httpx.Response, what: str) -> httpx.Response:
         raise TransientError(reason)
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise CredentialsRejected(reason)
+    if response.status_code == httpx.codes.GONE:
+        raise AddressGone(reason)
     raise PermanentError(reason)
 
 

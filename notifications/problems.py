@@ -62,7 +62,8 @@ class Facts:
     """What one look saw.
 
     `open_breakers` are providers that are left alone for now; `refusing` are the channels
-    that refused notices, with the reason, and `waiting_notices` how many wait for each;
+    that refused notices, `switched_off` those that want no more, each with the reason, and
+    `waiting_notices` how many wait for each;
     `canaries` are versions of the settings whose trial ended a short while ago; `refused_changes`
     are those that the CMS refused when they were brought there, `refused_last` tells of the last.
     """
@@ -77,6 +78,7 @@ class Facts:
     stale_count: int = 0
     stalest: Sequence[str] = ()
     refusing: Mapping[str, str] | None = None
+    switched_off: Mapping[str, str] | None = None
     waiting_notices: Mapping[str, int] | None = None
     canaries: Sequence[Ending] = ()
     refused_changes: int = 0
@@ -308,7 +310,21 @@ def _channels(facts: Facts) -> Iterator[Problem]:
             step="Mend its settings, then `clubsync dead retry --queue notifications`.",
             is_sure=True,
         )
-    for channel, count in (facts.waiting_notices or {}).items():
+    off, waiting = facts.switched_off or {}, facts.waiting_notices or {}
+    for channel, reason in off.items():
+        kept = f" {counted_are(waiting[channel], 'notice')} kept for it." if channel in waiting else ""
+        yield Problem(
+            key=channel_key(channel),
+            kind="channel_off",
+            severity=Severity.ERROR,
+            what=f"{channel} is switched off, because it wants no more notices: {reason}.{kept}",
+            step=f"Give it another address, or, when it takes notices again, "
+            f"`clubsync notices switch-on {channel}`.",
+            is_sure=True,
+        )
+    for channel, count in waiting.items():
+        if channel in off:
+            continue
         yield Problem(
             key=channel_key(channel),
             kind="channel_down",

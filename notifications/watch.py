@@ -27,6 +27,7 @@ from notifications.notice import ALERT
 from notifications.problems import Facts, Problem, find_problems
 from notifications.routing import ways
 from notifications.subjects import channel_key
+from notifications.switches import Off
 from settings.canary import Ending
 from settings.schema import AlertsSettings, RouteSettings, Settings
 from sync.errors import SyncError
@@ -242,6 +243,7 @@ def open_watch(  # noqa: PLR0913  everything that a look needs of the outside
     troubled_entries: Callable[[], Mapping[str, str]],
     hosts_of: Callable[[Settings], Mapping[str, str]],
     canary_endings: Callable[[], Mapping[int, Ending]],
+    switched_off: Callable[[], Mapping[str, Off]],
     tell: Tell,
     publish: Publish,
     clock: Clock,
@@ -261,6 +263,7 @@ def open_watch(  # noqa: PLR0913  everything that a look needs of the outside
             troubled_entries=troubled_entries,
             hosts_of=hosts_of,
             canary_endings=canary_endings,
+            switched_off=switched_off,
             clock=clock,
         ),
         incidents=stores.incidents,

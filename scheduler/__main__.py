@@ -154,11 +154,12 @@ def _serve(settings: Settings, redis_url: str) -> None:
             action="schedule_paused", subject=f"schedule:{entry_id}", detail={"reason": reason}
         ),
     )
+    turns = Turns(client, namespace)
     notifications = LiveNotifications(
         settings,
         Ports(
             stores=stores,
-            turns=Turns(client, namespace),
+            turns=turns,
             publish=publisher.notify,
             size_of_batch=batch_store.size_of,
             clock=clock,
@@ -175,6 +176,7 @@ def _serve(settings: Settings, redis_url: str) -> None:
         troubled_entries=schedule.troubled,
         hosts_of=lambda now: provider_hosts(now.providers),
         canary_endings=RedisVersions(client, namespace).endings,
+        switched_off=turns.switched_off,
         tell=notifications,
         publish=publisher.notify,
         clock=clock,

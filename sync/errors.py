@@ -19,6 +19,7 @@ The branch decides what happens to the message; the leaf tells the operator why.
         CredentialsRejected    401, or a 403 with a JSON body
           CmsRefusesKey          the same of the CMS
         NotFound               404, 410; may be an answer, so a stage decides
+        AddressGone            410 of whoever is told something: it wants to be told no more
         UnexpectedResponse     a payload broke its contract
           CmsAnswersWrongly      the CMS's answer did
         InvalidRequest         the message asks for something that cannot be
@@ -99,6 +100,10 @@ class CmsRefusesKey(CredentialsRejected):
 
 class NotFound(PermanentError):
     """The record does not exist upstream, or not any more."""
+
+
+class AddressGone(PermanentError):
+    """Whoever is told something answered 410: it does not want to be told anything any more."""
 
 
 class UnexpectedResponse(PermanentError):

@@ -59,6 +59,7 @@ def watch_task(
         troubled_entries=Schedule(foundation.client, foundation.namespace).troubled,
         hosts_of=lambda now: provider_hosts(now.providers),
         canary_endings=RedisVersions(foundation.client, foundation.namespace).endings,
+        switched_off=Turns(foundation.client, foundation.namespace).switched_off,
         tell=notifications,
         publish=publisher.notify,
         clock=foundation.clock,

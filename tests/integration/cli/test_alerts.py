@@ -8,17 +8,22 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import redis
 from click.testing import CliRunner
 from sqlalchemy import Engine
 
 from cli.alerts import alerts
 from cli.notices import notices
 from cli.status import status
+from notifications.switches import mark_of
+from settings.loader import load
 from settings.rules import EVENTS
+from stores.redis.turns import Turns
 from stores.sql.accounts import NewAccount
 from stores.sql.stores import SqlStores, open_stores
 from sync.causes import Cause, Party
 from sync.clock import SystemClock
+from sync.errors import InvalidRequest
 from sync.incident import Alert, Incident, Severity
 from sync.model import OrganisationKind
 from sync.report import RunState
@@ -118,6 +123,35 @@ def test_notices_are_listed_with_what_became_of_them(stores: SqlStores) -> None:
     (told,) = json.loads(CliRunner().invoke(notices, ["list", "--json", "--state", "left"]).stdout)
     assert (told["key"], told["reason"]) == ("k1", "the incident of proxy")
     assert "Sync of club 3 failed" in CliRunner().invoke(notices, ["list"]).stdout
+
+
+def test_a_channel_that_was_switched_off_is_listed_and_switched_on_by_hand(
+    stores: SqlStores,
+    redis_client: redis.Redis,
+    redis_url: str,
+    namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("CLUBSYNC_REDIS__NAMESPACE", namespace)
+    monkeypatch.setenv("CLUBSYNC_NOTIFICATIONS__WEBHOOK__URL", "https://hook.example/secret")
+    monkeypatch.setenv("CLUBSYNC_NOTIFICATIONS__WEBHOOK__SECRET", "not shown")
+    mark = mark_of(load().settings.notifications, "webhook")
+    turns = Turns(redis_client, namespace)
+    turns.switch_off("webhook", reason="post to the webhook: 410", at=NOW, settings=mark)
+
+    def listed() -> dict[str, tuple[str, str | None]]:
+        shown = json.loads(CliRunner().invoke(notices, ["channels", "--json"]).stdout)
+        return {one["name"]: (one["state"], one["reason"]) for one in shown}
+
+    assert listed()["webhook"] == ("off", "post to the webhook: 410")
+    assert listed()["slack"] == ("not configured", None)
+    assert "secret" not in CliRunner().invoke(notices, ["channels"]).output
+    assert CliRunner().invoke(notices, ["switch-on", "webhook"]).exit_code == 0
+    assert listed()["webhook"] == ("on", None)
+    assert stores.audit.list(limit=1).items[0].action == "channel_switched_on"
+    twice = CliRunner().invoke(notices, ["switch-on", "webhook"])
+    assert isinstance(twice.exception, InvalidRequest)
 
 
 def test_the_status_names_what_somebody_should_act_on(

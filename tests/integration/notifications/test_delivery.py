@@ -8,13 +8,15 @@ import sys
 from datetime import timedelta
 
 import pytest
+from pydantic import SecretStr
 
 from notifications.cms_callback import CmsCallback
-from settings.schema import NotificationsSettings, TemplateSettings
+from settings.schema import NotificationsSettings, TemplateSettings, WebhookSettings
 from simulator.app import Simulator
 from stores.sql.notices import NoticeState
 from sync.errors import (
     AccountBusy,
+    AddressGone,
     CredentialsRejected,
     DeferredError,
     NotFound,
@@ -78,6 +80,46 @@ def test_a_channel_that_keeps_failing_is_left_alone(desk: Desk, chat: Chat) -> N
     for _ in range(8):
         assert isinstance(desk.deliver(), DeferredError)
     assert len(chat.fails_with) == 4
+
+
+def test_a_channel_that_wants_no_more_is_switched_off_and_keeps_its_notices(desk: Desk, chat: Chat) -> None:
+    chat.fails_with = [AddressGone("post: 410")] * 2
+    for number in (1, 2, 3):
+        desk.finish(number)
+        assert desk.deliver(number) is None
+    assert len(chat.fails_with) == 1
+    assert set(desk.states().values()) == {NoticeState.WAITING}
+    (off,) = desk.turns.switched_off().items()
+    assert (off[0], off[1].reason, off[1].at) == ("chat", "post: 410", desk.clock.now())
+
+    assert desk.turns.switch_on("chat")
+    assert desk.drain() is None
+    assert not desk.turns.switch_on("elsewhere")
+    assert chat.notices == []  # it is gone still, and off again
+
+    chat.fails_with = []
+    assert desk.turns.switch_on("chat")
+    assert desk.drain() is None
+    assert [notice.key for notice in chat.notices] == [f"r{number}:sync_succeeded" for number in (1, 2, 3)]
+
+
+def test_other_settings_of_a_channel_switch_it_on_and_those_of_another_do_not(desk: Desk, chat: Chat) -> None:
+    def webhook(secret: str) -> WebhookSettings:
+        return WebhookSettings(url=SecretStr("https://example.test"), secret=SecretStr(secret))
+
+    desk.channels["webhook"] = chat
+    chat.name = "webhook"
+    chat.fails_with = [AddressGone("post: 410")]
+    desk.settings = NotificationsSettings(webhook=webhook("one"))
+    desk.finish()
+    desk.deliver(channel="webhook")
+    desk.settings = NotificationsSettings(webhook=webhook("one"), digest_from=7)
+    desk.drain("webhook")
+    assert chat.notices == []
+    desk.settings = NotificationsSettings(webhook=webhook("two"), digest_from=7)
+    desk.drain("webhook")
+    assert len(chat.notices) == 1
+    assert desk.turns.switched_off() == {}
 
 
 def test_what_a_channel_asks_to_wait_is_waited_by_everybody(desk: Desk, chat: Chat) -> None:

@@ -15,7 +15,7 @@ from notifications import slack, webhook
 from notifications.channels import Channel
 from notifications.notice import notice_of
 from settings.schema import NotificationsSettings, SlackSettings, WebhookSettings
-from sync.errors import CredentialsRejected, DeferredError, PermanentError, TransientError
+from sync.errors import AddressGone, CredentialsRejected, DeferredError, PermanentError, TransientError
 from sync.report import RunState
 from tests.unit.notifications.builders import finished
 
@@ -85,7 +85,7 @@ def test_an_answer_that_is_not_ok_is_an_error(
         (401, CredentialsRejected),
         (403, CredentialsRejected),
         (404, PermanentError),
-        (410, PermanentError),
+        (410, AddressGone),
     ],
 )
 def test_a_refused_post_is_told_by_what_to_do_about_it(

@@ -119,6 +119,7 @@ def post(
         troubled_entries=dict,
         hosts_of=lambda _settings: {"playhq": "playhq.test"},
         canary_endings=lambda: made.endings,
+        switched_off=desk.turns.switched_off,
         tell=live,
         publish=publish,
         clock=desk.clock,

@@ -100,7 +100,8 @@ def test_breakers_stale_accounts_and_channels_are_told() -> None:
         stale_count=12,
         stalest=["Northside CC (40 h)"],
         refusing={"slack": "invalid_auth"},
-        waiting_notices={"mail": 3},
+        switched_off={"webhook": "post to the webhook: 410"},
+        waiting_notices={"mail": 3, "webhook": 2},
         refused_changes=2,
         refused_last="game game-4 of run r1: no such round",
     )
@@ -108,6 +109,7 @@ def test_breakers_stale_accounts_and_channels_are_told() -> None:
         "breaker_open",
         "freshness",
         "channel_refuses",
+        "channel_off",
         "channel_down",
         "cms_refused",
     }
