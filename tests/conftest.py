@@ -68,7 +68,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Eventually(Protocol):
-    def __call__(self, find: Callable[[], T], *, deadline_s: float = 10.0) -> T: ...
+    def __call__(self, find: Callable[[], T], *, deadline_s: float = 30.0) -> T: ...
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def eventually() -> Eventually:
     Asking takes a fifth of the time at most: whatever is waited for needs the cores, too.
     """
 
-    def wait(find: Callable[[], T], *, deadline_s: float = 10.0) -> T:
+    def wait(find: Callable[[], T], *, deadline_s: float = 30.0) -> T:
         end = time.monotonic() + deadline_s
         pause = threading.Event()
         while True:

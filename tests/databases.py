@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,7 @@ from sqlalchemy import Engine
 
 from stores.sql import migrate
 from stores.sql.engine import open_engine
+from tests.ports import free_port
 
 _START_DEADLINE_S = 60.0
 _SECRET = "postgres-test-password"  # never to be seen in an error
@@ -149,7 +149,7 @@ def _serve(binaries: Path, log: IO[bytes]) -> Iterator[str]:
             *(f"--pwfile={password_file}", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"),
         ]
         subprocess.run(initialise, check=True, capture_output=True, cwd=folder, user=user)
-        port = _free_port()
+        port = free_port()
         serve: list[str | Path] = [
             *(binaries / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder),
             *("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=60"),
@@ -164,12 +164,6 @@ def _serve(binaries: Path, log: IO[bytes]) -> Iterator[str]:
                 server.send_signal(signal.SIGINT)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(address: str) -> None:

@@ -187,17 +187,19 @@ class MemoryBreakers:
         self, now_s: Callable[[], float] = time.monotonic, *, open_for_s: float = OPEN_FOR_S
     ) -> None:
         self._now_s = now_s
-        self._open_for_s = open_for_s
+        self.open_for_s = open_for_s
         self._breakers: dict[str, MemoryBreaker] = {}
 
     def breaker(self, host: str) -> MemoryBreaker:
-        return self._breakers.setdefault(host, MemoryBreaker(self._now_s, self._open_for_s))
+        breaker = self._breakers.setdefault(host, MemoryBreaker(self._now_s))
+        breaker.open_for_s = self.open_for_s
+        return breaker
 
 
 class MemoryBreaker:
-    def __init__(self, now_s: Callable[[], float], open_for_s: float) -> None:
+    def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
-        self._open_for_s = open_for_s
+        self.open_for_s = OPEN_FOR_S
         self._failures = 0
         self._open_until_s: float | None = None
         self._probe_until_s = 0.0
@@ -217,4 +219,4 @@ class MemoryBreaker:
     def failed(self) -> None:
         self._failures += 1
         if self._failures >= FAILURES_TO_OPEN:
-            self._open_until_s, self._probe_until_s = self._now_s() + self._open_for_s, 0.0
+            self._open_until_s, self._probe_until_s = self._now_s() + self.open_for_s, 0.0

@@ -83,7 +83,7 @@ def _handler_of(proxy: ProxyServer) -> type[BaseHTTPRequestHandler]:
                 return
             proxy.forwarded.append(self.path)
             target = urlsplit(self.path)
-            upstream = http.client.HTTPConnection(target.netloc, timeout=5)
+            upstream = http.client.HTTPConnection(target.netloc, timeout=30)
             try:
                 headers = {name: value for name, value in self.headers.items() if "proxy" not in name.lower()}
                 upstream.request("GET", self.path.partition(target.netloc)[2], headers=headers)

@@ -201,7 +201,7 @@ def test_a_message_in_the_inbox_is_carried_out(system: Installation, eventually:
         runs = system.run("runs", "list", "--account", "4", "--json").json()
         return [run for run in runs if run["preset"] == "quick" and run["outcome"] == "succeeded"]
 
-    assert eventually(found, deadline_s=20)
+    assert eventually(found, deadline_s=60)
 
 
 def test_up_says_which_port_is_busy(system: Installation) -> None:

@@ -108,8 +108,8 @@ def test_what_happens_shows_without_a_reload(page: Page, site: Site) -> None:
     )
     site.stores.runs.save(run)
     site.operations.pause("syncs")
-    expect(page.get_by_role("link", name="Rovers")).to_be_visible(timeout=5000)
-    expect(page.get_by_text("syncs is paused; 0 wait.")).to_be_visible(timeout=5000)
+    expect(page.get_by_role("link", name="Rovers")).to_be_visible()
+    expect(page.get_by_text("syncs is paused; 0 wait.")).to_be_visible()
     assert page.evaluate("performance.getEntriesByType('navigation').length") == 1
 
 

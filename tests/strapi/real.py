@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from tests.ports import free_port
 from tests.strapi.content_types import write_content_types
 from tests.strapi.installation import RELEASES
 
@@ -57,7 +57,7 @@ def running(version: int, *, has_drafts: bool, folder: Path) -> Iterator[RealStr
     (app / "node_modules").symlink_to(release.folder / "node_modules")
     (app / "public" / "uploads").mkdir(parents=True)
     tokens_file, log_file = folder / "tokens.json", folder / "log"
-    port = _free_port()
+    port = free_port()
     environment = {
         **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
         "NODE_ENV": "production",
@@ -92,9 +92,3 @@ def _wait_for(server: subprocess.Popen[bytes], client: httpx.Client, log_file: P
             time.sleep(0.2)  # a server has no event to wait for
         else:
             return
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

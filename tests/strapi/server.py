@@ -91,10 +91,10 @@ def serving(tables: Tables) -> Iterator[StrapiServer]:
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
     thread.start()
-    assert is_listening.wait(10)
+    assert is_listening.wait(30)
     try:
         yield strapi
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(30)
         loop.close()

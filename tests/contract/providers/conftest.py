@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
@@ -19,8 +19,10 @@ from tests.fakes import FakeLeases
 from tests.outbound import MemoryAnswers, MemoryBreakers, MemoryLedgers
 from tests.provider_server import ProviderServer
 
-# Short enough to wait for in a test.
-OPEN_FOR_S = 0.2
+# So long that no test sees the end of it.
+OPEN_FOR_S = 60.0
+
+OpenBreakers = Callable[[float], Breakers]
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -34,10 +36,22 @@ def answers(request: pytest.FixtureRequest, redis_client: redis.Redis, namespace
 
 
 @pytest.fixture(params=["memory", "redis"])
-def breakers(request: pytest.FixtureRequest, redis_client: redis.Redis, namespace: str) -> Breakers:
-    if request.param == "memory":
-        return MemoryBreakers(open_for_s=OPEN_FOR_S)
-    return RedisBreakers(redis_client, namespace, open_for_s=OPEN_FOR_S)
+def open_breakers(request: pytest.FixtureRequest, redis_client: redis.Redis, namespace: str) -> OpenBreakers:
+    """The same breakers, with another time that one of them is open from its next failure on."""
+    in_memory = MemoryBreakers()
+
+    def open_(open_for_s: float) -> Breakers:
+        if request.param == "redis":
+            return RedisBreakers(redis_client, namespace, open_for_s=open_for_s)
+        in_memory.open_for_s = open_for_s
+        return in_memory
+
+    return open_
+
+
+@pytest.fixture
+def breakers(open_breakers: OpenBreakers) -> Breakers:
+    return open_breakers(OPEN_FOR_S)
 
 
 @pytest.fixture(params=["memory", "redis"])

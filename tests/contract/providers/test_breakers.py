@@ -5,7 +5,11 @@ from __future__ import annotations
 import threading
 
 from providers.ports import Breaker, Breakers
-from tests.contract.providers.conftest import OPEN_FOR_S
+from stores.redis.breakers import PROBE_LIVES_S
+from tests.contract.providers.conftest import OPEN_FOR_S, OpenBreakers
+
+# Short enough to wait for in a test.
+BRIEFLY_S = 0.1
 
 
 def fail(breaker: Breaker, times: int) -> None:
@@ -43,17 +47,17 @@ def test_other_holders_of_the_host_see_it_open(breakers: Breakers) -> None:
     assert breakers.breaker("another").wait_s() == 0
 
 
-def test_one_probe_goes_out_when_its_time_is_over(breakers: Breakers) -> None:
-    breaker = breakers.breaker("host")
+def test_one_probe_goes_out_when_its_time_is_over(open_breakers: OpenBreakers) -> None:
+    breaker = open_breakers(BRIEFLY_S).breaker("host")
     fail(breaker, 5)
     wait_out(breaker)
     # The first caller after that is the probe (wait_out), and it is the only one.
     assert breaker.wait_s() > 0
-    assert breakers.breaker("host").wait_s() > 0
+    assert open_breakers(BRIEFLY_S).breaker("host").wait_s() > 0
 
 
-def test_good_probe_closes_it(breakers: Breakers) -> None:
-    breaker = breakers.breaker("host")
+def test_good_probe_closes_it(open_breakers: OpenBreakers) -> None:
+    breaker = open_breakers(BRIEFLY_S).breaker("host")
     fail(breaker, 5)
     wait_out(breaker)
     breaker.succeeded()
@@ -62,12 +66,14 @@ def test_good_probe_closes_it(breakers: Breakers) -> None:
     assert breaker.wait_s() == 0
 
 
-def test_bad_probe_opens_it_again(breakers: Breakers) -> None:
-    breaker = breakers.breaker("host")
+def test_bad_probe_opens_it_again(open_breakers: OpenBreakers) -> None:
+    breaker = open_breakers(BRIEFLY_S).breaker("host")
     fail(breaker, 5)
     wait_out(breaker)
+    breaker = open_breakers(OPEN_FOR_S).breaker("host")
     breaker.failed()
-    assert 0 < breaker.wait_s() <= OPEN_FOR_S
+    # Longer than another probe would have to wait for.
+    assert PROBE_LIVES_S < breaker.wait_s() <= OPEN_FOR_S
 
 
 def wait_out(breaker: Breaker) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
-
-import pytest
 
 from providers.ports import Ledgers
 
@@ -15,39 +14,47 @@ def test_first_request_goes_at_once(ledgers: Ledgers) -> None:
 
 
 def test_next_request_is_told_when_to_ask_again(ledgers: Ledgers) -> None:
-    ledger = ledgers.ledger("key", requests_per_s=0.5, concurrency=4)
+    ledger = ledgers.ledger("key", requests_per_s=0.01, concurrency=4)
     ledger.admit("a", is_urgent=False)
     admission = ledger.admit("b", is_urgent=False)
     assert not admission.is_admitted
     assert admission.reason == "rate"
-    assert admission.wait_s == pytest.approx(2, abs=0.2)
+    assert 80 < admission.wait_s <= 104
 
 
 def test_no_more_requests_than_the_quota_within_a_second_however_urgent(ledgers: Ledgers) -> None:
     ledger = ledgers.ledger("key", requests_per_s=3, concurrency=100)
     pause = threading.Event()
+    asked: list[float] = []
     admitted: list[float] = []
     while len(admitted) < 7:
+        asked_at = time.monotonic()
         admission = ledger.admit(str(len(admitted)), is_urgent=True)
         if admission.is_admitted:
+            asked.append(asked_at)
             admitted.append(time.monotonic())
         else:
             pause.wait(admission.wait_s)
-    assert all(later - first > 0.98 for first, later in zip(admitted, admitted[3:], strict=False))
+    # From before one was asked about to after the third next was admitted, however slow this process is.
+    assert all(later - first > 0.98 for first, later in zip(asked, admitted[3:], strict=False))
 
 
 def test_urgent_request_that_waits_goes_before_ordinary_ones(ledgers: Ledgers) -> None:
     ledger = ledgers.ledger("key", requests_per_s=4, concurrency=100)
-    while ledger.admit(str(time.monotonic_ns()), is_urgent=True).is_admitted:
-        pass
     pause = threading.Event()
-    order: list[str] = []
-    while len(order) < 2:
-        for name, is_urgent in (("ordinary", False), ("urgent", True)):
-            if ledger.admit(f"{name}{time.monotonic_ns()}", is_urgent=is_urgent).is_admitted:
-                order.append(name)
-        pause.wait(0.005)
-    assert order[0] == "urgent"
+    places = map(str, itertools.count())
+    # An urgent request that does not ask again in time has given up, so a try that came late says nothing.
+    while True:
+        while True:
+            asked_at = time.monotonic()
+            if not (urgent := ledger.admit(next(places), is_urgent=True)).is_admitted:
+                break
+        pause.wait(urgent.wait_s)
+        ordinary = ledger.admit(next(places), is_urgent=False)
+        if time.monotonic() - asked_at < urgent.wait_s + 0.25:
+            break
+    assert not ordinary.is_admitted
+    assert ledger.admit(next(places), is_urgent=True).is_admitted
 
 
 def test_no_more_places_than_the_concurrency(ledgers: Ledgers) -> None:
@@ -75,12 +82,12 @@ def test_ordinary_requests_leave_a_place_to_urgent_ones(ledgers: Ledgers) -> Non
 
 def test_pause_stops_everybody_for_its_length(ledgers: Ledgers) -> None:
     ledger = ledgers.ledger("key", requests_per_s=10_000, concurrency=4)
-    ledger.pause(5)
+    ledger.pause(50)
     for is_urgent in (False, True):
         admission = ledger.admit("a", is_urgent=is_urgent)
         assert not admission.is_admitted
         assert admission.reason == "pause"
-        assert admission.wait_s == pytest.approx(5, abs=0.5)
+        assert 30 < admission.wait_s <= 50
 
 
 def test_shorter_pause_does_not_end_a_longer_one(ledgers: Ledgers) -> None:
@@ -91,7 +98,7 @@ def test_shorter_pause_does_not_end_a_longer_one(ledgers: Ledgers) -> None:
 
 
 def test_ledgers_of_one_name_share_and_of_two_names_do_not(ledgers: Ledgers) -> None:
-    ledgers.ledger("one", requests_per_s=10_000, concurrency=4).pause(5)
+    ledgers.ledger("one", requests_per_s=10_000, concurrency=4).pause(50)
     assert (
         not ledgers.ledger("one", requests_per_s=10_000, concurrency=4).admit("a", is_urgent=True).is_admitted
     )

@@ -87,5 +87,5 @@ def test_the_last_unit_wakes_the_run_that_waits(
     waiter = threading.Thread(target=lambda: left.append(gathers.wait(RUN, timeout_s=20)))
     waiter.start()
     gathers.settle(RUN, "games:1", is_done=is_done)
-    waiter.join(10)
+    waiter.join(30)
     assert left == [set() if is_done else {"games:1"}]

@@ -52,6 +52,6 @@ def working(broker: PriorityRedisBroker) -> Working:
         try:
             yield worker
         finally:
-            worker.stop(timeout=5_000)
+            worker.stop(timeout=30_000)
 
     return run

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import redis
 
 from brokers.embedded import find_server_binary
+from tests.ports import free_port
 
-START_DEADLINE_S = 10.0
+START_DEADLINE_S = 30.0
 
 
 class Server:
@@ -78,11 +77,6 @@ class SentinelOf:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return int(free.getsockname()[1])
 
 
 def wait_until_it_answers(url: str) -> None:

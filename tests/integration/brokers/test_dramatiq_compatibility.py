@@ -41,7 +41,7 @@ def test_a_delivered_message_equals_the_one_that_was_sent(
     actor = declare(broker, note)
     sent = [actor.send(number) for number in range(3)]
     with working(threads=1):
-        broker.join("default", timeout=5_000)
+        broker.join("default", timeout=30_000)
     assert delivered == [message.copy(options={"number": number}) for number, message in enumerate(sent)]
 
 
@@ -61,7 +61,7 @@ def test_an_actor_may_send_its_own_message_again(
 
     declare(broker, note).send()
     with working():
-        broker.join("default", timeout=5_000)
+        broker.join("default", timeout=30_000)
     assert len(runs) == 3
     assert operations.ledger("default").is_balanced
 
@@ -89,7 +89,7 @@ def test_a_workers_consumer_tells_how_many_messages_it_holds(
         actor = declare(broker, lambda: counts.append(consumer.outstanding_message_count))
         consumer = consumer_of(worker, eventually)
         actor.send()
-        broker.join("default", timeout=5_000)
+        broker.join("default", timeout=30_000)
         assert eventually(lambda: consumer.outstanding_message_count == 0)
     assert counts == [1]
 
@@ -109,7 +109,7 @@ def test_a_hook_may_be_a_static_method_or_set_on_the_object(
     broker.add_middleware(hooks)
     declare(broker, lambda: None).send()
     with working():
-        broker.join("default", timeout=5_000)
+        broker.join("default", timeout=30_000)
     assert heard == ["static", "object"]
 
 
@@ -124,7 +124,7 @@ def test_middleware_may_put_another_message_in_the_delivered_ones_place(
     seen: list[int] = []
     declare(broker, seen.append).send(4)
     with working():
-        broker.join("default", timeout=5_000)
+        broker.join("default", timeout=30_000)
     assert seen == [8]
 
 
@@ -138,7 +138,7 @@ def test_a_lower_number_as_an_actors_priority_goes_first_among_neighbours(
         later.send()
         sooner.send()
     with working(threads=1):
-        broker.join("default", timeout=5_000)
+        broker.join("default", timeout=30_000)
     assert ran == ["sooner"] * 10 + ["later"] * 10
 
 
@@ -180,7 +180,7 @@ def test_a_clients_own_way_of_reading_answers_does_not_matter(
         actor.send(1)
         actor.send_with_options(args=(2,), delay=10)
         with working(on=broker):
-            broker.join("default", timeout=5_000)
+            broker.join("default", timeout=30_000)
         broker.close()
     assert done == [1, 2]
 
@@ -191,7 +191,7 @@ def test_a_message_for_an_unknown_actor_is_dead_under_its_own_id(
     broker.declare_queue("default")
     sent = broker.enqueue(Message("default", "unheard-of", (), {}, {}))
     with working() as worker:
-        broker.join("default", timeout=5_000)
+        broker.join("default", timeout=30_000)
         worker.join()
     assert [dead.message_id for dead in letters.latest()] == [sent.options["redis_message_id"]]
 
@@ -217,5 +217,5 @@ def test_a_stopped_worker_takes_nothing_from_a_queue_that_is_declared_later(
     for number in range(20):
         actor.send(number)
     with working():
-        broker.join("late", timeout=5_000)
+        broker.join("late", timeout=30_000)
     assert sorted(done) == list(range(20))

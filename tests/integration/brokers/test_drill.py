@@ -75,7 +75,7 @@ class Programs:
         """SIGTERM to the masters, as a supervisor does; their exit codes."""
         for program in self._running:
             program.terminate()
-        return {program.wait(20) for program in self._running}
+        return {program.wait(30) for program in self._running}
 
     def kill_all(self) -> None:
         for program in self._running:

@@ -98,7 +98,7 @@ def test_a_send_whose_answer_was_lost_is_not_doubled(
         proxy.answers_to_lose = 1
         far.enqueue(note(1))
         assert proxy.lost.is_set()
-        broker.join("default", timeout=5_000)
+        broker.join("default", timeout=30_000)
     assert sorted(done) == [0, 1]
 
 
@@ -122,7 +122,7 @@ def test_messages_lent_in_a_lost_answer_come_back(
             proxy.answers_to_lose = 1
             broker.enqueue(note(number))
             time.sleep(0.02)  # the pace of the load
-        broker.join("default", timeout=20_000)
+        broker.join("default", timeout=30_000)
     assert sorted(set(done)) == list(range(30))
 
 
@@ -148,7 +148,7 @@ def test_reset_connections_lose_nothing(
         for beyond in range(0, 300, 60):
             eventually(partial(has_gone, beyond))
             proxy.cut()
-        broker.join("default", timeout=20_000)
+        broker.join("default", timeout=30_000)
     assert set(done) == set(range(400))
     ledger = Operations(broker).ledger("default")
     assert ledger.done == 400
@@ -177,7 +177,7 @@ def test_a_retry_that_cannot_be_sent_is_not_lost(
         broker.enqueue(note(1))
         wait_until_sending_is_given_up()
         proxy.answers_to_lose = 0
-        broker.join("default", timeout=20_000)
+        broker.join("default", timeout=30_000)
     assert attempts == [1, 1]
 
 
@@ -204,7 +204,7 @@ def test_the_next_of_a_pipeline_that_cannot_be_sent_is_not_lost(
         dramatiq.pipeline([first.message(1), Message("default", "second", (), {}, {})], broker=broker).run()
         wait_until_sending_is_given_up()
         proxy.answers_to_lose = 0
-        broker.join("default", timeout=20_000)
+        broker.join("default", timeout=30_000)
     assert set(seen) == {2}
 
 
@@ -224,9 +224,9 @@ def test_a_stall_longer_than_every_timeout_loses_and_doubles_nothing(
         sender.start()
         time.sleep(7)  # the stall itself
         proxy.flow()
-        sender.join(15)
+        sender.join(30)
         assert not sender.is_alive()
-        broker.join("default", timeout=20_000)
+        broker.join("default", timeout=30_000)
     assert sorted(done) == [0, 1]
     assert operations.ledger("default").done == 2
 
@@ -236,14 +236,14 @@ def test_functions_are_loaded_again_after_a_flush(broker: PriorityRedisBroker, w
     declare(broker, done.append, actor_name="note")
     with working():
         broker.enqueue(note(0))
-        broker.join("default", timeout=5_000)
+        broker.join("default", timeout=30_000)
         broker.client.function_flush()
         broker.client.script_flush()
         broker.enqueue(note(1))
-        broker.join("default", timeout=5_000)
+        broker.join("default", timeout=30_000)
         broker.client.function_flush()
         broker.enqueue_many([note(number) for number in range(2, 2000)])
-        broker.join("default", timeout=10_000)
+        broker.join("default", timeout=30_000)
     assert sorted(done) == list(range(2000))
 
 
@@ -264,7 +264,7 @@ def test_a_killed_redis_comes_back_with_everything(
         server.kill()
         time.sleep(0.5)  # the outage itself
         server.start()
-        lone.join("default", timeout=20_000)
+        lone.join("default", timeout=30_000)
     assert set(done) == set(range(120))
     assert Operations(lone).ledger("default").is_balanced
 
@@ -296,7 +296,7 @@ def test_a_full_redis_refuses_new_messages_and_settles_old_ones(
     operations = Operations(lone)
     with working(on=lone):
         eventually(operations.workers)  # so that others recover its messages if it dies
-        lone.join("default", timeout=20_000)
+        lone.join("default", timeout=30_000)
     assert sorted(attempts) == sorted([*range(50), *range(50)])
     assert operations.ledger("default").is_balanced
     lone.client.config_set("maxmemory", 0)
@@ -317,8 +317,8 @@ def test_a_worker_outlives_a_read_only_primary(
         sender.start()
         time.sleep(0.4)  # the failover itself
         lone.client.replicaof("NO", "ONE")
-        sender.join(10)
-        lone.join("default", timeout=20_000)
+        sender.join(30)
+        lone.join("default", timeout=30_000)
     assert done == [0, 1]
 
 

@@ -34,7 +34,7 @@ def failed(broker: PriorityRedisBroker, working: Working) -> list[int]:
     declare(broker, fail, max_retries=0)
     broker.enqueue_many([note(number, broker_priority="high") for number in (1, 2, 3)])
     with working():
-        broker.join("default", timeout=10_000)
+        broker.join("default", timeout=30_000)
     return done
 
 
@@ -74,7 +74,7 @@ def test_dead_letters_are_retried_with_an_edited_payload(
     assert letters.retry(found, kwargs={"number": 11}) == 1
     assert operations.queue("default").waiting[Priority.HIGH] == 1
     with working():
-        broker.join("default", timeout=10_000)
+        broker.join("default", timeout=30_000)
     assert failed == [11]
     ledger = operations.ledger("default")
     assert (ledger.enqueued, ledger.done, ledger.dead) == (3, 1, 2)
@@ -90,7 +90,7 @@ def test_a_dead_letter_whose_work_is_asked_for_again_stays_dead(
     declare(broker, fail, max_retries=0)
     broker.enqueue(note(1, unique_key="one"))
     with working():
-        broker.join("default", timeout=10_000)
+        broker.join("default", timeout=30_000)
     broker.enqueue(note(2, unique_key="one"))
     assert letters.retry(letters.latest()) == 0
     ledger = operations.ledger("default")
@@ -145,7 +145,7 @@ def test_what_runs_is_shown_with_its_worker(
     broker: PriorityRedisBroker, working: Working, operations: Operations, eventually: Eventually
 ) -> None:
     may_go = threading.Event()
-    declare(broker, lambda number: bool(may_go.wait(10)))
+    declare(broker, lambda number: bool(may_go.wait(30)))
     with working(threads=2):
         broker.enqueue(note(7, broker_priority="urgent"))
         (running,) = eventually(operations.in_flight)
@@ -157,7 +157,7 @@ def test_what_runs_is_shown_with_its_worker(
         assert worker.record["threads"] == 2
         assert worker.lease_left_s > 0
         may_go.set()
-        broker.join("default", timeout=10_000)
+        broker.join("default", timeout=30_000)
     assert operations.workers() == []
 
 
@@ -178,7 +178,7 @@ def test_a_quiet_worker_takes_nothing_until_it_is_told(
         assert operations.workers()[0].is_quiet
         assert operations.queue("default").depth == 1
         operations.quiet(state.process, is_quiet=False)
-        broker.join("default", timeout=10_000)
+        broker.join("default", timeout=30_000)
     assert done == [1]
 
 

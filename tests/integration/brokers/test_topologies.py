@@ -20,7 +20,8 @@ from brokers.redis import PriorityRedisBroker
 from tests.conftest import Eventually
 from tests.integration.brokers.conftest import Working, declare
 from tests.integration.brokers.proxy import Proxy
-from tests.integration.brokers.server import SentinelOf, Server, free_port
+from tests.integration.brokers.server import SentinelOf, Server
+from tests.ports import free_port
 
 T = TypeVar("T")
 
@@ -176,7 +177,7 @@ def test_a_namespace_lives_in_one_slot_of_a_cluster(
     declare(broker, done.add, actor_name="note")
     broker.enqueue_many([(note(number), number % 3 * 20) for number in range(60)])
     with working(on=broker):
-        broker.join("default", timeout=20_000)
+        broker.join("default", timeout=30_000)
         assert Operations(broker).workers()
     assert done == set(range(60))
     assert Operations(broker).ledger("default").is_balanced
@@ -212,7 +213,7 @@ def test_an_encrypted_line_carries_everything(
     declare(broker, done.append, actor_name="note")
     broker.enqueue_many([note(number) for number in range(20)])
     with working(on=broker):
-        broker.join("default", timeout=20_000)
+        broker.join("default", timeout=30_000)
     assert sorted(done) == list(range(20))
     broker.close()
     broker.client.close()

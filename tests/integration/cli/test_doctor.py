@@ -21,7 +21,8 @@ from settings.reload import Acknowledgement
 from stores.redis.registry import Registry, describe_process
 from stores.redis.versions import RedisVersions
 from sync.clock import SystemClock
-from tests.integration.brokers.server import Server, free_port
+from tests.integration.brokers.server import Server
+from tests.ports import free_port
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ from rich.console import Console
 
 from brokers.redis import PriorityRedisBroker
 from cli.backend import Backend
-from cli.sockets import free_port
 from cli.top import top
 from cli.top_view import redraw
 from stores.redis.progress import Progress
@@ -32,6 +31,7 @@ from sync.clock import SystemClock
 from sync.ports import Progressed
 from sync.report import Mode, Run, RunState, Stage
 from tests.conftest import Eventually
+from tests.ports import free_port
 
 CLUBSYNC = str(Path(sys.executable).with_name("clubsync"))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 from pydantic import SecretStr
 
@@ -17,6 +15,7 @@ from sync.errors import CmsUnavailable, InvalidRequest, NotFound
 from sync.model import Organisation, OrganisationKind
 from sync.report import Mode, Run, RunState
 from tests.fakes import START, FakeClock
+from tests.ports import free_port
 from tests.strapi.server import StrapiServer
 
 WHOLE_ID = "5d10ff00-0000-4000-8000-000000000001"
@@ -153,9 +152,9 @@ def test_route_that_fails_or_is_missing_costs_nothing(
 
 
 def test_cms_that_surely_heard_nothing_is_told_later(stores: SqlStores) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    settings = StrapiSettings(base_url=f"http://127.0.0.1:{port}/api", token=SecretStr("t"), version="v5")
+    settings = StrapiSettings(
+        base_url=f"http://127.0.0.1:{free_port()}/api", token=SecretStr("t"), version="v5"
+    )
     cms = open_cms(
         CmsContext(settings=CmsSettings(kind="strapi", strapi=settings), stores=stores, clock=FakeClock())
     )

@@ -1,7 +1,7 @@
 """A worker with the whole chain, run by dramatiq's command line: `dramatiq-gevent tests....chained_worker`.
 
-Comes by environment: TEST_REDIS_URL, TEST_NAMESPACE. Its actors write what they do into lists
-of the namespace.
+Comes by environment: TEST_REDIS_URL, TEST_NAMESPACE, TEST_MAY_END. Its actors write what they do into
+lists of the namespace.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import dramatiq
 import redis
@@ -20,6 +21,7 @@ from sync.errors import NotFound, ProviderUnavailable, RateLimited
 
 URL = os.environ["TEST_REDIS_URL"]
 NAMESPACE = os.environ["TEST_NAMESPACE"]
+MAY_END = Path(os.environ["TEST_MAY_END"])
 
 RULES = RetryRules(max_retries=2, min_backoff_s=0.05, max_backoff_s=0.1, max_deferral_s=60.0)
 
@@ -41,18 +43,19 @@ def note(name: str, value: str) -> None:
 
 
 @dramatiq.actor(broker=broker)
-def hold(number: int, seconds: float) -> None:
-    """Work for some time, whatever happens."""
+def hold(number: int) -> None:
+    """Work until there is a file that lets it end, whatever else happens."""
     note("started", str(number))
-    time.sleep(seconds)
+    while not MAY_END.exists():
+        time.sleep(0.02)
     note("done", str(number))
 
 
 @dramatiq.actor(broker=broker)
-def page_through(number: int, pages: int) -> None:
-    """Long work that can be handed over between its pages, as a sync's is."""
+def page_through(number: int) -> None:
+    """Long work that can be handed over between its pages, as a sync's is, until it may end."""
     note("started", str(number))
-    for _ in range(pages):
+    while not MAY_END.exists():
         drain.raise_if_stopping()
         time.sleep(0.05)
     note("done", str(number))

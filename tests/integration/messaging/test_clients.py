@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -14,12 +13,7 @@ import redis
 from brokers.clients import open_client
 from brokers.embedded import find_server_binary
 from tests.conftest import Eventually
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.ports import free_port
 
 
 @contextlib.contextmanager

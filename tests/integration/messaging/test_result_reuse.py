@@ -12,7 +12,7 @@ from dramatiq.results import Results
 from brokers.middleware.result_reuse import ResultReuse
 from brokers.results import ResultStore, Reused
 
-WAIT_MS = 10_000
+WAIT_MS = 30_000
 
 
 class Bench:

@@ -64,7 +64,7 @@ def carry_out(broker: PriorityRedisBroker, actor: dramatiq.Actor[..., Any]) -> N
     worker = dramatiq.Worker(broker, worker_threads=1, worker_timeout=50)
     worker.start()
     actor.send(account_id=42)
-    broker.join(actor.queue_name, timeout=20_000)
+    broker.join(actor.queue_name, timeout=30_000)
     worker.stop()
 
 

@@ -153,9 +153,9 @@ def simulator() -> Simulator:
 @pytest.fixture
 def slack_api(simulator: Simulator) -> Iterator[Slack]:
     """By token, at a Slack that shows what it got."""
-    with running(simulator) as address, httpx.Client(base_url=address, timeout=5) as http:
+    with running(simulator) as address, httpx.Client(base_url=address, timeout=30) as http:
         settings = SlackSettings(token=SecretStr("xoxb-secret"), base_url=f"{address}/slack/api")
-        channel = slack.open_channel(NotificationsSettings(slack=settings, timeout_s=1))
+        channel = slack.open_channel(NotificationsSettings(slack=settings, timeout_s=30))
         assert isinstance(channel, slack.SlackApi)
         yield Slack(http, channel)
         channel._client.close()

@@ -38,7 +38,7 @@ def outbound(redis_client: redis.Redis, namespace: str) -> Iterator[Outbound]:
     opened = Outbound(
         ledgers=RedisLedgers(redis_client, namespace),
         answers=RedisAnswers(redis_client, namespace),
-        breakers=RedisBreakers(redis_client, namespace, open_for_s=0.3),
+        breakers=RedisBreakers(redis_client, namespace, open_for_s=60),
         timing=Timing(random_share=lambda: 1.0),
     )
     yield opened

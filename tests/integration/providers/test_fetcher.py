@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -73,9 +74,9 @@ def test_fault_that_passes_costs_retries_only(
 
 def test_slow_answer_is_given_up_and_asked_again(server: ProviderServer, open_fetcher: OpenFetcher) -> None:
     server.script(PATH, Reply(fault="hang"), GOOD)
-    fetcher = open_fetcher(settings=HttpSettings(read_timeout_s=0.1, retry_base_s=0.001))
+    fetcher = open_fetcher(settings=HttpSettings(read_timeout_s=0.3, retry_base_s=0.001))
     assert fetch(fetcher) == {"a": 1}
-    assert fetcher.requests.retried == 1
+    assert fetcher.requests.retried >= 1
 
 
 def test_lasting_failure_is_unavailability_and_names_the_record(
@@ -158,19 +159,19 @@ def test_short_throttling_is_waited_out(
 def test_retry_after_is_honoured_by_everybody_with_the_key(
     server: ProviderServer, open_fetcher: OpenFetcher
 ) -> None:
-    arrivals: list[datetime] = []
+    arrivals: list[float] = []
 
-    def answer(_: Seen) -> Reply:
-        arrivals.append(datetime.now(UTC))
-        return GOOD
+    def answer(seen: Seen) -> Reply:
+        arrivals.append(time.monotonic())
+        return Reply(b"", 429, {"Retry-After": "1"}) if seen.target == PATH else GOOD
 
-    server.script(PATH, Reply(b"", 429, {"Retry-After": "1"}))
+    server.script(PATH, answer)
     server.script("/v1/others", answer)
     with pytest.raises(RateLimited):
         fetch(open_fetcher(settings=NO_PATIENCE))
-    throttled_at = datetime.now(UTC)
     fetch(open_fetcher(), "/v1/others")
-    assert (arrivals[0] - throttled_at).total_seconds() > 0.8
+    throttled_at, asked_at = arrivals
+    assert asked_at - throttled_at > 0.98
 
 
 def test_long_throttling_is_deferred_by_what_the_provider_asked_for(

@@ -57,7 +57,7 @@ def test_a_run_at_work_uses_the_places_that_were_added(
     both_are_there = threading.Barrier(2)
 
     def answer_both(_: Seen) -> Reply:
-        both_are_there.wait(10)
+        both_are_there.wait(30)
         return GOOD
 
     server.script(PATH, answer_both)

@@ -51,7 +51,7 @@ gevent.sleep(0.001)
 busy_until_s = time.monotonic() + 0.1
 while time.monotonic() < busy_until_s:
     pass
-gevent.joinall(asking, timeout=5)
+gevent.joinall(asking, timeout=30)
 print([each.dead for each in asking])
 """
 

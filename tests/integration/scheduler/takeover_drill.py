@@ -50,7 +50,7 @@ POLL_S = 0.01
 AHEAD_S = 2 * LEASE_S + 2
 STOPPED_S = AHEAD_S + 1
 # Until a change has reached whoever leads, on a machine that does much else.
-SLACK_S = 3.0
+SLACK_S = 5.0
 
 
 @dataclass

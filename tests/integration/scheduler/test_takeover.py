@@ -72,21 +72,21 @@ def test_a_thousand_ticks_over_killed_and_stopped_schedulers_and_a_stalled_redis
     assert count.is_right, count
 
 
-def test_another_scheduler_leads_within_five_seconds_of_a_kill(
+def test_another_scheduler_leads_after_a_kill(
     spawn: Spawn, redis_client: redis.Redis, namespace: str, eventually: Eventually
 ) -> None:
     leadership = Leadership(redis_client, namespace)
     first = spawn()
-    wait_until(first, b"leading\n")
-    before = leadership.find()
+    before = eventually(leadership.find)
     assert before is not None
     second = spawn()
     first.kill()
-    wait_until(second, b"leading\n")
-    after = leadership.find()
-    assert after is not None
-    assert after.term == before.term + 1
-    assert after.owner != before.owner
+
+    def has_taken_over() -> bool:
+        now = leadership.find()
+        return now is not None and now.owner.endswith(f":{second.pid}") and now.term > before.term
+
+    eventually(has_taken_over)
 
 
 def test_ticks_are_claimed_in_step_with_the_clock(

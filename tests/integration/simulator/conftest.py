@@ -22,5 +22,5 @@ def simulator() -> Simulator:
 @pytest.fixture
 def http(simulator: Simulator) -> Iterator[httpx.Client]:
     """A client of a simulator that listens, with PlayHQ's headers."""
-    with running(simulator) as address, httpx.Client(base_url=address, headers=HEADERS, timeout=5) as client:
+    with running(simulator) as address, httpx.Client(base_url=address, headers=HEADERS, timeout=30) as client:
         yield client

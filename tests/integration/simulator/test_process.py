@@ -28,12 +28,12 @@ def test_it_prints_its_address_serves_and_ends_on_sigterm(process: subprocess.Po
     assert process.stdout is not None
     said = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
     assert said is not None
-    with httpx.Client(base_url=said[0], headers=HEADERS, timeout=10) as http:
+    with httpx.Client(base_url=said[0], headers=HEADERS, timeout=30) as http:
         accounts = http.get("/_simulator/accounts").json()
         assert sum(account["type"] == "association" for account in accounts) == 20
         # An open connection must not hold the process back.
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 0
+        assert process.wait(30) == 0
 
 
 def test_a_busy_port_is_one_clear_sentence(process: subprocess.Popen[str]) -> None:
@@ -43,7 +43,7 @@ def test_a_busy_port_is_one_clear_sentence(process: subprocess.Popen[str]) -> No
         [sys.executable, "-m", "simulator", "--port", port],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert second.returncode == 1

@@ -135,7 +135,7 @@ def test_whoever_loses_a_deadlock_does_its_work_again(postgres_url: str) -> None
                     text("UPDATE held SET holder = :name WHERE id = :id"), {"name": name, "id": number}
                 )
                 if attempts.count(name) == 1 and number == order[0]:
-                    both_hold_one.wait(10)
+                    both_hold_one.wait(30)
 
         carry_out(engine, work)
 
@@ -157,7 +157,7 @@ def test_reader_sees_the_old_state_while_a_writer_works(engine: Engine) -> None:
     with writing(engine) as writer:
         writer.execute(insert(fences).values(key="k", token=1))
         with ThreadPoolExecutor(1) as pool:
-            count = pool.submit(_count_fences, engine).result(timeout=5)
+            count = pool.submit(_count_fences, engine).result(timeout=30)
 
     assert count == 0
 
@@ -180,7 +180,7 @@ def test_writer_gives_up_when_another_process_keeps_the_lock(
     engine = open_engine(f"sqlite:///{sqlite_path}", busy_timeout_s=0.1)
     with pytest.raises(StoreUnavailable, match="locked"), writing(engine):
         pass
-    other_writer.communicate("\n", timeout=10)
+    other_writer.communicate("\n", timeout=30)
     with writing(engine):
         pass
     engine.dispose()
@@ -189,7 +189,7 @@ def test_writer_gives_up_when_another_process_keeps_the_lock(
 def test_writer_gives_up_when_another_thread_keeps_its_turn(sqlite_path: Path) -> None:
     engine = open_engine(f"sqlite:///{sqlite_path}", busy_timeout_s=0.05)
     with writing(engine), ThreadPoolExecutor(1) as pool, pytest.raises(StoreUnavailable, match=r"0\.05 s"):
-        pool.submit(append, engine).result(timeout=5)
+        pool.submit(append, engine).result(timeout=30)
     engine.dispose()
 
 
@@ -199,8 +199,8 @@ def test_writer_waits_until_another_process_lets_go(
     engine = open_engine(f"sqlite:///{sqlite_path}", busy_timeout_s=30)
     thread = threading.Thread(target=append, args=(engine,))
     thread.start()
-    other_writer.communicate("\n", timeout=10)
-    thread.join(timeout=30)
+    other_writer.communicate("\n", timeout=30)
+    thread.join(30)
 
     with reading(engine) as connection:
         assert connection.scalar(select(func.count()).select_from(audit)) == 1
@@ -212,7 +212,7 @@ def test_waiting_for_the_lock_does_not_freeze_other_greenlets(
 ) -> None:
     command = [sys.executable, "-c", WAIT_UNDER_GEVENT, f"sqlite:///{sqlite_path}"]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    other_writer.communicate("\n", timeout=10)
+    other_writer.communicate("\n", timeout=30)
 
     gave_up, turns = answer.stdout.split("\n")[:2]
     assert gave_up == "gave up"

@@ -23,7 +23,7 @@ from simulator.app import Simulator
 from simulator.running import running
 from simulator.world.sizes import plan_world
 from simulator.world.world import World
-from stores.redis.answers import RedisAnswers
+from stores.redis.answers import TURN_LIVES_S, RedisAnswers
 from stores.redis.breakers import RedisBreakers
 from stores.redis.checkpoints import Checkpoints
 from stores.redis.gathers import RedisGathers
@@ -116,7 +116,13 @@ def _by_key(records: list[Any]) -> dict[Any, Any]:
 
 @contextmanager
 def open_bench(
-    http: httpx.Client, engine: Engine, client: redis.Redis, namespace: str, clock: FakeClock
+    http: httpx.Client,
+    engine: Engine,
+    client: redis.Redis,
+    namespace: str,
+    clock: FakeClock,
+    *,
+    turn_lives_s: float = TURN_LIVES_S,
 ) -> Iterator[Bench]:
     """A worker's engine over what the others of the same database and namespace left there."""
     settings = Settings.model_validate(
@@ -136,7 +142,7 @@ def open_bench(
     announced: list[Run] = []
     outbound = Outbound(
         ledgers=RedisLedgers(client, namespace),
-        answers=RedisAnswers(client, namespace, turn_lives_s=1.0),
+        answers=RedisAnswers(client, namespace, turn_lives_s=turn_lives_s),
         breakers=RedisBreakers(client, namespace, open_for_s=0.05),
     )
     sync_run = SyncRun(

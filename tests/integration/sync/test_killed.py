@@ -44,7 +44,7 @@ from tests.integration.sync.conftest import Bench, open_bench
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-# A killed person's act holds its organisation until its lease has run out.
+# A killed person's act holds its organisation until its lease has run out, and a question its turn.
 LEASE_S = 1.0
 ENDED_WITHIN_S = 60.0
 
@@ -156,8 +156,10 @@ class Drill:
             # Connections are the parent's: a child has its own.
             client = redis.Redis.from_url(self.redis_url)
             http = httpx.Client(base_url=self.bench.http.base_url, timeout=30)
-            engine = open_engine(str(self.bench.engine.url), busy_timeout_s=10)
-            with open_bench(http, engine, client, self.namespace, self.bench.clock) as bench:
+            engine = open_engine(str(self.bench.engine.url), busy_timeout_s=30)
+            with open_bench(
+                http, engine, client, self.namespace, self.bench.clock, turn_lives_s=LEASE_S
+            ) as bench:
                 if isinstance(at, Mid | After):
                     listen(bench.engine, at)
                 fit_out(bench, client, self.namespace, at)

@@ -114,7 +114,7 @@ class Site:
 
     def client(self, role: Role | None = None) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.secret(role)}"} if role else {}
-        return httpx.Client(base_url=self.base_url, headers=headers, timeout=10)
+        return httpx.Client(base_url=self.base_url, headers=headers, timeout=30)
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def site(
     app = create_app(services)
     listener = bind("127.0.0.1", 0)
     server = Server(
-        uvicorn.Config(app, log_config=None, proxy_headers=False, timeout_graceful_shutdown=2),
+        uvicorn.Config(app, log_config=None, proxy_headers=False, timeout_graceful_shutdown=20),
         services.stopping,
     )
     thread = threading.Thread(target=server.run, args=([listener],))
@@ -219,7 +219,7 @@ def site(
     )
     yield site
     site.stop()
-    thread.join(10)
+    thread.join(30)
     broker.close()
     broker.client.close()
 

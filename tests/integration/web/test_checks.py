@@ -109,7 +109,8 @@ def test_a_lease_names_its_holder_for_as_long_as_it_is_held(
     with RedisLeases(redis_client, namespace, lease_s=30).hold("playhq:o1", owner="run-1"):
         held = gates.lease("playhq:o1")
     assert held is not None
-    assert (held.owner, round(held.left_s)) == ("run-1", 30)
+    assert held.owner == "run-1"
+    assert 20 < held.left_s <= 30
     assert gates.lease("playhq:o1") is None
 
 

@@ -39,7 +39,7 @@ HTML = {"Accept": "text/html"}
 @pytest.fixture
 def browser(site: Site) -> Iterator[httpx.Client]:
     """On this machine, keeping cookies."""
-    with httpx.Client(base_url=site.base_url, headers=HTML, timeout=10) as browser:
+    with httpx.Client(base_url=site.base_url, headers=HTML, timeout=30) as browser:
         yield browser
 
 

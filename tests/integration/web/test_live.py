@@ -26,7 +26,7 @@ def test_an_order_is_told_to_whoever_watches(site: Site, eventually: Eventually)
         client.post("/api/v1/syncs", json={"mode": "club", "id": 1})
         eventually(lambda: len(told) > before)
         site.stop()
-        watcher.join(5)
+        watcher.join(30)
         assert not watcher.is_alive()
 
 

@@ -15,7 +15,7 @@ from tests.integration.web.test_dashboard import act
 
 @pytest.fixture
 def browser(site: Site) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=site.base_url, timeout=20, follow_redirects=True) as client:
+    with httpx.Client(base_url=site.base_url, timeout=30, follow_redirects=True) as client:
         yield client
 
 

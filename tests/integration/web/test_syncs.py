@@ -161,7 +161,7 @@ def test_progress_streams_until_the_run_has_ended(
 
     run = site.stores.runs.find(run_id)
     site.stores.runs.save(dataclasses.replace(run, state=RunState.SUCCEEDED, finished_at=datetime.now(UTC)))
-    reader.join(10)
+    reader.join(30)
     assert not reader.is_alive()
     assert [name for name, _ in events] == ["run", "progress", "end"]
     assert events[-1][1]["outcome"] == "succeeded"
@@ -180,7 +180,7 @@ def test_an_open_stream_does_not_hold_up_the_end(
     reader.start()
     eventually(lambda: events)
     site.stop()
-    reader.join(2)
+    reader.join(30)
     assert not reader.is_alive()
 
 

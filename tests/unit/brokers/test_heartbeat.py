@@ -22,7 +22,7 @@ class SlowProcess:
         self.beats += 1
         if self.beats == 2:
             self.is_on_its_way.set()
-            self.may_arrive.wait(10)
+            self.may_arrive.wait(30)
             self.events.append("registered")
         return Orders(is_new=False, is_quiet=False, must_stop=False)
 
@@ -37,7 +37,7 @@ def test_a_beat_in_flight_ends_before_the_process_leaves() -> None:
     process = SlowProcess()
     heartbeat = Heartbeat(cast("Process", process), beat_s=0.01)
     heartbeat.start()
-    assert process.is_on_its_way.wait(10)
+    assert process.is_on_its_way.wait(30)
 
     def leave() -> None:
         heartbeat.close()
@@ -46,5 +46,5 @@ def test_a_beat_in_flight_ends_before_the_process_leaves() -> None:
     leaving = threading.Thread(target=leave)
     leaving.start()
     process.may_arrive.set()
-    leaving.join(10)
+    leaving.join(30)
     assert process.events == ["registered", "left"]

@@ -20,7 +20,7 @@ class Work:
     def carry_out(self, items: Sequence[int]) -> list[int | Exception]:
         self.groups.append(list(items))
         self.has_begun.set()
-        assert self.may_go_on.wait(10)
+        assert self.may_go_on.wait(30)
         if 666 in items:
             raise OSError("the store is gone")
         return [ValueError("13 is refused") if item == 13 else 2 * item for item in items]
@@ -32,7 +32,7 @@ def submit(work: Work, numbers: Sequence[int]) -> list[int | BaseException]:
     async def run() -> list[int | BaseException]:
         grouped = Grouped("test", work.carry_out)
         tasks = [asyncio.create_task(grouped.submit(numbers[0]))]
-        assert await asyncio.to_thread(work.has_begun.wait, 10)
+        assert await asyncio.to_thread(work.has_begun.wait, 30)
         tasks += [asyncio.create_task(grouped.submit(number)) for number in numbers[1:]]
         await asyncio.sleep(0)
         work.may_go_on.set()
@@ -74,7 +74,7 @@ def test_somebody_who_went_away_does_not_disturb_the_others() -> None:
     async def run() -> int:
         grouped = Grouped("test", work.carry_out)
         gone = asyncio.create_task(grouped.submit(1))
-        assert await asyncio.to_thread(work.has_begun.wait, 10)
+        assert await asyncio.to_thread(work.has_begun.wait, 30)
         other = asyncio.create_task(grouped.submit(2))
         gone.cancel()
         with pytest.raises(asyncio.CancelledError):
