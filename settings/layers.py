@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import stat
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from dynaconf import Dynaconf
-from dynaconf.vendor.ruamel.yaml import YAML
-from dynaconf.vendor.ruamel.yaml.constructor import DuplicateKeyError
-from dynaconf.vendor.ruamel.yaml.error import YAMLError
 
+from settings.formats import parse_json, parser_of
 from settings.problems import Problem
 from settings.schema_tree import Tree, children, container_at, is_mapping, leaves
 
@@ -71,7 +68,7 @@ class UnreadableFile(Exception):
 
 def read_file(path: Path, origin: str) -> Layer:
     """Read TOML, YAML or JSON, told apart by the file's ending. Raises UnreadableFile."""
-    parse = _parser_of(path.suffix.lower())
+    parse = parser_of(path.suffix.lower())
     if parse is None:
         raise UnreadableFile(origin, "should end in .toml, .yaml, .yml or .json")
     text = _read_text(path, origin)
@@ -81,9 +78,8 @@ def read_file(path: Path, origin: str) -> Layer:
             raise UnreadableFile(origin, "should hold sections with settings")
         _check_names(content or {})
         _check_depth(content)
-    except (ValueError, RecursionError, YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UnreadableFile(origin, f"is not valid {path.suffix[1:].upper()}: {reason}") from error
+    except (ValueError, RecursionError) as error:
+        raise UnreadableFile(origin, f"is not valid {path.suffix[1:].upper()}: {error}") from error
     return Layer(origin, _lowered(content or {}), {})
 
 
@@ -169,21 +165,6 @@ def _read_text(path: Path, origin: str) -> str:
     return text
 
 
-def _parser_of(suffix: str) -> Callable[[str], Any] | None:
-    if suffix in (".yaml", ".yml"):
-        return _parse_yaml
-    if suffix == ".json":
-        return partial(json.loads, object_pairs_hook=_without_twins)
-    return tomllib.loads if suffix == ".toml" else None
-
-
-def _parse_yaml(text: str) -> Any:
-    try:
-        return YAML(typ="safe").load(text)
-    except DuplicateKeyError as error:  # a warning by its kind, which nobody would expect here
-        raise ValueError(f"{error.problem} in line {error.problem_mark.line + 1}") from error
-
-
 def _check_names(content: Mapping[Any, Any]) -> None:
     """Refuse what lower-casing would make one of two, and more values than anybody sets."""
     left = MOST_VALUES
@@ -194,7 +175,7 @@ def _check_names(content: Mapping[Any, Any]) -> None:
         if left < 0:
             raise ValueError(f"should have at most {MOST_VALUES} values")
         if not is_mapping(place.rstrip(".")):
-            _without_twins([(str(name).lower(), None) for name in table])
+            _check_letters(place, [str(name) for name in table])
         for name, value in table.items():
             if isinstance(value, Mapping):
                 tables.append((f"{place}{name}.".lower(), value))
@@ -202,21 +183,19 @@ def _check_names(content: Mapping[Any, Any]) -> None:
                 left -= len(value)
 
 
-def _without_twins(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """A table of the pairs. Raises ValueError when a name comes twice."""
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice} is there twice")
-    return table
+def _check_letters(place: str, names: Sequence[str]) -> None:
+    lowered = [name.lower() for name in names]
+    for name in names:
+        if lowered.count(name.lower()) > 1:
+            spelled = [other for other in names if other.lower() == name.lower()]
+            raise ValueError(f"{place}{name.lower()} is there twice, as {' and '.join(spelled)}")
 
 
 def _parsed(key: str, text: str) -> Any:
     # Only lists and tables are parsed: a key such as 0123 must stay the text it is.
     if not (container_at(key) or children(key)):
         return text
-    for parse in (_toml_value, partial(json.loads, object_pairs_hook=_without_twins)):
+    for parse in (_toml_value, parse_json):
         try:
             value = parse(text)
             _check_depth(value)

@@ -11,6 +11,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from settings import schema_tree
+from settings.formats import why_no_table
 
 MASK = "********"
 # An unknown key may be a secret's misspelt name, so its value is shown only when it looks harmless.
@@ -75,7 +76,7 @@ def show(key: str, value: Any) -> str:
     """A value on one line of text, masked if the key holds a secret or may hold one."""
     if value is None:
         return "not set"
-    if _may_be_secret(key):
+    if _may_be_secret(key) or _may_hold_secret(value):
         return MASK
     text = repr(mask(value))
     return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}..."
@@ -86,6 +87,11 @@ def _may_be_secret(key: str) -> bool:
         return known.is_secret
     meant = schema_tree.find(schema_tree.nearest(key) or "")
     return bool(SECRET_NAME.search(key)) or (meant is not None and meant.is_secret)
+
+
+def _may_hold_secret(value: Any) -> bool:
+    """A variable may hold a whole section as text."""
+    return isinstance(value, str) and value.lstrip().startswith("{") and bool(SECRET_NAME.search(value))
 
 
 def _from_detail(detail: ErrorDetails, places: Mapping[str, str], origin: str) -> Iterator[Problem]:
@@ -123,7 +129,10 @@ def _advice(detail: ErrorDetails) -> str:
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
     if detail["type"] in ("model_type", "dict_type"):
-        return "should be a table with settings of its own"
+        text = detail["input"]
+        is_written = isinstance(text, str) and text.lstrip().startswith("{")
+        reason = f", which this is not: {why_no_table(text)}" if is_written else ""
+        return f"should be a table with settings of its own{reason}"
     if detail["type"] == "string_pattern_mismatch":
         return "should be a name of lower-case letters, digits and hyphens that begins with a letter"
     if detail["type"] == "tuple_type":

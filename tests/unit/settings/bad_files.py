@@ -58,8 +58,16 @@ BAD_FILES = (
         "unknown key", _text("[logging]\nlevle = 'info'"), ("logging.levle", "did you mean logging.level?")
     ),
     BadFile("unknown section", _text("[login]\nname = 'x'"), ("login.name", "unknown setting")),
-    BadFile("key twice", _text(f"{GOOD}level = 'info'"), ("is not valid TOML", "Cannot overwrite a value")),
-    BadFile("key twice in other letters", _text(f"{GOOD}Level = 'info'"), ("level is there twice",)),
+    BadFile(
+        "key twice",
+        _text(f"{GOOD}level = 'info'"),
+        ("is not valid TOML", "logging.level is there twice, in lines 2 and 3"),
+    ),
+    BadFile(
+        "key twice in other letters",
+        _text(f"{GOOD}Level = 'info'"),
+        ("logging.level is there twice, as level and Level",),
+    ),
     BadFile(
         "settings that contradict each other",
         _text("[http]\nretry_base_s = 9\nretry_cap_s = 1"),

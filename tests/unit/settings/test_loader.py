@@ -269,6 +269,7 @@ def test_a_name_that_comes_twice_in_a_variable_is_a_mistake() -> None:
     twice = '{"full": {"games": false}, "full": {"games": true}}'
     (line,) = mistakes({"CLUBSYNC_PRESETS": twice})
     assert line.startswith("CLUBSYNC_PRESETS: presets = ")
+    assert line.endswith("should be a table with settings of its own, which this is not: full is there twice")
 
 
 def test_secrets_show_up_neither_in_mistakes_nor_in_what_is_shown(config: Write) -> None:
@@ -277,6 +278,7 @@ def test_secrets_show_up_neither_in_mistakes_nor_in_what_is_shown(config: Write)
         '[http]\nproxies = ["ftp://u:hunter2@h"]\n[cms.strapi]\nbase_url = "ftp://u:hunter2@h"\n'
         '[notifications]\nslack = "hunter2"\ntoken = ["hunter2"]\n'
     )
+    environ["CLUBSYNC_PROVIDERS"] = '{"playhq": {"api_key": "hunter2", "api_key": "hunter2"}}'
     assert "hunter2" not in "\n".join(mistakes(environ))
     shown = masked(
         load(
@@ -385,8 +387,12 @@ def test_a_whole_section_may_be_one_variable_in_json_or_toml(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("twice.json", '{"logging": {"level": "info", "level": "debug"}}', "level is there twice"),
-        ("twice.yaml", "logging:\n  level: info\n  level: debug\n", "is not valid YAML"),
+        ("twice.json", '{"logging": {"level": "info", "level": "debug"}}', "logging.level is there twice"),
+        (
+            "twice.yaml",
+            "logging:\n  level: info\n  level: debug\n",
+            "logging.level is there twice, in lines 2 and 3",
+        ),
         ("list.json", "[]", "should hold sections with settings"),
         ("deep.json", "[" * 100_000, "is not valid JSON"),
         (
