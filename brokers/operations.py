@@ -33,6 +33,13 @@ PAGE = 200
 _COUNTED = ("enqueued", "done", "coalesced", "deleted", "repeated", "retried", "lost", "died")
 
 
+def said_of_limit(queue: str, limit: int | None) -> str:
+    """What a queue's limit means, for whoever set it."""
+    if limit is None:
+        return f"{queue} has no limit of its own."
+    return f"At most {limit} of {queue} {'runs' if limit == 1 else 'run'} at once; what runs goes on."
+
+
 class Operations:
     """An operator's hands on a broker's namespace."""
 

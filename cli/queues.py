@@ -1,4 +1,4 @@
-"""`clubsync queues`: what waits, and switching it."""
+"""`clubsync queues`: what waits, and switching and limiting it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from brokers.operations import Operations
+from brokers.operations import Operations, said_of_limit
 from brokers.queues import Priority, Queue
 from brokers.states import QueueState
 from cli.backend import Backend
@@ -24,7 +24,7 @@ NAMES = click.Choice([queue.value for queue in Queue])
 @as_json
 @click.pass_context
 def queues(context: click.Context, is_json: bool) -> None:
-    """Show the queues; pause, resume or purge one."""
+    """Show the queues; pause, resume, limit or purge one."""
     if context.invoked_subcommand is not None:
         return
     states = Operations(Backend().broker).queues([queue.value for queue in Queue])
@@ -38,7 +38,7 @@ def queues(context: click.Context, is_json: bool) -> None:
                 state.name,
                 *(state.waiting[priority] for priority in Priority),
                 state.delayed,
-                state.leased,
+                state.leased if state.limit is None else f"{state.leased} of {state.limit}",
                 state.dead,
                 state.oldest_age_s,
                 state.done_per_minute,
@@ -62,6 +62,19 @@ def pause(name: str) -> None:
 def resume(name: str) -> None:
     """Start messages of queue NAME again."""
     _switch("queue_resumed", name)
+
+
+@queues.command()
+@click.argument("name", type=NAMES)
+@click.argument("most", metavar="MOST|none")
+def limit(name: str, most: str) -> None:
+    """Let at most MOST messages of queue NAME run at once, over all workers; `none`: no limit."""
+    if most != "none" and not (most.isascii() and most.isdigit() and int(most)):
+        raise InvalidRequest(f"MOST is a whole number from 1 on, or none; not {most!r}")
+    backend, wanted = Backend(), None if most == "none" else int(most)
+    Operations(backend.broker).set_limit(name, wanted)
+    backend.audit("queue_limited", f"queue:{name}", {"limit": wanted})
+    click.echo(said_of_limit(name, wanted))
 
 
 @queues.command()

@@ -44,6 +44,7 @@ from web.api.dead import DeadFilter, DeadMatch, Retry
 from web.api.deciding import Decide
 from web.api.desk import Desks
 from web.api.orders import SyncOrder
+from web.api.queues import QueueLimit
 from web.dashboard import acts, charts, operating, overview, session, subjects
 from web.dashboard import dead as dead_pages
 from web.dashboard.pages import render_problem
@@ -79,6 +80,7 @@ BODIES: list[type[BaseModel]] = [
     BatchOrder,
     NewAccountBody,
     DeadFilter,
+    QueueLimit,
     DeadMatch,
     Decide,
     Retry,

@@ -5,15 +5,17 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, Field
 
+from brokers.operations import said_of_limit
 from brokers.queues import Priority, Queue
 from brokers.states import QueueState
 from sync.counting import counted
 from sync.errors import NotFound
 from web.access import Admin, Operator, Reader
 from web.api.audited import SOURCE, note
+from web.api.bodies import Body, documented_body, read_json
 from web.api.shapes import Done, Paged
 from web.problems import documented
 from web.services import Has, Services
@@ -62,6 +64,12 @@ class QueueBody(BaseModel):
     ledger: LedgerBody
 
 
+class QueueLimit(Body):
+    """How many messages of a queue may run at once."""
+
+    limit: int | None = Field(ge=1, description="null: no limit of its own")
+
+
 @router.get("", summary="List queues")
 def list_queues(_caller: Reader, services: Has) -> Paged[QueueBody]:
     """Every queue, those that were never used too."""
@@ -87,6 +95,25 @@ def resume(caller: Operator, services: Has, name: QueueName) -> Done:
     services.operations.resume(name)
     note(services, caller, "queue_resumed", f"queue:{name}")
     return Done(detail=f"{name} runs.")
+
+
+async def _read_limit(request: Request) -> QueueLimit:
+    return await read_json(request, QueueLimit)
+
+
+@router.put(
+    "/{name}/limit",
+    summary="Limit a queue",
+    openapi_extra=documented_body(QueueLimit, {"two at once": {"limit": 2}, "no limit": {"limit": None}}),
+    responses=documented(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+)
+def limit_queue(
+    caller: Operator, services: Has, name: QueueName, wanted: Annotated[QueueLimit, Depends(_read_limit)]
+) -> Done:
+    """From now on at most so many of its messages run at once, over all workers; what runs goes on."""
+    services.operations.set_limit(name, wanted.limit)
+    note(services, caller, "queue_limited", f"queue:{name}", limit=wanted.limit)
+    return Done(detail=said_of_limit(name, wanted.limit))
 
 
 @router.post("/{name}/purge", summary="Purge a queue", responses=documented(HTTPStatus.NOT_FOUND))

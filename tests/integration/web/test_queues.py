@@ -36,6 +36,17 @@ class TestQueues:
         client.post(f"{QUEUES}/syncs/resume")
         assert not client.get(f"{QUEUES}/syncs").json()["is_paused"]
 
+    def test_a_queue_is_limited_and_freed_again(self, client: httpx.Client, site: Site) -> None:
+        for limit in (2, None):
+            assert client.put(f"{QUEUES}/syncs/limit", json={"limit": limit}).is_success
+            assert client.get(f"{QUEUES}/syncs").json()["limit"] == limit
+            line = site.stores.audit.list(subject="queue:syncs", limit=1).items[0]
+            assert (line.action, line.detail["limit"]) == ("queue_limited", limit)
+
+    @pytest.mark.parametrize("body", [{}, {"limit": 0}, {"limit": "2"}, {"limit": 1, "most": 1}])
+    def test_what_is_no_limit_is_refused(self, client: httpx.Client, body: dict[str, Any]) -> None:
+        assert client.put(f"{QUEUES}/syncs/limit", json=body).status_code == 422
+
     def test_purging_deletes_what_waits_and_ends_its_runs_as_cancelled(
         self, client: httpx.Client, site: Site
     ) -> None:

@@ -47,6 +47,7 @@ WEAKEST: dict[tuple[str, str], Role | None] = {
     ("GET", f"{API}/queues/{{name}}"): Role.READ,
     ("POST", f"{API}/queues/{{name}}/pause"): Role.OPERATE,
     ("POST", f"{API}/queues/{{name}}/resume"): Role.OPERATE,
+    ("PUT", f"{API}/queues/{{name}}/limit"): Role.OPERATE,
     ("POST", f"{API}/queues/{{name}}/purge"): Role.ADMIN,
     ("GET", f"{API}/dead"): Role.READ,
     ("GET", f"{API}/dead/groups"): Role.READ,
