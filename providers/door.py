@@ -35,7 +35,7 @@ class Timing:
     random_share: Callable[[], float] = random.random
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Door:
     """The way through to one upstream, with everything that guards it."""
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
+from typing import Self
+from weakref import WeakValueDictionary, finalize
 
 from providers.door import Door, Timing
 from providers.fetcher import Fetcher
@@ -15,9 +18,11 @@ from providers.turnstile import Turnstile
 from providers.upstream import Upstream
 from settings.schema import HttpSettings
 
+_Way = tuple[Upstream, HttpSettings]
+
 
 class Outbound:
-    """Opens fetchers; keeps the connections of each upstream for the life of the process."""
+    """Opens fetchers; keeps the connections of each upstream as long as it lives itself."""
 
     def __init__(
         self,
@@ -32,7 +37,9 @@ class Outbound:
         self._breakers = breakers
         self._lookout = Lookout(answers)
         self._timing = timing or Timing()
-        self._doors: dict[tuple[Upstream, HttpSettings], Door] = {}
+        self._doors: dict[_Way, Door] = {}
+        # Of predecessors and successors, too: one way has one door, whoever opens it.
+        self._alive: WeakValueDictionary[_Way, Door] = WeakValueDictionary()
         self._lock = Lock()
 
     def open(  # noqa: PLR0913 - the shape of `Opens`
@@ -55,6 +62,15 @@ class Outbound:
             conduct=conduct,
         )
 
+    def successor(self) -> Self:
+        """For other settings: shares all, but keeps only doors that it opens itself.
+
+        So the doors of replaced settings close with the last run that goes by them.
+        """
+        successor = copy.copy(self)
+        successor._doors = {}  # noqa: SLF001  one of its own kind
+        return successor
+
     def close(self) -> None:
         """Close all connections."""
         with self._lock:
@@ -70,7 +86,7 @@ class Outbound:
                 requests_per_s=upstream.requests_per_s,
                 concurrency=upstream.concurrency,
             )
-            door = self._doors.get((upstream, settings))
+            door = self._alive.get((upstream, settings))
             if door is None:
                 door = Door(
                     upstream=upstream,
@@ -84,7 +100,10 @@ class Outbound:
                     answers=self._answers,
                     lookout=self._lookout,
                 )
-                self._doors[upstream, settings] = door
+                # Not at exit: the system closes what is open then.
+                finalize(door, door.http.close).atexit = False
+                self._alive[upstream, settings] = door
+            self._doors[upstream, settings] = door
             return door
 
 

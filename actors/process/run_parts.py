@@ -33,14 +33,17 @@ from sync.run import SyncRun
 
 @dataclass(slots=True)
 class SuccessiveSources:
-    """The providers under each version of the settings; the newest one's limits hold for all runs."""
+    """The providers under each version of the settings; the newest one's limits hold for all runs.
+
+    Connections of a former version close with its last run.
+    """
 
     plugins: Plugins
     outbound: Outbound
     _latest: InstalledSources | None = None
 
     def open(self, settings: Settings) -> InstalledSources:
-        sources = InstalledSources(self.plugins, self.outbound, settings)
+        sources = InstalledSources(self.plugins, self.outbound.successor(), settings)
         if self._latest is not None:
             sources.succeed(self._latest)
         self._latest = sources
