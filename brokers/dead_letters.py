@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from heapq import merge
 from itertools import islice
 from typing import Any
 
@@ -49,14 +50,12 @@ class DeadLetters:
         self, queue: str | None = None, *, search: str | None = None, limit: int | None = None
     ) -> Iterator[DeadLetter]:
         """Dead letters, latest first; `search` keeps those whose id, body or reason contains it."""
-        found = 0
-        for name in self.queue_names() if queue is None else (queue,):
-            for letter in self._latest_of(name):
-                if limit is not None and found >= limit:
-                    return
-                if search is None or search in letter.text:
-                    found += 1
-                    yield letter
+        names = self.queue_names() if queue is None else (queue,)
+        letters = merge(
+            *(self._latest_of(name) for name in names), key=lambda letter: letter.died_at_s, reverse=True
+        )
+        matching = (letter for letter in letters if search is None or search in letter.text)
+        yield from islice(matching, limit)
 
     def read(self, places: Sequence[tuple[str, str]]) -> list[DeadLetter]:
         """The dead letters at these places (queue and id), in order; those that are gone are left out."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from cli.backend import Backend
-from cli.output import STATE_COLOURS, ago, as_json, limit_option, print_json, print_table, span
+from cli.output import STATE_COLOURS, ago, as_json, limit_option, print_json, span
+from cli.tables import Painted, print_table
 from stores.sql.documents import account_document, change_document, run_document
 from sync.cadence import judge
 from sync.counting import counted
@@ -179,7 +180,7 @@ def why(account_id: int, is_json: bool) -> None:
 
 def _row(backend: Backend, account: Account) -> list[object]:
     last = backend.stores.runs.latest(account.id)
-    state = f"[{STATE_COLOURS.get(last.state.value, 'white')}]{last.state.value}[/]" if last else None
+    state = Painted(last.state.value, STATE_COLOURS.get(last.state.value, "white")) if last else None
     return [
         account.id,
         account.organisation.kind.value,

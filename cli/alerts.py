@@ -7,9 +7,8 @@ import sys
 import click
 
 from cli.backend import Backend
-from cli.output import ago, as_json, limit_option, print_json, print_table
-from notifications.incidents import lasted, text_of
-from stores.sql.documents import incident_document
+from cli.output import ago, as_json, limit_option, print_json
+from cli.tables import print_table
 from sync.incident import Severity
 
 
@@ -22,6 +21,9 @@ def alerts(context: click.Context, is_all: bool, limit: int, is_json: bool) -> N
     """List open incidents, the latest first, with side and severity; exit 1 if one is worse than info."""
     if context.invoked_subcommand is not None:
         return
+    from notifications.incidents import lasted
+    from stores.sql.documents import incident_document
+
     backend = Backend()
     found = backend.stores.incidents.list(limit=limit, open_only=not is_all).items
     now = backend.clock.now()
@@ -51,6 +53,9 @@ def alerts(context: click.Context, is_all: bool, limit: int, is_json: bool) -> N
 @as_json
 def show(incident_id: str, is_json: bool) -> None:
     """Show incident ID: what, since when, whose side, and what to do."""
+    from notifications.incidents import text_of
+    from stores.sql.documents import incident_document
+
     backend = Backend()
     incident = backend.stores.incidents.find(incident_id)
     if is_json:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import click
 
 from cli.backend import Backend
-from cli.output import as_json, limit_option, print_json, print_table
+from cli.output import as_json, limit_option, moment, print_json
+from cli.tables import print_table
 
 
 @click.command()
@@ -23,9 +27,14 @@ def audit(subject: str | None, limit: int, is_json: bool) -> None:
         )
         return
     print_table(
-        ["at", "who", "from", "did", "to", "detail"],
-        (
-            [f"{e.at:%Y-%m-%d %H:%M:%S}", e.actor, e.source, e.action, e.subject, dict(e.detail) or ""]
-            for e in entries
-        ),
+        ["at (UTC)", "who", "from", "did", "to", "detail"],
+        ([moment(e.at), e.actor, e.source, e.action, e.subject, _detail(e.detail)] for e in entries),
+    )
+
+
+def _detail(detail: Mapping[str, Any]) -> str:
+    """Its values as JSON; texts as they are."""
+    return "  ".join(
+        f"{key} {value if isinstance(value, str) else json.dumps(value, default=str)}"
+        for key, value in detail.items()
     )

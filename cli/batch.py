@@ -14,7 +14,8 @@ import msgspec
 
 from cli.backend import Backend
 from cli.durations import read_duration_s
-from cli.output import ago, as_json, limit_option, print_json, print_table
+from cli.output import ago, as_json, limit_option, print_json
+from cli.tables import print_table
 from stores.redis.batches import (
     Batch,
     Batches,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.output import as_json, print_json
-from settings.canary import Ending, Outcome, Trial, compare, described, end
 from sync.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:
     from cli.backend import Backend
+    from settings.canary import Ending, Outcome, Trial
     from stores.redis.versions import RedisVersions
 
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def canary(outcome: str | None, is_json: bool) -> None:
     """Show the version that one worker tries, or end its trial."""
     from cli.versions import open_versions
+    from settings.canary import Outcome
 
     backend, versions = open_versions()
     trial = versions.trial()
@@ -60,6 +61,8 @@ def trial_document(trial: Trial) -> dict[str, Any]:
 
 
 def _standing(versions: RedisVersions, trial: Trial) -> dict[str, Any]:
+    from settings.canary import compare
+
     attempts = {
         what: {"succeeded": tally.succeeded, "failed": tally.failed}
         for what, tally in zip(("under_it", "without_it"), compare(versions, trial), strict=True)
@@ -68,10 +71,14 @@ def _standing(versions: RedisVersions, trial: Trial) -> dict[str, Any]:
 
 
 def _tallies(versions: RedisVersions, trial: Trial) -> list[tuple[str, object]]:
+    from settings.canary import compare
+
     return list(zip(("under it", "without it"), compare(versions, trial), strict=True))
 
 
 def _end(backend: Backend, versions: RedisVersions, trial: Trial | None, outcome: Outcome) -> None:
+    from settings.canary import described, end
+
     if trial is None:
         raise NotFound("no version is on trial")
 

@@ -10,9 +10,8 @@ import click
 
 from cli import versions
 from cli.canary import canary
-from cli.output import as_json, print_json, print_table
-from settings.documents import describe
-from settings.loader import InvalidSettings, load, masked
+from cli.output import as_json, print_json
+from cli.tables import Painted, print_table
 
 FAILED = 1
 WRONG_USE = 2
@@ -40,6 +39,8 @@ def check(is_connecting: bool, timeout_s: float, is_json: bool) -> None:
     --connect reaches Redis, SQL, the CMS, each provider, proxy and channel, and tells nobody
     anything; exit 1 if one fails.
     """
+    from settings.loader import InvalidSettings, load
+
     try:
         loaded = load()
     except InvalidSettings as error:
@@ -55,7 +56,8 @@ def check(is_connecting: bool, timeout_s: float, is_json: bool) -> None:
         document["connections"] = [dataclasses.asdict(one) for one in found]
         if not is_json:
             rows = (
-                [one.name, "ok" if one.is_good else "[red]ACT[/]", one.value, one.advice] for one in found
+                [one.name, "ok" if one.is_good else Painted("ACT", "red"), one.value, one.advice]
+                for one in found
             )
             print_table(["connection", "", "found", "what would be right"], rows)
     if is_json:
@@ -65,7 +67,8 @@ def check(is_connecting: bool, timeout_s: float, is_json: bool) -> None:
 
 
 def _connect(timeout_s: float) -> list[Found]:
-    from cli.connections import connections, reach_all  # what it reaches takes a second to import
+    from cli.connections import connections, reach_all
+    from settings.loader import load
 
     return reach_all(connections(load(overrides=versions.live_overrides()).settings, timeout_s), timeout_s)
 
@@ -75,6 +78,9 @@ def _connect(timeout_s: float) -> list[Found]:
 @as_json
 def show(with_origin: bool, is_json: bool) -> None:
     """Show what is in force, live changes among it if Redis can be asked; secrets are masked."""
+    from settings.documents import describe
+    from settings.loader import load, masked
+
     loaded = load(overrides=versions.live_overrides())
     if is_json:
         values = masked(loaded.settings)

@@ -7,25 +7,28 @@ import getpass
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import islice
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from brokers.dead_index import DeadIndex, Group, Match, Position
-from brokers.dead_letters import DeadLetters
-from brokers.mass_retry import MassRetries, MassRetry, MassRetryState
-from brokers.states import DeadLetter
+from cli.asking import ask
 from cli.backend import Backend
 from cli.durations import read_duration_s
-from cli.output import ago, as_json, limit_option, print_json, print_table
+from cli.output import ago, as_json, limit_option, print_json
 from cli.redis_group import RedisGroup
+from cli.tables import print_table
+from sync.counting import counted
 from sync.errors import InvalidRequest, NotFound
 
-PAGE = 500
+if TYPE_CHECKING:
+    from brokers.dead_index import Match
+    from brokers.dead_letters import DeadLetters
+    from brokers.mass_retry import MassRetries, MassRetry
+
 LOOK_EVERY_S = 0.5
+REASON_LENGTH = 100
 
 
 @click.group(cls=RedisGroup)
@@ -52,6 +55,8 @@ def _filters(command: _F) -> _F:
     def with_match(
         *args: Any, older_than: str | None, newer_than: str | None, error: str | None, **kwargs: Any
     ) -> Any:
+        from brokers.dead_index import Match
+
         match = Match(
             queue=kwargs.pop("queue"),
             actor=kwargs.pop("actor"),
@@ -77,9 +82,11 @@ _search = click.option("--search", help="Whose id, payload or reason contains th
 @as_json
 def list_dead(match: Match, search: str | None, limit: int, is_json: bool) -> None:
     """Show dead letters, the latest first."""
-    letters = list(islice(_matching(DeadIndex(DeadLetters(Backend().broker)), match, search), limit))
+    from cli.letters import died_at, error_of, latest, letter_document
+
+    found = latest(_letters(Backend()), match, search, limit)
     if is_json:
-        print_json([_document(letter) for letter in letters])
+        print_json([letter_document(letter) for letter in found])
         return
     print_table(
         ["message", "queue", "actor", "died", "reason"],
@@ -88,10 +95,10 @@ def list_dead(match: Match, search: str | None, limit: int, is_json: bool) -> No
                 letter.message_id,
                 letter.queue,
                 letter.message.actor_name if letter.message else "?",
-                ago(_died_at(letter)),
-                str(letter.reason.get("error", letter.reason.get("kind", "")))[:100],
+                ago(died_at(letter)),
+                error_of(letter)[:REASON_LENGTH],
             ]
-            for letter in letters
+            for letter in found
         ),
     )
 
@@ -101,9 +108,12 @@ def list_dead(match: Match, search: str | None, limit: int, is_json: bool) -> No
 @as_json
 def groups(match: Match, is_json: bool) -> None:
     """Group dead letters by their error, ids and numbers left out."""
-    found = DeadIndex(DeadLetters(Backend().broker)).groups(match)
+    from brokers.dead_index import DeadIndex
+    from cli.letters import group_document
+
+    found = DeadIndex(_letters(Backend())).groups(match)
     if is_json:
-        print_json([_group_document(group) for group in found])
+        print_json([group_document(group) for group in found])
         return
     print_table(
         ["group", "letters", "accounts", "actors", "last died", "error"],
@@ -114,7 +124,7 @@ def groups(match: Match, is_json: bool) -> None:
                 group.account_count,
                 ", ".join(group.actors),
                 ago(datetime.fromtimestamp(group.latest.died_ms / 1000, UTC)),
-                group.error[:100],
+                group.error[:REASON_LENGTH],
             ]
             for group in found
         ),
@@ -126,15 +136,16 @@ def groups(match: Match, is_json: bool) -> None:
 @as_json
 def show(message_id: str, is_json: bool) -> None:
     """Show one dead letter with every attempt's error."""
-    letter = DeadLetters(Backend().broker).find(message_id)
+    from cli.letters import describe_letter, letter_document
+
+    letter = _letters(Backend()).find(message_id)
     if letter is None:
         raise NotFound(f"no dead letter has the id {message_id}")
-    document = _document(letter)
     if is_json:
-        print_json(document)
+        print_json(letter_document(letter))
         return
-    for name, value in document.items():
-        click.echo(f"{name:<12} {value}")
+    for line in describe_letter(letter):
+        click.echo(line)
 
 
 @dead.command()
@@ -152,18 +163,22 @@ def retry(
     message_ids: tuple[str, ...], match: Match, search: str | None, is_all: bool, is_guarded: bool
 ) -> None:
     """Send dead letters again, by id or by filter, from the first attempt."""
+    from cli.letters import choose, require_filter, retry_at
+
     backend = Backend()
     if is_guarded:
         if message_ids or search:
             raise InvalidRequest("--guarded takes filters, neither ids nor --search")
-        _require_filter(match, search, is_all=is_all)
+        require_filter(match, search, is_all=is_all)
         _retry_guarded(backend, match)
         return
-    letters = DeadLetters(backend.broker)
-    chosen = _chosen(letters, message_ids, match, search, is_all=is_all)
-    count = letters.retry(chosen)
-    backend.audit("dead_retried", None, {"ids": list(message_ids), "retried": count})
-    click.echo(f"{count} of {len(chosen)} sent again")
+    letters = _letters(backend)
+    chosen = choose(letters, message_ids, match, search, is_all=is_all)
+    count = retry_at(letters, chosen)
+    backend.audit("dead_retried", None, {**_said(message_ids, match, search), "retried": count})
+    click.echo(f"{count:,} of {counted(len(chosen), 'dead letter')} sent again")
+    if count < len(chosen):
+        click.echo("the others cannot be read, or a newer sync of their account waits or runs")
 
 
 @dead.command()
@@ -171,14 +186,24 @@ def retry(
 @_filters
 @_search
 @click.option("--all", "is_all", is_flag=True, help="Every dead letter.")
-def delete(message_ids: tuple[str, ...], match: Match, search: str | None, is_all: bool) -> None:
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+def delete(
+    message_ids: tuple[str, ...], match: Match, search: str | None, is_all: bool, is_sure: bool
+) -> None:
     """Delete dead letters for good, by id or by filter; runs of theirs that are open are cancelled."""
+    from cli.letters import choose, delete_at
+
     backend = Backend()
-    letters = DeadLetters(backend.broker)
-    chosen = _chosen(letters, message_ids, match, search, is_all=is_all)
-    done = backend.removal.delete(chosen, by=getpass.getuser())
-    backend.audit("dead_deleted", None, {"ids": list(message_ids), **done.counts})
-    click.echo(f"{done.messages} deleted{done.and_runs}")
+    chosen = choose(_letters(backend), message_ids, match, search, is_all=is_all)
+    if not message_ids and chosen:
+        ask(
+            f"delete {counted(len(chosen), 'dead letter')} for good?",
+            is_sure=is_sure,
+            otherwise="nothing was deleted",
+        )
+    done = delete_at(backend.removal, chosen, by=getpass.getuser())
+    backend.audit("dead_deleted", None, {**_said(message_ids, match, search), **done.counts})
+    click.echo(f"{counted(done.messages, 'dead letter')} deleted{done.and_runs}")
 
 
 @dead.command(name="stop-retry")
@@ -194,12 +219,28 @@ def stop_retry(retry_id: str) -> None:
     click.echo("it sends nothing more")
 
 
+def _said(message_ids: tuple[str, ...], match: Match, search: str | None) -> dict[str, Any]:
+    """Which letters were named, for the audit."""
+    if message_ids:
+        return {"ids": list(message_ids)}
+    wanted = {**{name: getattr(match, name) for name in match.__struct_fields__}, "search": search}
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _letters(backend: Backend) -> DeadLetters:
+    from brokers.dead_letters import DeadLetters
+
+    return DeadLetters(backend.broker)
+
+
 def _ago_s(option: str, written: str | None) -> float | None:
     return None if written is None else time.time() - read_duration_s(option, written)
 
 
 def _retry_guarded(backend: Backend, match: Match) -> None:
     """Begin one and follow it; it goes on in the web process when this one is interrupted."""
+    from brokers.mass_retry import MassRetryState
+
     retries = _mass_retries(backend)
     asked = retries.ask(match, asked_by=getpass.getuser(), source="cli")
     subject = f"mass-retry:{asked.id}"
@@ -225,7 +266,10 @@ def _settled(retry: MassRetry) -> str:
 
 
 def _mass_retries(backend: Backend) -> MassRetries:
-    letters = DeadLetters(backend.broker)
+    from brokers.dead_index import DeadIndex
+    from brokers.mass_retry import MassRetries
+
+    letters = _letters(backend)
     return MassRetries(
         broker=backend.broker,
         letters=letters,
@@ -234,67 +278,3 @@ def _mass_retries(backend: Backend) -> MassRetries:
             f"mass_retry_{ended.state.value}", f"mass-retry:{ended.id}", {"message": ended.message}
         ),
     )
-
-
-def _chosen(
-    letters: DeadLetters,
-    message_ids: tuple[str, ...],
-    match: Match,
-    search: str | None,
-    *,
-    is_all: bool,
-) -> list[DeadLetter]:
-    if message_ids:
-        found = [(message_id, letters.find(message_id)) for message_id in message_ids]
-        if missing := [message_id for message_id, letter in found if letter is None]:
-            raise NotFound(f"no dead letter has the id {', '.join(missing)}; nothing was done")
-        return [letter for _, letter in found if letter is not None]
-    _require_filter(match, search, is_all=is_all)
-    return list(_matching(DeadIndex(letters), match, search))
-
-
-def _require_filter(match: Match, search: str | None, *, is_all: bool) -> None:
-    if match == Match() and not (search or is_all):
-        raise InvalidRequest(
-            "say which: ids, a filter (--queue, --actor, --account, --error, an age), --search or --all"
-        )
-
-
-def _matching(index: DeadIndex, match: Match, search: str | None) -> Iterator[DeadLetter]:
-    before: Position | None = None
-    while True:
-        page = index.find(match, limit=PAGE, before=before, search=search)
-        yield from page.letters
-        if page.next_before is None:
-            return
-        before = page.next_before
-
-
-def _group_document(group: Group) -> dict[str, Any]:
-    return {
-        "id": group.id,
-        "error": group.error,
-        "count": group.count,
-        "queues": list(group.queues),
-        "actors": list(group.actors),
-        "account_count": group.account_count,
-        "latest_id": group.latest.message_id,
-    }
-
-
-def _died_at(letter: DeadLetter) -> datetime:
-    return datetime.fromtimestamp(letter.died_at_s, UTC)
-
-
-def _document(letter: DeadLetter) -> dict[str, Any]:
-    message = letter.message
-    return {
-        "id": letter.message_id,
-        "queue": letter.queue,
-        "died_at": _died_at(letter).isoformat().replace("+00:00", "Z"),
-        "reason": dict(letter.reason),
-        "actor": message.actor_name if message else None,
-        "fields": dict(message.kwargs) if message else None,
-        "attempts": message.options.get("attempts", []) if message else [],
-        "body": None if message else letter.body.decode(errors="replace"),
-    }

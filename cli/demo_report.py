@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from cli.output import describe_change, print_table
+from cli.output import describe_change
+from cli.tables import print_table
 
 NAME_WIDTH = 26  # the table fits 100 columns
 COUNTS = ("read", "created", "updated", "unchanged", "removed")

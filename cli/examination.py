@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import redis
+from rich.markup import escape
 
 from cli.backend import Backend
 from cli.connections import connections
 from cli.findings import Finding, Seen, fault, good
-from cli.output import console, print_json
+from cli.output import print_json
 from cli.surroundings import WORDS, look_around, reached
+from cli.tables import console, printable
 from notifications.verdict.evidence import Level
 from settings.schema import Environment
 from stores.redis.errors import answering
@@ -44,13 +46,22 @@ def _print(findings: list[Finding], problems: list[Finding]) -> None:
     well = [finding.check for finding in findings if finding.is_good]
     terminal.print(f"[green]good[/]  {', '.join(well)}" if well else "[red]nothing is good[/]")
     for problem in problems:
-        terminal.print(f"\n{WORDS[problem.level]}  [bold]{problem.check}[/]: {problem.value}", soft_wrap=True)
+        word = WORDS[problem.level]
+        terminal.print(f"\n[{word.style}]{word.text}[/]  {_said(problem)}", soft_wrap=True)
         if problem.hint:
-            terminal.print(f"      → {problem.hint}", soft_wrap=True)
+            terminal.print(f"      → {_as_it_is(problem.hint)}", soft_wrap=True)
         for one in problem.also:
-            terminal.print(f"      ↳ [bold]{one.check}[/]: {one.value}", soft_wrap=True)
+            terminal.print(f"      ↳ {_said(one)}", soft_wrap=True)
     if not problems:
         terminal.print("\nNothing is wrong.")
+
+
+def _said(finding: Finding) -> str:
+    return f"[bold]{_as_it_is(finding.check)}[/]: {_as_it_is(finding.value)}"
+
+
+def _as_it_is(text: str) -> str:
+    return escape(printable(text))
 
 
 def _examined(backend: Backend) -> Seen:

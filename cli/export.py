@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from cli.backend import Backend
-from cli.output import as_json, print_table
+from cli.output import as_json
+from cli.tables import print_table
 from sync.errors import InvalidRequest, NotFound
 from sync.model import OrganisationKind
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from cli.backend import Backend
-from cli.output import ago, as_json, limit_option, print_json, print_table
-from notifications.notice import Notice, event_of, notice_of
-from notifications.registry import open_channels
-from notifications.samples import sample
-from notifications.switches import still_off
-from notifications.templates import worded
-from settings.rules import EVENTS
-from stores.sql.notices import NoticeState
+from cli.output import ago, as_json, limit_option, print_json
+from cli.tables import print_table
+from settings.events import EVENTS
 from sync.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from notifications.notice import Notice
+
+STATES = click.Choice(["waiting", "sending", "sent", "merged", "refused", "expired", "left"])
 
 
 @click.group()
@@ -23,11 +25,13 @@ def notices() -> None:
 
 @notices.command("list")
 @click.option("--channel", help="Of this channel.")
-@click.option("--state", type=click.Choice([state.value for state in NoticeState]))
+@click.option("--state", type=STATES)
 @limit_option(50)
 @as_json
 def list_notices(channel: str | None, state: str | None, limit: int, is_json: bool) -> None:
     """List notices, the latest first, with what became of them."""
+    from stores.sql.notices import NoticeState
+
     wanted = NoticeState(state) if state else None
     found = Backend().stores.notices.list(limit=limit, channel=channel, state=wanted).items
     if is_json:
@@ -59,6 +63,9 @@ def list_notices(channel: str | None, state: str | None, limit: int, is_json: bo
 @as_json
 def channels(is_json: bool) -> None:
     """List the channels: which are on, which were switched off and why, and how many notices wait."""
+    from notifications.registry import open_channels
+    from notifications.switches import still_off
+
     backend = Backend()
     settings = backend.in_force.notifications
     installed = open_channels(settings)
@@ -70,11 +77,11 @@ def channels(is_json: bool) -> None:
     # What has notices but no package is opened by the CMS, or was uninstalled.
     states |= {name: ("on", None) for name in waiting if name not in states}
     states |= {name: ("off", one.reason) for name, one in off.items()}
-    shown = [
+    shown: list[dict[str, Any]] = [
         {
             "name": name,
             "state": state,
-            "since": off[name].at.isoformat().replace("+00:00", "Z") if name in off else None,
+            "since": off[name].at if name in off else None,
             "reason": reason,
             "waiting": waiting.get(name, 0),
         }
@@ -85,7 +92,10 @@ def channels(is_json: bool) -> None:
         return
     print_table(
         ["channel", "state", "since", "waiting", "reason"],
-        ([one["name"], one["state"], one["since"], one["waiting"], one["reason"]] for one in shown),
+        (
+            [one["name"], one["state"], one["since"] and ago(one["since"]), one["waiting"], one["reason"]]
+            for one in shown
+        ),
     )
 
 
@@ -106,6 +116,10 @@ def switch_on(channel: str) -> None:
 @click.option("--channel", default="slack", show_default=True)
 def preview(event: str | None, run_id: str | None, channel: str) -> None:
     """Show how EVENT reads in a channel, in the words of the templates; nothing is sent."""
+    from notifications.notice import event_of, notice_of
+    from notifications.samples import sample
+    from notifications.templates import worded
+
     backend = Backend()
     notice: Notice
     if run_id is not None:

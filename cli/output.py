@@ -1,10 +1,9 @@
-"""How answers look: tables for people, JSON for programs."""
+"""How answers look: lines for people, JSON for programs; tables are in tables.py."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,31 +30,8 @@ def limit_option(default: int) -> Callable[[Any], Any]:
 
 
 def print_json(document: Any) -> None:
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
-
-
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
-    """A table that fits the terminal; numbers to the right."""
-    from rich.table import Table  # 40 ms that `--json` need not pay
-
-    table = Table(
-        title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold"
-    )
-    materialised = [list(row) for row in rows]
-    for index, column in enumerate(columns):
-        is_numeric = all(isinstance(row[index], int | float | None) for row in materialised)
-        # Ids are copied, so they are folded rather than cut.
-        table.add_column(column, justify="right" if materialised and is_numeric else "left", overflow="fold")
-    for row in materialised:
-        table.add_row(*(_cell(value) for value in row))
-    console().print(table)
-
-
-def console() -> Any:
-    """The terminal on standard output; 200 columns where there is none."""
-    from rich.console import Console
-
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    """Times become ISO 8601 in UTC, as everywhere else that programs read."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=_plain))
 
 
 def describe_run(run: Mapping[str, Any]) -> str:
@@ -108,6 +84,11 @@ def ago(moment: datetime | None) -> str:
     return f"{span(max(0.0, (datetime.now(UTC) - moment).total_seconds()))} ago"
 
 
+def moment(at: datetime) -> str:
+    """A time as an operator reads it, in UTC."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
 def span(duration_s: float) -> str:
     """A duration in the largest unit that fits."""
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
@@ -116,12 +97,12 @@ def span(duration_s: float) -> str:
     return f"{duration_s:.0f} s"
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.1f}"
-    return str(value)
+def _plain(value: Any) -> str:
+    return (
+        value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        if isinstance(value, datetime)
+        else str(value)
+    )
 
 
 def _short(value: Any, limit: int = 80) -> str:

@@ -6,7 +6,8 @@ import dataclasses
 
 import click
 
-from cli.output import as_json, print_json, print_table
+from cli.output import as_json, print_json
+from cli.tables import print_table
 
 
 @click.command()

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import getpass
+import sys
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from brokers.operations import Operations, said_of_limit
 from brokers.queues import Priority, Queue
-from brokers.states import QueueState
+from cli.asking import ask
 from cli.backend import Backend
-from cli.output import as_json, print_json, print_table
+from cli.output import as_json, print_json, span
 from cli.redis_group import RedisGroup
+from cli.tables import Painted, print_table
 from sync.counting import counted
 from sync.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from brokers.operations import Operations
+    from brokers.states import QueueState
 
 NAMES = click.Choice([queue.value for queue in Queue])
 
@@ -27,12 +32,12 @@ def queues(context: click.Context, is_json: bool) -> None:
     """Show the queues; pause, resume, limit or purge one."""
     if context.invoked_subcommand is not None:
         return
-    states = Operations(Backend().broker).queues([queue.value for queue in Queue])
+    states = _operations(Backend()).queues([queue.value for queue in Queue])
     if is_json:
         print_json([_document(state) for state in states])
         return
     print_table(
-        ["queue", *Priority, "delayed", "running", "dead", "oldest s", "done/min", "paused", "ledger"],
+        ["queue", *Priority, "delayed", "running", "dead", "oldest", "done/min", "state"],
         (
             [
                 state.name,
@@ -40,10 +45,9 @@ def queues(context: click.Context, is_json: bool) -> None:
                 state.delayed,
                 state.leased if state.limit is None else f"{state.leased} of {state.limit}",
                 state.dead,
-                state.oldest_age_s,
-                state.done_per_minute,
-                "PAUSED" if state.is_paused else "",
-                "balanced" if state.ledger.is_balanced else "NOT BALANCED",
+                None if state.oldest_age_s is None else span(state.oldest_age_s),
+                round(state.done_per_minute),
+                _state(state),
             ]
             for state in states
         ),
@@ -71,8 +75,10 @@ def limit(name: str, most: str) -> None:
     """Let at most MOST messages of queue NAME run at once, over all workers; `none`: no limit."""
     if most != "none" and not (most.isascii() and most.isdigit() and int(most)):
         raise InvalidRequest(f"MOST is a whole number from 1 on, or none; not {most!r}")
+    from brokers.operations import said_of_limit
+
     backend, wanted = Backend(), None if most == "none" else int(most)
-    Operations(backend.broker).set_limit(name, wanted)
+    _operations(backend).set_limit(name, wanted)
     backend.audit("queue_limited", f"queue:{name}", {"limit": wanted})
     click.echo(said_of_limit(name, wanted))
 
@@ -82,8 +88,9 @@ def limit(name: str, most: str) -> None:
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
 def purge(name: str, is_sure: bool) -> None:
     """Delete every waiting and delayed message of queue NAME; their runs are cancelled."""
-    if not is_sure and not click.confirm(f"delete everything that waits in {name}?"):
-        raise InvalidRequest("nothing was deleted")
+    if not is_sure and not sys.stdin.isatty():
+        raise InvalidRequest("nobody can be asked here: say --yes to delete everything that waits")
+    ask(f"delete everything that waits in {name}?", is_sure=is_sure, otherwise="nothing was deleted")
     backend = Backend()
     done = backend.removal.purge(name, by=getpass.getuser())
     backend.audit("queue_purged", f"queue:{name}", done.counts)
@@ -92,13 +99,26 @@ def purge(name: str, is_sure: bool) -> None:
 
 def _switch(action: str, name: str) -> None:
     backend = Backend()
-    operations = Operations(backend.broker)
+    operations = _operations(backend)
     if action == "queue_paused":
         operations.pause(name)
     else:
         operations.resume(name)
     backend.audit(action, f"queue:{name}", {})
     click.echo(f"{name} is {'paused' if action == 'queue_paused' else 'running'}")
+
+
+def _operations(backend: Backend) -> Operations:
+    from brokers.operations import Operations
+
+    return Operations(backend.broker)
+
+
+def _state(state: QueueState) -> str | Painted:
+    """What is out of the ordinary, or `ok`."""
+    unusual = (state.is_paused and "PAUSED", not state.ledger.is_balanced and "NOT BALANCED")
+    said = ", ".join(word for word in unusual if word)
+    return Painted(said, "yellow") if said else "ok"
 
 
 def _document(state: QueueState) -> dict[str, Any]:

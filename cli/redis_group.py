@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from stores.redis.errors import answering
-
 
 class RedisGroup(click.Group):
     """Raises StoreUnavailable, one sentence for the operator, when Redis does not answer a command."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        from stores.redis.errors import answering  # redis-py takes a third of a second
+
         with answering():
             return super().invoke(ctx)

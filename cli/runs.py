@@ -9,17 +9,10 @@ from typing import Any
 
 import click
 
+from cli.asking import ask
 from cli.backend import Backend
-from cli.output import (
-    STATE_COLOURS,
-    ago,
-    as_json,
-    describe_change,
-    describe_run,
-    limit_option,
-    print_json,
-    print_table,
-)
+from cli.output import STATE_COLOURS, ago, as_json, describe_change, describe_run, limit_option, print_json
+from cli.tables import Painted, print_table
 from stores.sql.documents import (
     act_document,
     change_document,
@@ -32,7 +25,6 @@ from stores.sql.documents import (
 )
 from sync.by_hand.approval import Decision
 from sync.by_hand.run import Act, Choice
-from sync.errors import InvalidRequest
 from sync.ports import Progressed
 from sync.report import Run, RunState, StageReport
 
@@ -122,7 +114,11 @@ def undo(run_id: str, is_dry_run: bool, is_sure: bool, is_json: bool) -> None:
     if not is_json:
         _print_choice(choice)
     if not is_dry_run:
-        _ask(f"take back {len(choice.all_changes)} changes of run {run_id}?", is_sure=is_sure)
+        ask(
+            f"take back {len(choice.all_changes)} changes of run {run_id}?",
+            is_sure=is_sure,
+            otherwise="nothing was written",
+        )
         act = backend.undo_run.undo(run_id)
         if act.run is not None:
             backend.audit("runs_undo", f"run:{run_id}", {"undo_id": act.run.id})
@@ -153,7 +149,11 @@ def approve(run_id: str, plan_hash: str | None, is_dry_run: bool, is_sure: bool,
     if not is_dry_run:
         if proposal.decision is None:
             count = len(proposal.choice.all_changes)
-            _ask(f"write {count} changes that wait of run {run_id}?", is_sure=is_sure)
+            ask(
+                f"write {count} changes that wait of run {run_id}?",
+                is_sure=is_sure,
+                otherwise="nothing was written",
+            )
         act = backend.approval_run.approve(
             run_id, plan_hash=proposal.plan_hash, decided_by=f"cli:{getpass.getuser()}"
         )
@@ -179,7 +179,11 @@ def reject(run_id: str, plan_hash: str | None, is_sure: bool, is_json: bool) -> 
     backend = Backend()
     proposal = backend.approval_run.plan(run_id, plan_hash=plan_hash)
     if proposal.decision is None:
-        _ask(f"reject plan {proposal.plan_hash} of run {run_id}?", is_sure=is_sure)
+        ask(
+            f"reject plan {proposal.plan_hash} of run {run_id}?",
+            is_sure=is_sure,
+            otherwise="nothing was written",
+        )
     decision = backend.approval_run.reject(
         run_id, plan_hash=proposal.plan_hash, decided_by=f"cli:{getpass.getuser()}"
     )
@@ -249,12 +253,6 @@ def written(stage: StageReport) -> int:
     return stage.created + stage.updated + stage.removed
 
 
-def _ask(question: str, *, is_sure: bool) -> None:
-    """Ask the person at the terminal; a program that calls has decided already."""
-    if not is_sure and sys.stdin.isatty() and not click.confirm(question, err=True):
-        raise InvalidRequest("nothing was written")
-
-
 def _print_changes(changes: Sequence[Mapping[str, Any]]) -> None:
     for change in changes[:SHOWN_CHANGES]:
         click.echo(describe_change(change))
@@ -287,7 +285,7 @@ def _summary(done: str, act: Act) -> str:
 
 def _row(run: Run) -> list[object]:
     subject = f"account {run.account_id}" if run.account_id else run.organisation_id
-    state = f"[{STATE_COLOURS.get(run.state.value, 'white')}]{run.state.value}[/]"
+    state = Painted(run.state.value, STATE_COLOURS.get(run.state.value, "white"))
     count = sum(written(stage) for stage in run.stages.values())
     return [
         run.id,

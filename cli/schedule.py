@@ -5,16 +5,19 @@ from __future__ import annotations
 import getpass
 import uuid
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import click
 
 from cli.backend import Backend
-from cli.output import ago, as_json, print_json, print_table
-from settings.schema import ScheduleEntry
-from stores.redis.schedule import EntryState, Pause, RunNow, Schedule
+from cli.output import ago, as_json, print_json
+from cli.tables import print_table
 from sync.errors import NotFound
+
+if TYPE_CHECKING:
+    from settings.schema import ScheduleEntry
+    from stores.redis.schedule import EntryState, Schedule
 
 
 @click.group()
@@ -26,6 +29,8 @@ def schedule() -> None:
 @as_json
 def list_entries(is_json: bool) -> None:
     """Show the entries with their last tick."""
+    from stores.redis.schedule import EntryState, Schedule
+
     backend = Backend()
     states = Schedule(backend.redis, backend.settings.redis.namespace).states()
     entries = backend.in_force.scheduler.entries
@@ -33,14 +38,16 @@ def list_entries(is_json: bool) -> None:
     if is_json:
         print_json(rows)
         return
-    columns = ["entry", "when", "action", "state", "next", "last_tick", "outcome", "message"]
-    print_table(columns, ([row[column] for column in columns] for row in rows))
+    columns = ["entry", "when", "action", "state", "next", "last tick", "outcome", "message"]
+    print_table(columns, ([row[column.replace(" ", "_")] for column in columns] for row in rows))
 
 
 @schedule.command()
 @click.argument("entry", metavar="NAME")
 def run(entry: str) -> None:
     """Carry out entry NAME now, beside its ticks; the leading scheduler does it."""
+    from stores.redis.schedule import RunNow
+
     backend, table = _table(entry)
     request = RunNow(
         id=uuid.uuid4().hex,
@@ -60,6 +67,8 @@ def run(entry: str) -> None:
 @click.option("--reason", default="")
 def pause(entry: str, reason: str) -> None:
     """Pass over the ticks of entry NAME until it is resumed."""
+    from stores.redis.schedule import Pause
+
     backend, table = _table(entry)
     table.pause(entry, Pause(by=getpass.getuser(), at=backend.clock.now(), reason=reason))
     backend.audit("schedule_paused", f"schedule:{entry}", {"reason": reason})
@@ -77,6 +86,8 @@ def resume(entry: str) -> None:
 
 
 def _table(entry: str) -> tuple[Backend, Schedule]:
+    from stores.redis.schedule import Schedule
+
     backend = Backend()
     entries = backend.in_force.scheduler.entries
     if entry not in entries:
@@ -104,4 +115,4 @@ def _document(name: str, entry: ScheduleEntry, state: EntryState) -> dict[str, A
 
 
 def _moment(at: datetime, zone: str) -> str:
-    return at.astimezone(ZoneInfo(zone)).strftime("%a %d %b %H:%M:%S")
+    return at.astimezone(ZoneInfo(zone)).strftime("%a %d %b %H:%M %Z")

@@ -11,9 +11,11 @@ from brokers.server_doubts import find_doubts
 from cli.backend import Backend
 from cli.connections import Connection, connections, reach_all
 from cli.findings import NOTHING, Finding, Seen, fault, good, judged, standing, worst
-from cli.output import print_json, print_table
+from cli.output import print_json
+from cli.tables import Painted, console, print_table
 from notifications.verdict.evidence import Level
 from notifications.verdict.facts import role_trouble
+from notifications.verdict.judge import HEADLINES
 from stores.redis.registry import Registry
 from stores.redis.versions import RedisVersions
 from stores.sql.engine import ping
@@ -21,7 +23,12 @@ from sync.errors import ConfigurationError, StoreUnavailable
 
 CMS_TIMEOUT_S = 5.0
 LOW_DISK_BYTES = 1024**3
-WORDS = {Level.GOOD: "ok", Level.LOOK: "[yellow]LOOK[/]", Level.ACT: "[red]ACT[/]"}
+COLOURS = {Level.GOOD: "green", Level.LOOK: "yellow", Level.ACT: "red"}
+WORDS = {
+    Level.GOOD: Painted("ok", ""),
+    Level.LOOK: Painted("LOOK", COLOURS[Level.LOOK]),
+    Level.ACT: Painted("ACT", COLOURS[Level.ACT]),
+}
 # A role by the name that its incidents have, and what is missing without it.
 ROLES = {
     "worker": ("workers", "nothing is carried out"),
@@ -38,6 +45,7 @@ def show_status(*, is_json: bool) -> bool:
     if is_json:
         print_json({"verdict": verdict.value, "checks": [one.document() for one in findings]})
     else:
+        console().print(HEADLINES[verdict], style=f"bold {COLOURS[verdict]}")
         print_table(["check", "", "value", "what to do"], (row for one in findings for row in _rows(one)))
     return verdict is not Level.ACT
 
@@ -48,9 +56,9 @@ def outage(backend: Backend) -> str | None:
     return f"{stopping[0].key}: {stopping[0].what}" if stopping else None
 
 
-def _rows(finding: Finding) -> list[list[str]]:
+def _rows(finding: Finding) -> list[list[str | Painted]]:
     """An item, and below it what comes of it."""
-    also = [[f"  {one.check}", "↳", one.value, one.hint] for one in finding.also]
+    also: list[list[str | Painted]] = [[f"  {one.check}", "↳", one.value, one.hint] for one in finding.also]
     return [[finding.check, WORDS[finding.level], finding.value, finding.hint], *also]
 
 

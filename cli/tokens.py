@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from cli.backend import Backend
-from cli.output import ago, as_json, print_json, print_table
-from stores.sql.tokens import Role, Token, Tokens
+from cli.output import ago, as_json, moment, print_json
+from cli.tables import print_table
 
-ROLES = click.Choice([role.value for role in Role])
+if TYPE_CHECKING:
+    from stores.sql.tokens import Token, Tokens
+
+ROLES = click.Choice(["read", "send", "operate", "admin"])
 
 
 @click.group()
@@ -21,11 +24,13 @@ def tokens() -> None:
 
 @tokens.command()
 @click.argument("name")
-@click.option("--role", type=ROLES, default=Role.READ.value, show_default=True, help="What it may do.")
+@click.option("--role", type=ROLES, default="read", show_default=True, help="What it may do.")
 @click.option("--days", type=click.IntRange(min=1), help="Valid for so long; else until it is revoked.")
 @as_json
 def add(name: str, role: str, days: int | None, is_json: bool) -> None:
     """Make a token called NAME; its secret is shown now and never again."""
+    from stores.sql.tokens import Role
+
     backend = Backend()
     lifetime = timedelta(days=days) if days else None
     token, secret = _tokens(backend).issue(name, Role(role), lifetime=lifetime)
@@ -46,14 +51,14 @@ def list_tokens(is_json: bool) -> None:
         print_json([_document(token) for token in found])
         return
     print_table(
-        ["id", "name", "role", "made", "ends", "revoked"],
+        ["id", "name", "role", "made", "ends (UTC)", "revoked"],
         (
             [
                 token.id,
                 token.name,
                 token.role.value,
                 ago(token.created_at),
-                token.expires_at,
+                moment(token.expires_at) if token.expires_at else "when revoked",
                 ago(token.revoked_at) if token.revoked_at else "",
             ]
             for token in found
@@ -72,10 +77,14 @@ def revoke(name: str) -> None:
 
 
 def _tokens(backend: Backend) -> Tokens:
+    from stores.sql.tokens import Tokens
+
     return Tokens(backend.stores.engine)
 
 
 def _document(token: Token) -> dict[str, object]:
+    import msgspec
+
     return {
         "id": token.id,
         "name": token.name,

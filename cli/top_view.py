@@ -19,7 +19,8 @@ from brokers.operations import Operations
 from brokers.queues import Priority, Queue
 from brokers.states import QueueState
 from cli.backend import Backend
-from cli.output import ago, console, print_json
+from cli.output import ago, print_json
+from cli.tables import console
 from settings.schema import AlertsSettings
 from stores.redis.progress import Progress
 from stores.redis.registry import Registry, Service

@@ -11,15 +11,15 @@ import click
 
 from cli.canary import describe_trial, trial_document
 from cli.durations import read_duration_s
-from cli.output import as_json, limit_option, print_json, print_table
-from settings.canary import Trial, pick_worker
-from settings.live import ProcessRole
-from settings.loader import InvalidSettings
-from settings.versions import Difference, Version, diff
+from cli.output import as_json, limit_option, moment, print_json
+from cli.tables import print_table
 from sync.errors import ConfigurationError, InvalidRequest, StoreUnavailable
 
 if TYPE_CHECKING:
     from cli.backend import Backend
+    from settings.canary import Trial
+    from settings.live import ProcessRole
+    from settings.versions import Difference, Version
     from stores.redis.versions import RedisVersions
 
 # A running process looks once a second.
@@ -37,11 +37,13 @@ preview_only = click.option("--preview", is_flag=True, help="Show what would cha
 @as_json
 def history(limit: int, is_json: bool) -> None:
     """List the accepted versions, newest first."""
+    from settings.versions import diff
+
     _, versions = open_versions()
     known = {version.number: version for version in versions.history(limit + 1)}
     found = list(known.values())[:limit]
     standing = _Standing(versions)
-    rows = [
+    documents = [
         {
             "version": version.number,
             "state": standing.of(version.number),
@@ -53,10 +55,15 @@ def history(limit: int, is_json: bool) -> None:
         for version in found
     ]
     if is_json:
-        print_json(rows)
+        print_json(documents)
         return
-    columns = ["version", "state", "at", "author", "changed", "reason"]
-    print_table(columns, ([row[column] for column in columns] for row in rows))
+    print_table(
+        ["version", "state", "at (UTC)", "author", "changed", "reason"],
+        (
+            [one["version"], one["state"], moment(version.at), one["author"], one["changed"], one["reason"]]
+            for one, version in zip(documents, found, strict=True)
+        ),
+    )
 
 
 class _Standing:
@@ -82,6 +89,8 @@ class _Standing:
 @as_json
 def show_difference(before: int, after: int, is_json: bool) -> None:
     """Show what differs from version BEFORE to version AFTER."""
+    from settings.versions import diff
+
     _, versions = open_versions()
     _print_differences(diff(versions.find(before), versions.find(after)), is_json=is_json)
 
@@ -112,6 +121,7 @@ def change(
     values = _read(assignments)
     if not values and not unset:
         raise InvalidRequest("config set: name what to change, as logging.level=debug, or --unset KEY")
+    from settings.versions import diff
     from stores.redis.versions import open_history
 
     kept = open_history(versions, backend.clock.now)
@@ -120,6 +130,9 @@ def change(
         _print_differences(diff(newest, kept.preview(values, unset=unset)), is_json=is_json)
         return
     if canary is not None:
+        from settings.canary import pick_worker
+        from settings.live import ProcessRole
+
         process = pick_worker(living(backend, ProcessRole.WORKER), worker)
         trial = kept.try_out(
             values,
@@ -144,6 +157,7 @@ def change(
 def rollback(number: int, expected: int | None, preview: bool, is_json: bool) -> None:
     """Restore version NUMBER as a new one."""
     backend, versions = open_versions()
+    from settings.versions import diff
     from stores.redis.versions import open_history
 
     kept = open_history(versions, backend.clock.now)
@@ -157,6 +171,8 @@ def rollback(number: int, expected: int | None, preview: bool, is_json: bool) ->
 
 def report_trial(backend: Backend, versions: RedisVersions, trial: Trial, *, is_json: bool) -> None:
     """Note that a trial began, and say what its worker says."""
+    from settings.versions import diff
+
     differences = diff(versions.find(trial.base), versions.find(trial.number))
     backend.audit(
         "config_canary_begun",
@@ -176,6 +192,8 @@ def report_trial(backend: Backend, versions: RedisVersions, trial: Trial, *, is_
 
 def live_overrides() -> Mapping[str, Any]:
     """What is set live; nothing when no Redis is configured here, or it does not answer."""
+    from settings.loader import InvalidSettings
+
     try:
         _, versions = open_versions()
         newest = versions.in_force()
@@ -205,6 +223,8 @@ def _read(assignments: Sequence[str]) -> dict[str, str]:
 def _report(
     backend: Backend, versions: RedisVersions, before: Version | None, version: Version, *, is_json: bool
 ) -> None:
+    from settings.versions import diff
+
     differences = diff(before, version)
     backend.audit(
         "config_changed",

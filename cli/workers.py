@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from brokers.operations import Operations
-from brokers.states import WorkerState
 from cli.backend import Backend
-from cli.output import ago, as_json, print_json, print_table
+from cli.output import ago, as_json, print_json
 from cli.redis_group import RedisGroup
-from stores.redis.registry import Registry, Service
+from cli.tables import print_table
 from sync.errors import NotFound
+
+if TYPE_CHECKING:
+    from brokers.operations import Operations
+    from brokers.states import WorkerState
+    from stores.redis.registry import Service
 
 
 @click.group(cls=RedisGroup, invoke_without_command=True)
@@ -23,28 +26,20 @@ def workers(context: click.Context, is_json: bool) -> None:
     """Show every process with its role, host and heartbeat; quiet or stop a worker."""
     if context.invoked_subcommand is not None:
         return
+    from stores.redis.registry import Registry
+
     backend = Backend()
     services = Registry(backend.redis, backend.settings.redis.namespace, backend.clock).list()
-    states = Operations(backend.broker).workers()
+    states = _operations(backend).workers()
     if is_json:
         print_json(
             {"services": [_service(service) for service in services], "workers": [_worker(w) for w in states]}
         )
         return
     print_table(
-        ["process", "role", "state", "host", "pid", "version", "settings", "started", "last beat"],
+        ["process", "state", "release", "settings", "started", "last beat", "load"],
         (
-            [
-                s.id,
-                s.role,
-                s.state,
-                s.host,
-                s.pid,
-                s.version,
-                s.config_version,
-                ago(s.started_at),
-                ago(s.seen_at),
-            ]
+            [s.id, s.state, s.version, s.config_version, ago(s.started_at), ago(s.seen_at), _load(s)]
             for s in services
         ),
     )
@@ -63,7 +58,7 @@ def quiet(process: str, is_off: bool) -> None:
     """Let worker ID finish what it holds and take nothing new."""
     backend = Backend()
     process = _as_the_broker_names_it(backend, process)
-    if not Operations(backend.broker).quiet(process, is_quiet=not is_off):
+    if not _operations(backend).quiet(process, is_quiet=not is_off):
         raise NotFound(f"no worker has the id {process}; clubsync workers lists them")
     backend.audit("worker_woken" if is_off else "worker_quieted", f"worker:{process}", {})
     click.echo(f"{process} {'takes messages again' if is_off else 'takes nothing new'}")
@@ -75,7 +70,7 @@ def stop(process: str) -> None:
     """Let worker ID finish what it holds and exit."""
     backend = Backend()
     process = _as_the_broker_names_it(backend, process)
-    if not Operations(backend.broker).stop(process):
+    if not _operations(backend).stop(process):
         raise NotFound(f"no worker has the id {process}; clubsync workers lists them")
     backend.audit("worker_stopped", f"worker:{process}", {})
     click.echo(f"{process} finishes and exits")
@@ -84,8 +79,18 @@ def stop(process: str) -> None:
 def _as_the_broker_names_it(backend: Backend, process: str) -> str:
     """The broker's id of a worker that is given by either of its ids."""
     place = f"{process.removeprefix('worker:')}:"
-    states = Operations(backend.broker).workers()
+    states = _operations(backend).workers()
     return next((one.process for one in states if one.process.startswith(place)), process)
+
+
+def _operations(backend: Backend) -> Operations:
+    from brokers.operations import Operations
+
+    return Operations(backend.broker)
+
+
+def _load(service: Service) -> str:
+    return "  ".join(f"{what} {value:g}" for what, value in service.load.items())
 
 
 def _word(worker: WorkerState) -> str:

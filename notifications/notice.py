@@ -31,7 +31,7 @@ class Notice:
     change: str | None = None
 
 
-# Events beside the ends of runs; see `settings.rules.EVENTS`.
+# Events beside the ends of runs; see `settings.events.EVENTS`.
 BATCH_FINISHED = "batch_finished"
 ALERT = "alert"
 

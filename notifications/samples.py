@@ -21,7 +21,7 @@ MODES = {
 
 
 def sample(event: str, now: datetime) -> Notice:
-    """`event` is one of `settings.rules.EVENTS`."""
+    """`event` is one of `settings.events.EVENTS`."""
     if event == ALERT:
         return _alert(now)
     if event == BATCH_FINISHED:

@@ -7,18 +7,9 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import entry_points
 
 from settings.days import read_days
+from settings.events import EVENTS
 from settings.schema import Calendar, ScheduleEntry, Settings
 
-# What routes can name: the end of a run by kind and state, the digest of a batch, a problem.
-EVENTS = (
-    *(
-        f"{kind}_{state}"
-        for kind in ("sync", "update", "onboarding", "direct", "dry_run")
-        for state in ("succeeded", "partial", "failed")
-    ),
-    "batch_finished",
-    "alert",
-)
 # Known without a look at what is installed, which takes longer than all the rest of a load.
 BUILT_IN_CHANNELS = frozenset({"slack", "mail", "webhook", "apprise", "cms"})
 

@@ -19,7 +19,9 @@ from simulator.world.world import World
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8900, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8900, show_default=True, help="0 takes a free one."
+)
 @click.option("--size", type=click.Choice(sorted(SIZES)), default="demo", show_default=True)
 @click.option("--associations", type=click.IntRange(1, 5000), help="How many; the size says by default.")
 @click.option("--clubs-per-association", type=click.IntRange(1, 400), help="The size says by default.")
@@ -27,8 +29,20 @@ from simulator.world.world import World
 @click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="The world's day; the real one by default.")
 @click.option("--api-key", "api_keys", multiple=True, help="A key to accept; any but 'expired' by default.")
 @click.option("--etag/--no-etag", default=True, show_default=True)
-@click.option("--latency-ms", default=0.0, show_default=True, help="What every answer takes at least.")
-@click.option("--jitter-ms", default=0.0, show_default=True, help="A random part on top of it.")
+@click.option(
+    "--latency-ms",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="What every answer takes at least.",
+)
+@click.option(
+    "--jitter-ms",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="A random part on top of it.",
+)
 @click.option("--keep-alive-s", type=float, help="Close connections that idle so long; Strapi takes 5.")
 def main(  # noqa: PLR0913  (one parameter an option)
     *,

@@ -123,6 +123,23 @@ def test_more_dead_letters_than_a_page_are_all_found(
     assert letters.retry(letters.latest()) == 950
 
 
+def test_letters_of_all_queues_are_listed_by_the_moment_of_their_death(
+    broker: PriorityRedisBroker, letters: DeadLetters
+) -> None:
+    for number, queue in enumerate(("first", "second", "first", "second")):
+        broker.declare_queue(queue)
+        broker.enqueue(note(number).copy(queue_name=queue))
+        process = broker.new_process(threads=1)
+        process.beat()
+        process.turn(0, (), [rejected(one) for one in process.turn(1, [queue], ()).lent])
+        process.leave()
+        process.end_beats()
+    died = [letter.died_at_s for letter in letters.latest()]
+    assert died == sorted(died, reverse=True)
+    assert [letter.queue for letter in letters.latest(limit=3)] != ["first", "first", "second"]
+    assert {letter.queue for letter in letters.latest("second")} == {"second"}
+
+
 def test_purging_deletes_what_waits(broker: PriorityRedisBroker, operations: Operations) -> None:
     broker.enqueue_many([*(note(number) for number in range(3000)), (note(-1), 60_000)])
     assert broker.purge("default", "waiting", "delayed") == 3001

@@ -16,8 +16,8 @@ from cli.alerts import alerts
 from cli.notices import notices
 from cli.status import status
 from notifications.switches import mark_of
+from settings.events import EVENTS
 from settings.loader import load
-from settings.rules import EVENTS
 from stores.redis.turns import Turns
 from stores.sql.accounts import NewAccount
 from stores.sql.stores import SqlStores, open_stores

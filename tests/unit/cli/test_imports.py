@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-COMMANDS = ("demo", "doctor", "plugins", "status", "top", "up")
+COMMANDS = (
+    "alerts", "config", "dead", "demo", "doctor", "notices", "plugins", "queues", "schedule", "status",
+    "tokens", "top", "up", "workers",
+)  # fmt: skip
 HEAVY = ("dynaconf", "pydantic", "redis", "sqlalchemy", "dramatiq", "rich", "httpx")
 LOOK = f"""
 import importlib, sys

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from notifications.notice import SEVERITIES, event_of, notice_of
-from settings.rules import EVENTS
+from settings.events import EVENTS
 from sync.incident import Severity
 from sync.report import Mode, Outcome, RunState, Stage, StageReport
 from tests.unit.notifications.builders import finished
