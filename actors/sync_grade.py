@@ -10,7 +10,8 @@ import dramatiq
 from actors.requests import is_urgent, read_message
 from brokers.messages import Request, SyncGrade
 from brokers.queues import Priority
-from sync.ports import Fence, GradeTask
+from sync.grades.ports import GradeTask
+from sync.ports import Fence
 
 PerformGrade = Callable[[GradeTask], object]
 

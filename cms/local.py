@@ -13,16 +13,11 @@ from typing import Protocol, TypeVar
 from sync.changes import Action, Change
 from sync.model import (
     Account,
-    Game,
-    Grade,
-    Ladder,
     Organisation,
     OrganisationKind,
     Record,
-    Season,
-    Team,
 )
-from sync.ports import Fence, Quarantined
+from sync.ports import Fence, Quarantined, StoredRecords
 from sync.report import Stage
 
 R = TypeVar("R", bound=Record)
@@ -46,23 +41,7 @@ class Organisations(Protocol):
     def save(self, organisation: Organisation) -> None: ...
 
 
-class Mirror(Protocol):
-    def read_seasons(self, association_ids: Collection[str]) -> Mapping[str, Season]: ...
-
-    def read_grades(self, season_ids: Collection[str]) -> Mapping[str, Grade]: ...
-
-    def read_teams(self, season_ids: Collection[str]) -> Mapping[str, Team]: ...
-
-    def read_games(self, grade_ids: Collection[str]) -> Mapping[str, Game]: ...
-
-    def find_games(self, game_ids: Collection[str]) -> Mapping[str, Game]: ...
-
-    def find_game_grades(self, team_ids: Collection[str], *, since: date) -> Collection[str]: ...
-
-    def read_removed_games(self, game_ids: Collection[str]) -> Mapping[str, Game]: ...
-
-    def read_ladders(self, grade_ids: Collection[str]) -> Mapping[str, Ladder]: ...
-
+class Mirror(StoredRecords, Protocol):
     def digest_grade(self, grade_id: str) -> str: ...
 
     def digest_grades(self, grade_ids: Sequence[str]) -> Mapping[str, str]: ...

@@ -21,9 +21,9 @@ from typing import Any, TypeVar
 from sync.context import Context
 from sync.errors import NotFound, SyncError
 from sync.grades.grade import unit_of
+from sync.grades.ports import DigestsAnswers
 from sync.grades.seal import find_seals, forget_seal
 from sync.model import Grade, Organisation, Season, Team
-from sync.ports import DigestsAnswers
 from sync.report import Stage
 from sync.scope import associations_known
 from sync.window import is_completed

@@ -9,22 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from sync.changes import Change
+from sync.grades.ports import Gathers, Seal, Seals, ShareOut
 from sync.guard import Limits
 from sync.model import Game, Grade
-from sync.ports import (
-    Checkpoints,
-    Clock,
-    Cms,
-    Gathers,
-    Lease,
-    MapConcurrently,
-    Progress,
-    Seal,
-    Seals,
-    ShareOut,
-    Source,
-    StopSignal,
-)
+from sync.ports import Checkpoints, Clock, Cms, Lease, MapConcurrently, Progress, Source, StopSignal
 from sync.report import Hold, RequestCounts, Stage
 from sync.scope import Scope
 from sync.window import Window

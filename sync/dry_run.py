@@ -11,22 +11,22 @@ from typing import Any, TypeVar
 
 from sync.by_hand.approval import digest_of, join_digests
 from sync.changes import Action, Change
-from sync.model import Account, Game, Grade, Ladder, Organisation, OrganisationKind, Season, Team
-from sync.ports import Cms, Fence, Quarantined
+from sync.delegating_cms import DelegatingCms
+from sync.model import Game, Grade, Ladder, Organisation, Season, Team
+from sync.ports import Fence, Quarantined
 from sync.report import Stage
 
 R = TypeVar("R", Season, Grade, Team, Game, Ladder)
 
 
 @dataclass(slots=True)
-class PlannedCms:
+class PlannedCms(DelegatingCms):
     """Takes the place of the CMS in a dry run: the whole plan is made, nothing is written.
 
     What one stage plans the next one reads, as if it were stored. Only the plan itself is
     kept in the CMS, as the run's diff.
     """
 
-    stored: Cms
     _planned: dict[type, dict[str, Season | Grade | Team | Game | Ladder]] = field(
         default_factory=lambda: defaultdict(dict)
     )
@@ -34,12 +34,6 @@ class PlannedCms:
     _digests: list[bytes] = field(default_factory=list)
     _counts: dict[Stage, Counter[Action]] = field(default_factory=lambda: defaultdict(Counter))
     _lock: Lock = field(default_factory=Lock)
-
-    def find_account(self, account_id: int) -> Account:
-        return self.stored.find_account(account_id)
-
-    def find_organisation(self, kind: OrganisationKind, organisation_id: str) -> Organisation | None:
-        return self.stored.find_organisation(kind, organisation_id)
 
     def save_organisation(self, organisation: Organisation) -> None:
         """Nothing is remembered in a dry run."""
@@ -50,33 +44,33 @@ class PlannedCms:
         """The account shows nothing of a dry run."""
 
     def read_seasons(self, association_ids: Collection[str]) -> Mapping[str, Season]:
-        stored = self.stored.read_seasons(association_ids)
+        stored = self.cms.read_seasons(association_ids)
         return self._over(Season, stored, lambda season: season.association_id in association_ids)
 
     def read_grades(self, season_ids: Collection[str]) -> Mapping[str, Grade]:
-        stored = self.stored.read_grades(season_ids)
+        stored = self.cms.read_grades(season_ids)
         return self._over(Grade, stored, lambda grade: grade.season_id in season_ids)
 
     def read_teams(self, season_ids: Collection[str]) -> Mapping[str, Team]:
-        stored = self.stored.read_teams(season_ids)
+        stored = self.cms.read_teams(season_ids)
         return self._over(Team, stored, lambda team: team.season_id in season_ids)
 
     def read_games(self, grade_ids: Collection[str]) -> Mapping[str, Game]:
-        stored = self.stored.read_games(grade_ids)
+        stored = self.cms.read_games(grade_ids)
         return self._over(Game, stored, lambda game: game.grade_id in grade_ids)
 
     def find_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
-        stored = self.stored.find_games(game_ids)
+        stored = self.cms.find_games(game_ids)
         return self._over(Game, stored, lambda game: game.id in game_ids)
 
     def find_game_grades(self, team_ids: Collection[str], *, since: date) -> Collection[str]:
-        return self.stored.find_game_grades(team_ids, since=since)
+        return self.cms.find_game_grades(team_ids, since=since)
 
     def read_removed_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
-        return self.stored.read_removed_games(game_ids)
+        return self.cms.read_removed_games(game_ids)
 
     def read_ladders(self, grade_ids: Collection[str]) -> Mapping[str, Ladder]:
-        stored = self.stored.read_ladders(grade_ids)
+        stored = self.cms.read_ladders(grade_ids)
         return self._over(Ladder, stored, lambda ladder: ladder.grade_id in grade_ids)
 
     def apply(
@@ -88,7 +82,7 @@ class PlannedCms:
         return ()
 
     def record_plan(self, run_id: str, stage: Stage, changes: Sequence[Change]) -> None:
-        self.stored.record_plan(run_id, stage, changes)
+        self.cms.record_plan(run_id, stage, changes)
         self.note(stage, changes)
 
     def note(self, stage: Stage, changes: Sequence[Change]) -> None:
@@ -124,12 +118,7 @@ class PlannedCms:
     ) -> Mapping[str, int]:
         """The counts as they would be today, recording nothing."""
         del present
-        return self.stored.count_absences(grade_id, missing=missing, day=day, is_doubtful=is_doubtful)
-
-    def count_absences(
-        self, grade_id: str, *, missing: Collection[str], day: date, is_doubtful: bool = False
-    ) -> Mapping[str, int]:
-        return self.stored.count_absences(grade_id, missing=missing, day=day, is_doubtful=is_doubtful)
+        return self.cms.count_absences(grade_id, missing=missing, day=day, is_doubtful=is_doubtful)
 
     def _over(
         self, kind: type[R], stored: Mapping[str, R], is_asked_for: Callable[[R], bool]

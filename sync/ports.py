@@ -108,7 +108,36 @@ class Sources(Protocol):
         ...
 
 
-class Cms(Protocol):
+class StoredRecords(Protocol):
+    """Records as they are stored, by id; soft-deleted games only where they are asked for."""
+
+    def read_seasons(self, association_ids: Collection[str]) -> Mapping[str, Season]: ...
+
+    def read_grades(self, season_ids: Collection[str]) -> Mapping[str, Grade]: ...
+
+    def read_teams(self, season_ids: Collection[str]) -> Mapping[str, Team]: ...
+
+    def read_games(self, grade_ids: Collection[str]) -> Mapping[str, Game]: ...
+
+    def find_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
+        """Whichever grade holds them."""
+        ...
+
+    def find_game_grades(self, team_ids: Collection[str], *, since: date) -> Collection[str]:
+        """The grades with a stored game of one of the teams that ends on `since` or later.
+
+        A game without a day counts as later.
+        """
+        ...
+
+    def read_removed_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
+        """Those of the games that are soft-deleted; seen again they are restored."""
+        ...
+
+    def read_ladders(self, grade_ids: Collection[str]) -> Mapping[str, Ladder]: ...
+
+
+class Cms(StoredRecords, Protocol):
     """Where accounts live and records go. One transaction an `apply`."""
 
     def find_account(self, account_id: int) -> Account:
@@ -126,33 +155,6 @@ class Cms(Protocol):
     def set_flags(
         self, account_id: int, *, is_setup: bool | None = None, is_updating: bool | None = None
     ) -> None: ...
-
-    def read_seasons(self, association_ids: Collection[str]) -> Mapping[str, Season]: ...
-
-    def read_grades(self, season_ids: Collection[str]) -> Mapping[str, Grade]: ...
-
-    def read_teams(self, season_ids: Collection[str]) -> Mapping[str, Team]: ...
-
-    def read_games(self, grade_ids: Collection[str]) -> Mapping[str, Game]:
-        """Stored games of the grades, soft-deleted ones left out."""
-        ...
-
-    def find_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
-        """Stored games by id, whichever grade holds them; soft-deleted ones left out."""
-        ...
-
-    def find_game_grades(self, team_ids: Collection[str], *, since: date) -> Collection[str]:
-        """The grades with a stored game of one of the teams that ends on `since` or later.
-
-        A game without a day counts as later; soft-deleted games do not count.
-        """
-        ...
-
-    def read_removed_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
-        """Those of the games that are soft-deleted; seen again they are restored."""
-        ...
-
-    def read_ladders(self, grade_ids: Collection[str]) -> Mapping[str, Ladder]: ...
 
     def apply(
         self, run_id: str, stage: Stage, changes: Sequence[Change], *, fence: Fence
@@ -195,6 +197,15 @@ class Cms(Protocol):
         self, grade_id: str, *, missing: Collection[str], day: date, is_doubtful: bool = False
     ) -> Mapping[str, int]:
         """What `record_absences` would answer, recording nothing (for a dry run)."""
+        ...
+
+
+@runtime_checkable
+class FindsAbsences(Protocol):
+    """A CMS that can tell at once which games a complete listing has ever lacked."""
+
+    def find_absent(self, *, most: int) -> Collection[str] | None:
+        """All games with a recorded absence, of any account; None when they are more than `most`."""
         ...
 
 
@@ -277,127 +288,6 @@ class Checkpoints(Protocol):
     def forget(self, run_id: str) -> None:
         """Make the run start clean."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GradeTask:
-    """One grade of a fanned-out run, with what another worker needs to do it."""
-
-    run_id: str
-    grade_id: str
-    season_id: str
-    fence: Fence
-    fresh_after: datetime
-    is_urgent: bool
-
-
-class ShareOut(Protocol):
-    def __call__(self, tasks: Sequence[GradeTask], /) -> object:
-        """Send one message a task; lost or late ones only make the run slower."""
-        ...
-
-
-class Gathers(Protocol):
-    """Who works on which unit of a fanned-out run; survives the crash of any of them.
-
-    `token` is that of the run's fence: a later attempt opens anew, and helpers of an
-    earlier one claim nothing more. A claim lapses by itself when its worker dies.
-    """
-
-    def open(self, run_id: str, units: Collection[str], *, token: int) -> None: ...
-
-    def claim(self, run_id: str, unit: str, *, token: int) -> bool:
-        """Take a unit that is neither done nor claimed."""
-        ...
-
-    def settle(self, run_id: str, unit: str, *, is_done: bool) -> int:
-        """End a claim; a unit that is not done may be claimed again. Answers how many are left."""
-        ...
-
-    def wait(self, run_id: str, *, timeout_s: float) -> Collection[str]:
-        """Wait until a unit may be claimed or all are done; answers those not done."""
-        ...
-
-    def close(self, run_id: str) -> None:
-        """Forget the run; nothing can be claimed any more."""
-        ...
-
-
-@runtime_checkable
-class DigestsAnswers(Source, Protocol):
-    """A source that can tell cheaply whether a grade's answers are new."""
-
-    @property
-    def at_once(self) -> int:
-        """How many requests at once are of use: what the provider allows."""
-        ...
-
-    def fetch_digest(self, grade: Grade) -> str | None:
-        """A digest of all that `fetch_fixture` and `fetch_ladders` make their records from.
-
-        That is the answers and the adapter's own settings. None: this grade cannot be told.
-        """
-        ...
-
-
-@runtime_checkable
-class RecallsDigests(Protocol):
-    """A source that has answers at hand which other runs were given since this one's `fresh_after`."""
-
-    def recall_digests(self, grades: Sequence[Grade]) -> Mapping[str, str]:
-        """By grade what `DigestsAnswers.fetch_digest` would answer; what must be asked is left out."""
-        ...
-
-
-@runtime_checkable
-class DigestsRecords(Protocol):
-    """A CMS that can tell cheaply whether a grade's stored records are as they were."""
-
-    def digest_grade(self, grade_id: str) -> str:
-        """A digest of the stored games and ladders of a grade, soft-deleted games included."""
-        ...
-
-    def digest_grades(self, grade_ids: Sequence[str]) -> Mapping[str, str]:
-        """As `digest_grade`, of each of them."""
-        ...
-
-
-@runtime_checkable
-class FindsAbsences(Protocol):
-    """A CMS that can tell at once which games a complete listing has ever lacked."""
-
-    def find_absent(self, *, most: int) -> Collection[str] | None:
-        """All games with a recorded absence, of any account; None when they are more than `most`."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seal:
-    """Digests of a grade that had nothing left to write; see `sync.grades.seal`.
-
-    `result` is what its checkpoint remembered; `team_ids` are the teams that matter.
-    """
-
-    answers: str
-    stored: str
-    ground: str
-    team_ids: tuple[str, ...]
-    result: Mapping[str, Any]
-    sealed_at: datetime
-
-
-class Seals(Protocol):
-    """Seals by organisation, because a club and its association look at different games."""
-
-    def find(self, organisation_key: str, grade_id: str) -> Seal | None: ...
-
-    def find_all(self, organisation_key: str) -> Mapping[str, Seal]:
-        """All of the organisation's by grade, whether they still hold or not."""
-        ...
-
-    def save(self, organisation_key: str, grade_id: str, seal: Seal) -> None: ...
-
-    def forget(self, organisation_key: str, grade_id: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,20 +20,19 @@ from sync.errors import (
     PermanentError,
 )
 from sync.grades.fan_out import HelpedSeasons, help_with
+from sync.grades.ports import GradeTask, Seals
 from sync.model import Account, Organisation, OrganisationKind
 from sync.ports import (
     Announce,
     Checkpoints,
     Clock,
     Cms,
-    GradeTask,
     Lease,
     Leases,
     LetNext,
     MapConcurrently,
     Progress,
     Runs,
-    Seals,
     Sizes,
     Source,
     Sources,

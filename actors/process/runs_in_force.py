@@ -14,7 +14,8 @@ from settings.run_rules import rules_of, stages_of
 from settings.schema import Settings
 from sync.code import digest_of_code
 from sync.concurrency import InThreads
-from sync.ports import GradeTask, Sources
+from sync.grades.ports import GradeTask
+from sync.ports import Sources
 from sync.report import RunState
 from sync.run import SyncRequest, SyncRun
 

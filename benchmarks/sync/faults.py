@@ -48,8 +48,8 @@ from sync.changes import Action
 from sync.concurrency import InThreads
 from sync.context import FanOut, Rules
 from sync.errors import DeferredError, PermanentError, Stopping, TransientError
+from sync.grades.ports import GradeTask
 from sync.model import OrganisationKind
-from sync.ports import GradeTask
 from sync.report import Mode, Outcome, Run
 from sync.run import SyncRequest, SyncRun
 

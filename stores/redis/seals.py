@@ -9,7 +9,7 @@ import msgspec
 import redis
 
 from stores.redis.errors import answering
-from sync.ports import Seal
+from sync.grades.ports import Seal
 
 # A little longer than a seal is believed; those of an organisation that is gone are cleaned away.
 _KEPT_S = 8 * 24 * 3600

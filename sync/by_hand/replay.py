@@ -143,7 +143,7 @@ class ReplayedCms(PlannedCms):
                 self._removed_then[change.record_id] = change.before
 
     def read_removed_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
-        now = self.stored.read_removed_games(game_ids)
+        now = self.cms.read_removed_games(game_ids)
         then = {game_id: self._removed_then[game_id] for game_id in game_ids if game_id in self._removed_then}
         return {**now, **then}
 

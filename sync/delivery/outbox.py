@@ -16,21 +16,19 @@ from datetime import date, datetime, timedelta
 from typing import Protocol, TypeVar
 
 from sync.changes import Action, Change
+from sync.delegating_cms import DelegatingCms
 from sync.errors import CmsUnavailable
 from sync.model import (
-    Account,
     Game,
     Grade,
     Ladder,
-    Organisation,
-    OrganisationKind,
     Record,
     RecordKind,
     Season,
     Team,
     parent_id_of,
 )
-from sync.ports import Clock, Cms, Fence, Quarantined
+from sync.ports import Clock, Fence, Quarantined, StoredRecords
 from sync.report import Stage
 
 log = logging.getLogger(__name__)
@@ -129,49 +127,14 @@ class Outbox(Protocol):
     def forget_run(self, run_id: str) -> None: ...
 
 
-class Reads(Protocol):
-    """What this side remembers of the CMS's records; `sync.ports.Cms` says what each reads."""
-
-    def read_seasons(self, association_ids: Collection[str]) -> Mapping[str, Season]: ...
-
-    def read_grades(self, season_ids: Collection[str]) -> Mapping[str, Grade]: ...
-
-    def read_teams(self, season_ids: Collection[str]) -> Mapping[str, Team]: ...
-
-    def read_games(self, grade_ids: Collection[str]) -> Mapping[str, Game]: ...
-
-    def find_games(self, game_ids: Collection[str]) -> Mapping[str, Game]: ...
-
-    def find_game_grades(self, team_ids: Collection[str], *, since: date) -> Collection[str]: ...
-
-    def read_removed_games(self, game_ids: Collection[str]) -> Mapping[str, Game]: ...
-
-    def read_ladders(self, grade_ids: Collection[str]) -> Mapping[str, Ladder]: ...
-
-
 @dataclass(slots=True)
-class OutboxCms:
-    """Satisfies `sync.ports.Cms` over one that may be away; `remembered` answers meanwhile."""
+class OutboxCms(DelegatingCms):
+    """A CMS that may be away; `remembered` answers meanwhile, and the outbox takes what is written."""
 
-    cms: Cms
-    remembered: Reads
+    remembered: StoredRecords
     outbox: Outbox
     clock: Clock
     _away_until: datetime | None = None
-
-    def find_account(self, account_id: int) -> Account:
-        return self.cms.find_account(account_id)
-
-    def find_organisation(self, kind: OrganisationKind, organisation_id: str) -> Organisation | None:
-        return self.cms.find_organisation(kind, organisation_id)
-
-    def save_organisation(self, organisation: Organisation) -> None:
-        self.cms.save_organisation(organisation)
-
-    def set_flags(
-        self, account_id: int, *, is_setup: bool | None = None, is_updating: bool | None = None
-    ) -> None:
-        self.cms.set_flags(account_id, is_setup=is_setup, is_updating=is_updating)
 
     def read_seasons(self, association_ids: Collection[str]) -> Mapping[str, Season]:
         return self._below(association_ids, Season, lambda reads: reads.read_seasons(association_ids))
@@ -218,31 +181,7 @@ class OutboxCms:
         self.outbox.put(run_id, stage, changes, fence=fence)
         return ()
 
-    def record_plan(self, run_id: str, stage: Stage, changes: Sequence[Change]) -> None:
-        self.cms.record_plan(run_id, stage, changes)
-
-    def count_changes(self, run_id: str) -> Mapping[Stage, Mapping[Action, int]]:
-        return self.cms.count_changes(run_id)
-
-    def record_absences(
-        self,
-        grade_id: str,
-        *,
-        missing: Collection[str],
-        present: Collection[str],
-        day: date,
-        is_doubtful: bool = False,
-    ) -> Mapping[str, int]:
-        return self.cms.record_absences(
-            grade_id, missing=missing, present=present, day=day, is_doubtful=is_doubtful
-        )
-
-    def count_absences(
-        self, grade_id: str, *, missing: Collection[str], day: date, is_doubtful: bool = False
-    ) -> Mapping[str, int]:
-        return self.cms.count_absences(grade_id, missing=missing, day=day, is_doubtful=is_doubtful)
-
-    def _ask(self, read: Callable[[Cms | Reads], T]) -> T:
+    def _ask(self, read: Callable[[StoredRecords], T]) -> T:
         """What the CMS says, or what is remembered of it while it is away."""
         if not self._is_away():
             try:
@@ -252,7 +191,7 @@ class OutboxCms:
         return read(self.remembered)
 
     def _below(
-        self, parent_ids: Collection[str], kind: type[R], read: Callable[[Cms | Reads], Mapping[str, R]]
+        self, parent_ids: Collection[str], kind: type[R], read: Callable[[StoredRecords], Mapping[str, R]]
     ) -> Mapping[str, R]:
         """What is stored below the parents, with what waits laid over."""
         stored = self._ask(read)
@@ -268,7 +207,7 @@ class OutboxCms:
     def _these(
         self,
         game_ids: Collection[str],
-        read: Callable[[Cms | Reads], Mapping[str, Game]],
+        read: Callable[[StoredRecords], Mapping[str, Game]],
         as_it_will_be: Callable[[Waiting], Record | None],
     ) -> Mapping[str, Game]:
         games = dict(self._ask(read))

@@ -14,8 +14,9 @@ from threading import Lock
 from sync.context import Context, FanOut
 from sync.errors import SyncError
 from sync.grades.grade import Shrunken, name_of, sync_grade, unit_of
+from sync.grades.ports import Gathers, GradeTask
 from sync.model import Grade, Team
-from sync.ports import Checkpoints, Cms, Gathers, GradeTask, Runs
+from sync.ports import Checkpoints, Cms, Runs
 from sync.report import RequestCounts, Run, Stage
 from sync.work import StageWork, TakenElsewhere
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from sync.context import Context
 from sync.errors import NotFound, PermanentError, SyncError, TransientError
+from sync.grades.ports import DigestsAnswers, DigestsRecords, RecallsDigests, Seal
 from sync.model import Grade
-from sync.ports import DigestsAnswers, DigestsRecords, RecallsDigests, Seal
 
 # What nobody thought of is seen within a week.
 LASTS = timedelta(days=7)

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from stores.redis.gathers import RedisGathers
-from sync.ports import Gathers
+from sync.grades.ports import Gathers
 from tests.conftest import Eventually
 from tests.fakes import FakeGathers
 

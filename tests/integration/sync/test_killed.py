@@ -35,8 +35,8 @@ from sync.by_hand.run import ByHandRun
 from sync.by_hand.undo_run import UndoRun
 from sync.context import FanOut
 from sync.errors import AccountBusy, LeaseLost, Stopping
+from sync.grades.ports import GradeTask
 from sync.model import OrganisationKind
-from sync.ports import GradeTask
 from sync.report import Mode, Outcome, RunState
 from sync.run import SyncRequest
 from tests.fakes import FakeStopSignal

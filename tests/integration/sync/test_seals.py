@@ -13,9 +13,9 @@ import sqlalchemy
 from sqlalchemy import func, select, update
 
 from stores.sql.tables import Utc, games, grades, ladders, teams
+from sync.grades.ports import GradeTask
 from sync.grades.seal import LASTS
 from sync.model import OrganisationKind
-from sync.ports import GradeTask
 from sync.report import Mode, Outcome, Run, Stage
 from tests.integration.sync.conftest import Bench
 

@@ -27,7 +27,8 @@ from brokers.messages import (
     UpdateAccount,
 )
 from sync.errors import InvalidRequest
-from sync.ports import Fence, GradeTask
+from sync.grades.ports import GradeTask
+from sync.ports import Fence
 from sync.report import Mode
 from sync.run import SyncRequest
 

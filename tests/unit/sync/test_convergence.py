@@ -21,9 +21,9 @@ from sync.errors import (
     SyncError,
     UnexpectedResponse,
 )
+from sync.grades.ports import GradeTask
 from sync.guard import Limits
 from sync.model import Organisation, RecordKind
-from sync.ports import GradeTask
 from sync.report import Mode, Outcome, Run
 from sync.run import SyncRequest
 from sync.window import Window

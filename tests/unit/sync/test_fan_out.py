@@ -6,8 +6,9 @@ import pytest
 
 from sync.context import FanOut
 from sync.errors import LeaseLost, ProviderUnavailable, SyncError, UnexpectedResponse
+from sync.grades.ports import GradeTask
 from sync.model import RecordKind
-from sync.ports import GradeTask, Quarantined
+from sync.ports import Quarantined
 from sync.report import Mode, Outcome, Run, Stage
 from tests.fakes import FakeGathers, nothing_fails
 from tests.unit.sync.engine import ASSOCIATION, ASSOCIATION_ACCOUNT, Engine, game, grade, team

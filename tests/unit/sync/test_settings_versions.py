@@ -8,7 +8,7 @@ import pytest
 
 from sync.context import FanOut, Rules
 from sync.errors import RateLimited
-from sync.ports import GradeTask
+from sync.grades.ports import GradeTask
 from sync.report import Mode, Run, RunState
 from tests.fakes import FakeGathers, nothing_fails
 from tests.unit.sync.engine import ASSOCIATION_ACCOUNT, Engine, game, grade, team
