@@ -14,7 +14,7 @@ from dramatiq.middleware import CurrentMessage
 from brokers.messages import AccountSync, Message, OrganisationSync, SyncMessage
 from brokers.queues import Priority
 from sync.errors import InvalidRequest
-from sync.run import SyncRequest
+from sync.request import SyncRequest
 
 M = TypeVar("M", bound=Message)
 

@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from sync.ahead import asking_ahead
 from sync.causes import cause_of
+from sync.closing import Closing
 from sync.context import Context, Extra, FanOut, Rules
-from sync.delivery.undelivered import NOTHING, after_delivery, undelivered_of
 from sync.dry_run import PassingCheckpoints, PlannedCms
 from sync.errors import (
-    AccountBusy,
-    InvalidRequest,
     LeaseLost,
-    NotFound,
     PermanentError,
 )
 from sync.grades.fan_out import HelpedSeasons, help_with
 from sync.grades.ports import GradeTask, Seals
-from sync.model import Account, Organisation, OrganisationKind
+from sync.model import Organisation, OrganisationKind
 from sync.ports import (
     Announce,
     Checkpoints,
@@ -40,37 +36,11 @@ from sync.ports import (
 )
 from sync.presets import PRESETS, stages_of
 from sync.report import Mode, Run, RunState, Stage
+from sync.request import SyncRequest, organisation_of, queued_run
 from sync.scope import Scope
 from sync.staging import perform_stages
-from sync.verdict import describe, has_results, verdict_of, what_is_partial
+from sync.verdict import describe
 from sync.window import Window
-
-_KIND_OF_MODE: Mapping[Mode, OrganisationKind] = {
-    Mode.CLUB: OrganisationKind.CLUB,
-    Mode.CLUB_DIRECT: OrganisationKind.CLUB,
-    Mode.ASSOCIATION: OrganisationKind.ASSOCIATION,
-    Mode.ASSOCIATION_DIRECT: OrganisationKind.ASSOCIATION,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncRequest:
-    """What a message asks for; `fresh_after` None means `requested_at`, both aware UTC."""
-
-    run_id: str
-    mode: Mode
-    requested_at: datetime
-    preset: str = "full"
-    account_id: int | None = None
-    organisation_id: str | None = None
-    provider: str | None = None
-    batch_id: str | None = None
-    is_dry_run: bool = False
-    is_restart: bool = False
-    is_urgent: bool = False
-    # Nobody waits for it: it comes back when a provider that is down is up again.
-    is_patient: bool = False
-    fresh_after: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +69,18 @@ class SyncRun:
     helped: HelpedSeasons = field(default_factory=HelpedSeasons)
     extras: Mapping[str, Extra] = field(default_factory=dict)
 
+    @property
+    def closing(self) -> Closing:
+        """Ends runs, those whose message never comes to `perform` again too."""
+        return Closing(
+            cms=self.cms,
+            runs=self.runs,
+            checkpoints=self.checkpoints,
+            clock=self.clock,
+            announce=self.announce,
+            let_next=self.let_next,
+        )
+
     def perform(self, request: SyncRequest) -> Run:
         """Bring the organisation's stored records in step with the provider's.
 
@@ -109,11 +91,11 @@ class SyncRun:
         run = self._admit(request)
         if run.state in (RunState.SUCCEEDED, RunState.PARTIAL, RunState.CANCELLED):
             # Delivered again after the verdict: only what was cut off is done now.
-            self._settle(run)
+            self.closing.settle(run)
             return run
         try:
             stages = stages_of(run.preset, self.presets, has_extras=bool(self.extras))
-            organisation = self._find_organisation(request)
+            organisation = organisation_of(request, self.cms, default_provider=self.rules.default_provider)
             with self.leases.hold(f"{organisation.provider}:{organisation.id}", owner=run.id) as lease:
                 run = self._start(self._begun_anew(run, request), organisation)
                 context = self._open_context(request, run, organisation, lease)
@@ -121,7 +103,7 @@ class SyncRun:
                 context.usual_sizes = self.sizes.read(lease.fence.key)
                 with self._shown_as_updating(run), asking_ahead(context, stages, at_once=self.asked_ahead):
                     run = perform_stages(context, run, stages, runs=self.runs, sizes=self.sizes)
-                return self._finish(run)
+                return self.closing.finish(run)
         except LeaseLost:
             # Whoever holds the lease now writes the run's record.
             raise
@@ -129,7 +111,7 @@ class SyncRun:
             failed = replace(
                 self.runs.find(run.id), state=RunState.FAILED, message=str(error), cause=cause_of(error)
             )
-            self._finish(failed)
+            self.closing.finish(failed)
             raise
         except Exception as error:
             self._postpone(run.id, error)
@@ -140,111 +122,11 @@ class SyncRun:
         if self.fan_out is not None:
             help_with(task, self.fan_out.gathers, lambda: self._open_helping(task))
 
-    def finish_as_failed(self, run_id: str, error: BaseException) -> None:
-        """Close a run whose message will not be tried again, with one announcement.
-
-        What was stored before the last attempt gave up counts: then the run is partial.
-        """
-        try:
-            run = self.runs.find(run_id)
-        except NotFound:
-            return
-        if run.state.is_final:
-            self._settle(run)
-            return
-        state = RunState.PARTIAL if has_results(run.stages) else RunState.FAILED
-        run = replace(run, state=state, message=describe(error), cause=cause_of(error))
-        self._finish(run, is_announced=not isinstance(error, AccountBusy))
-
-    def finish_as_answered(self, run_id: str, *, by: str) -> None:
-        """Close a run that an equal one, `by`, answered so recently that nothing is asked again."""
-        run, answer = self.runs.find(run_id), self.runs.find(by)
-        if run.state.is_final:
-            self._settle(run)
-            return
-        ended = f"{answer.finished_at:%H:%M:%S} UTC" if answer.finished_at else "a moment ago"
-        message = f"already in step: the equal run {by} ended at {ended}, and its result is still fresh"
-        self._finish(replace(run, state=RunState.SUCCEEDED, message=message))
-
-    def settle_delivered(self, run_id: str) -> bool:
-        """Give a run its verdict anew, now that the CMS has got or refused all that waited for it.
-
-        False while the run still works: then it comes to its verdict by itself.
-        """
-        try:
-            run = self.runs.find(run_id)
-        except NotFound:
-            return True
-        if not run.state.is_final:
-            return False
-        if run.delivery is not None:
-            written, left = self.cms.count_changes(run_id), undelivered_of(self.cms, run_id)
-            reports = {
-                stage: after_delivery(report, written.get(stage, {}), left.get(stage, NOTHING))
-                if report.waiting or report.refused
-                else report
-                for stage, report in run.stages.items()
-            }
-            is_settled = run.state is RunState.PARTIAL
-            state = verdict_of(reports) if is_settled else run.state
-            message = what_is_partial(reports) if is_settled else run.message
-            settled = replace(run, stages=reports, state=state, message=message)
-            # Tried again and refused again, there is nothing new to tell.
-            if settled != run:
-                self._finish(settled)
-        return True
-
     def _admit(self, request: SyncRequest) -> Run:
-        self.runs.request(
-            Run(
-                id=request.run_id,
-                mode=request.mode,
-                preset=request.preset,
-                state=RunState.QUEUED,
-                requested_at=request.requested_at,
-                account_id=request.account_id,
-                organisation_id=request.organisation_id,
-                provider=request.provider,
-                batch_id=request.batch_id,
-                dry_run=request.is_dry_run,
-            )
-        )
+        self.runs.request(queued_run(request))
         # A queued run may have been upgraded since its record was made: the message counts.
         found = self.runs.find(request.run_id)
         return replace(found, mode=request.mode, preset=request.preset)
-
-    def _find_organisation(self, request: SyncRequest) -> Organisation:
-        if request.account_id is not None:
-            return self._find_account(request.account_id, request.mode).organisation
-        if request.organisation_id is None:
-            raise InvalidRequest(f"{request.mode} needs an account or an organisation")
-        kind = _KIND_OF_MODE[request.mode]
-        organisation_id = request.organisation_id.lower()
-        organisation = self.cms.find_organisation(kind, organisation_id)
-        if organisation is not None:
-            if request.provider not in (None, organisation.provider):
-                raise InvalidRequest(
-                    f"organisation {organisation_id} is stored as one of {organisation.provider}, "
-                    f"not {request.provider}"
-                )
-            return organisation
-        for other in OrganisationKind:
-            if other is not kind and self.cms.find_organisation(other, organisation_id) is not None:
-                raise InvalidRequest(f"organisation {organisation_id} is of type {other}, not {kind}")
-        provider = request.provider or self.rules.default_provider
-        return Organisation(id=organisation_id, kind=kind, provider=provider)
-
-    def _find_account(self, account_id: int, mode: Mode) -> Account:
-        try:
-            account = self.cms.find_account(account_id)
-        except NotFound as error:
-            raise InvalidRequest(f"account {account_id} does not exist") from error
-        wanted = _KIND_OF_MODE.get(mode, account.organisation.kind)
-        if account.organisation.kind is not wanted:
-            raise InvalidRequest(
-                f"account {account_id} ({account.name}) is of type {account.organisation.kind}, not {wanted}"
-            )
-        return account
 
     def _begun_anew(self, run: Run, request: SyncRequest) -> Run:
         """Without what earlier attempts did, if that is asked for; a later attempt then goes on."""
@@ -364,31 +246,3 @@ class SyncRun:
             self.runs.save(
                 replace(run, state=RunState.DEFERRED, message=describe(error), cause=cause_of(error))
             )
-
-    def _finish(self, run: Run, *, is_announced: bool = True) -> Run:
-        """Save the verdict, then set the flags and announce it, each once."""
-        # First: whoever sees the verdict and asks again wants what has changed since.
-        self.let_next(run)
-        run = replace(run, finished_at=self.clock.now())
-        self.runs.save(run)
-        self._settle(run, is_announced=is_announced)
-        return run
-
-    def _settle(self, run: Run, *, is_announced: bool = True) -> None:
-        # Repeatable, for a worker that dies between the verdict and its announcement; named
-        # for the verdict, because a failed run may be asked for again and fail again.
-        unit = f"settled:{run.finished_at}"
-        if run.state is RunState.CANCELLED or self.checkpoints.is_done(run.id, unit):
-            return
-        self._set_flags(run)
-        if is_announced:
-            self.announce(run)
-        self.checkpoints.mark_done(run.id, unit, {})
-
-    def _set_flags(self, run: Run) -> None:
-        if run.account_id is None or run.mode.is_direct or run.dry_run:
-            return
-        if run.mode is Mode.UPDATE:
-            self.cms.set_flags(run.account_id, is_updating=False)
-        elif run.state is RunState.SUCCEEDED:
-            self.cms.set_flags(run.account_id, is_setup=True)

@@ -17,7 +17,8 @@ from sync.concurrency import InThreads
 from sync.grades.ports import GradeTask
 from sync.ports import Sources
 from sync.report import RunState
-from sync.run import SyncRequest, SyncRun
+from sync.request import SyncRequest
+from sync.run import SyncRun
 
 OpenSources = Callable[[Settings], Sources]
 
@@ -76,14 +77,14 @@ class RunsInForce:
         self._current.perform_grade(task)
 
     def settle_delivered(self, run_id: str) -> bool:
-        return self._current.settle_delivered(run_id)
+        return self._current.closing.settle_delivered(run_id)
 
     def answer(self, message: MessageProxy, reused: Reused) -> None:
         """Finish the run of a message whose equal has just been carried out."""
         if run_id := message.kwargs.get("run_id"):
-            self._current.finish_as_answered(run_id, by=reused.result)
+            self._current.closing.finish_as_answered(run_id, by=reused.result)
 
     def close(self, message: MessageProxy, error: BaseException) -> None:
         """Finish the run of a message that will not be tried again."""
         if run_id := message.kwargs.get("run_id"):
-            self._current.finish_as_failed(run_id, error)
+            self._current.closing.finish_as_failed(run_id, error)

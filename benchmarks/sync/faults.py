@@ -51,7 +51,8 @@ from sync.errors import DeferredError, PermanentError, Stopping, TransientError
 from sync.grades.ports import GradeTask
 from sync.model import OrganisationKind
 from sync.report import Mode, Outcome, Run
-from sync.run import SyncRequest, SyncRun
+from sync.request import SyncRequest
+from sync.run import SyncRun
 
 TODAY = date(2031, 11, 24)
 KEY = "simulator"
@@ -257,12 +258,12 @@ class Drill:
             except TransientError as error:
                 failures += 1
                 if failures >= ATTEMPTS:
-                    self.sync_run.finish_as_failed(request.run_id, error)
+                    self.sync_run.closing.finish_as_failed(request.run_id, error)
                     return
             except DeferredError as error:
                 deferrals += 1
                 if deferrals >= DEFERRALS:
-                    self.sync_run.finish_as_failed(request.run_id, error)
+                    self.sync_run.closing.finish_as_failed(request.run_id, error)
                     return
             except Killed:
                 self._forget_the_dead()

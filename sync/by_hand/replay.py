@@ -21,7 +21,8 @@ from sync.errors import SyncError
 from sync.model import Game
 from sync.ports import Cms, Fence, Progressed, Sources
 from sync.report import Run, RunState, Stage
-from sync.run import SyncRequest, SyncRun
+from sync.request import SyncRequest
+from sync.run import SyncRun
 
 
 class Past(Protocol):

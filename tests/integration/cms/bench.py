@@ -15,7 +15,8 @@ from sync.delivery.outbox import OutboxCms
 from sync.model import Organisation, OrganisationKind
 from sync.ports import Cms
 from sync.report import Mode, Run
-from sync.run import SyncRequest, SyncRun
+from sync.request import SyncRequest
+from sync.run import SyncRun
 from tests.fakes import (
     FakeCheckpoints,
     FakeClock,
@@ -73,7 +74,7 @@ class Bench:
             cms=self.cms,
             outbox=self.outbox,
             leases=self._leases(),
-            settle=self._sync_run().settle_delivered,
+            settle=self._sync_run().closing.settle_delivered,
         ).deliver(owner="worker-1")
 
     @property

@@ -36,7 +36,8 @@ from sync.concurrency import InThreads
 from sync.context import FanOut, Rules
 from sync.model import OrganisationKind
 from sync.report import Mode, Run
-from sync.run import SyncRequest, SyncRun
+from sync.request import SyncRequest
+from sync.run import SyncRun
 from tests.fakes import FakeClock, FakeStopSignal
 
 TODAY = date(2031, 11, 24)

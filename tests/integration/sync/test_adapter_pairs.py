@@ -32,7 +32,8 @@ from stores.sql.outbox import SqlOutbox
 from stores.sql.stores import open_stores
 from sync.concurrency import InThreads
 from sync.report import Mode, Outcome, Run
-from sync.run import SyncRequest, SyncRun
+from sync.request import SyncRequest
+from sync.run import SyncRun
 from tests.fakes import FakeClock, FakeStopSignal
 
 # Play-Cricket's seasons are asked for by the year that it is.

@@ -38,7 +38,7 @@ from sync.errors import AccountBusy, LeaseLost, Stopping
 from sync.grades.ports import GradeTask
 from sync.model import OrganisationKind
 from sync.report import Mode, Outcome, RunState
-from sync.run import SyncRequest
+from sync.request import SyncRequest
 from tests.fakes import FakeStopSignal
 from tests.integration.sync.conftest import Bench, open_bench
 

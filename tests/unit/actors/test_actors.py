@@ -30,7 +30,7 @@ from sync.errors import InvalidRequest
 from sync.grades.ports import GradeTask
 from sync.ports import Fence
 from sync.report import Mode
-from sync.run import SyncRequest
+from sync.request import SyncRequest
 
 AT = datetime(2031, 10, 18, 2, 0, tzinfo=UTC)
 

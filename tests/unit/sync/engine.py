@@ -23,7 +23,8 @@ from sync.model import (
     Team,
 )
 from sync.report import Mode, Run, RunState
-from sync.run import SyncRequest, SyncRun
+from sync.request import SyncRequest
+from sync.run import SyncRun
 from tests.fakes import (
     PROVIDER,
     START,

@@ -34,7 +34,7 @@ def test_it_succeeds_names_the_run_whose_result_it_has_and_is_announced_once(eng
     first, waiting = request_again(engine)
     asked = list(engine.sources.asked)
     for _ in range(2):
-        engine.sync_run.finish_as_answered(waiting.id, by=first.id)
+        engine.sync_run.closing.finish_as_answered(waiting.id, by=first.id)
     second = engine.runs.find(waiting.id)
     assert second.state is RunState.SUCCEEDED
     assert second.message is not None
@@ -45,7 +45,7 @@ def test_it_succeeds_names_the_run_whose_result_it_has_and_is_announced_once(eng
 
 def test_a_verdict_of_its_own_stays(engine: Engine) -> None:
     first, waiting = request_again(engine)
-    engine.sync_run.finish_as_failed(waiting.id, ProviderUnavailable("503"))
-    engine.sync_run.finish_as_answered(waiting.id, by=first.id)
+    engine.sync_run.closing.finish_as_failed(waiting.id, ProviderUnavailable("503"))
+    engine.sync_run.closing.finish_as_answered(waiting.id, by=first.id)
     assert engine.runs.find(waiting.id).state is RunState.FAILED
     assert [run.id for run in engine.announced] == [first.id, waiting.id]

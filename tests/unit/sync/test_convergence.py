@@ -25,7 +25,7 @@ from sync.grades.ports import GradeTask
 from sync.guard import Limits
 from sync.model import Organisation, RecordKind
 from sync.report import Mode, Outcome, Run
-from sync.run import SyncRequest
+from sync.request import SyncRequest
 from sync.window import Window
 from tests.fakes import FakeGathers, FakeSource, nothing_fails
 from tests.unit.sync.changing_world import ChangingWorld

@@ -138,7 +138,7 @@ def test_exhausted_attempts_finish_the_run_with_one_announcement(engine: Engine)
             engine.perform(request)
         assert not engine.cms.accounts[CLUB_ACCOUNT].is_updating
     for _ in range(2):
-        engine.sync_run.finish_as_failed(request.run_id, error)
+        engine.sync_run.closing.finish_as_failed(request.run_id, error)
     (run,) = engine.announced
     assert (run.state, run.message) == (RunState.FAILED, "503")
 
@@ -149,7 +149,7 @@ def test_exhausted_attempts_of_one_bad_grade_leave_the_run_partial(engine: Engin
     request = engine.request(Mode.ASSOCIATION, account_id=ASSOCIATION_ACCOUNT)
     with pytest.raises(ProviderUnavailable):
         engine.perform(request)
-    engine.sync_run.finish_as_failed(request.run_id, error)
+    engine.sync_run.closing.finish_as_failed(request.run_id, error)
     (run,) = engine.announced
     assert run.state is RunState.PARTIAL
     assert run.stages[Stage.GAMES].created > 0
@@ -161,7 +161,7 @@ def test_a_busy_account_is_deferred_never_announced_and_never_failed(engine: Eng
         with pytest.raises(AccountBusy) as busy:
             engine.perform(request)
         assert engine.runs.find(request.run_id).state is RunState.DEFERRED
-        engine.sync_run.finish_as_failed(request.run_id, busy.value)
+        engine.sync_run.closing.finish_as_failed(request.run_id, busy.value)
     assert engine.announced == []
     assert engine.sources.asked == []
 
@@ -202,7 +202,7 @@ def test_a_failed_opening_read_is_tried_again(engine: Engine) -> None:
     request = engine.request(Mode.CLUB, account_id=CLUB_ACCOUNT)
     with pytest.raises(CmsUnavailable) as down:
         engine.perform(request)
-    engine.sync_run.finish_as_failed(request.run_id, down.value)
+    engine.sync_run.closing.finish_as_failed(request.run_id, down.value)
     assert [(run.state, run.message) for run in engine.announced] == [
         (RunState.FAILED, "the CMS does not answer")
     ]

@@ -213,7 +213,7 @@ def test_the_end_was_told_two_or_three_times(engine: Engine) -> None:
     request = engine.request(Mode.UPDATE, account_id=CLUB_ACCOUNT)
     for _ in range(3):
         engine.perform(request)
-    engine.sync_run.finish_as_failed(request.run_id, NotFound("too late"))
+    engine.sync_run.closing.finish_as_failed(request.run_id, NotFound("too late"))
     assert [run.state for run in engine.announced] == [RunState.SUCCEEDED]
 
 
