@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from providers.fetcher import REPEATS_ALLOWED, Fetcher
+from providers.exchange import REPEATS_ALLOWED
+from providers.fetcher import Fetcher
 from providers.ports import Conduct
 from sync.errors import ProviderResting, ProviderUnavailable, RateLimited
 from tests.integration.providers.conftest import QUICK, OpenFetcher
