@@ -178,7 +178,7 @@ class Backend:
         from brokers.operations import Operations
         from brokers.whereabouts import find_message
         from notifications.blame import step_of
-        from notifications.verdict.facts import SILENT_FOR_S
+        from notifications.verdict.sight import SILENT_FOR_S
         from providers.hosts import provider_hosts
         from stores.redis.gates import Gates
         from stores.redis.registry import Registry

@@ -12,8 +12,9 @@ from brokers.operations import Operations
 from brokers.queues import Queue
 from cli.backend import Backend
 from notifications.verdict.evidence import Evidence, Level
-from notifications.verdict.facts import Sight
-from notifications.verdict.judge import Facts, judge
+from notifications.verdict.facts import Facts
+from notifications.verdict.judge import judge
+from notifications.verdict.sight import Sight
 from stores.redis.gates import Gates
 from stores.redis.registry import Registry
 

@@ -14,8 +14,8 @@ from cli.findings import NOTHING, Finding, Seen, fault, good, judged, standing, 
 from cli.output import print_json
 from cli.tables import Painted, console, print_table
 from notifications.verdict.evidence import Level
-from notifications.verdict.facts import role_trouble
 from notifications.verdict.judge import HEADLINES
+from notifications.verdict.sight import role_trouble
 from stores.redis.registry import Registry
 from stores.redis.versions import RedisVersions
 from stores.sql.engine import ping

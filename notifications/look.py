@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from notifications.blame import Tally, failing
 from notifications.digests import Named
 from notifications.problems import Facts, QueueFacts, RunningFacts
+from notifications.queue_state import LOW, QueueState
 from notifications.switches import Off, still_off
 from settings.canary import Ending
 from settings.schema import AlertsSettings, Settings
@@ -22,26 +23,6 @@ KEPT_MINUTES = 60
 HISTORY_RUNS = 6
 MOST_RUNNING = 200
 MOST_STALE = 5
-LOW = "low"
-
-
-class QueueState(Protocol):
-    """`brokers.operations.QueueState`; priorities are compared by their names."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def waiting(self) -> Mapping[Any, int]: ...
-    @property
-    def depth(self) -> int: ...
-    @property
-    def leased(self) -> int: ...
-    @property
-    def oldest_age_s(self) -> float | None: ...
-    @property
-    def is_paused(self) -> bool: ...
-    @property
-    def ledger(self) -> Any: ...
 
 
 class WorkerState(Protocol):

@@ -16,8 +16,8 @@ from brokers.operations import Operations
 from brokers.queues import Queue
 from brokers.server_doubts import find_doubts
 from notifications.blame import step_of
-from notifications.verdict.facts import role_trouble, unserved, without_actor
 from notifications.verdict.judge import THROTTLED_LEAST_S
+from notifications.verdict.sight import role_trouble, unserved, without_actor
 from settings.plugins import Kind, load_kind
 from settings.schema import Settings
 from stores.redis.errors import answering

@@ -22,7 +22,7 @@ from brokers.removal import Removal
 from brokers.whereabouts import Whereabouts
 from cms.lookups import FindKinds
 from notifications.blame import step_of
-from notifications.verdict.facts import SILENT_FOR_S, Sight
+from notifications.verdict.sight import SILENT_FOR_S, Sight
 from settings.loader import Loaded
 from settings.schema import Settings
 from settings.versions import History

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
-from notifications.verdict.facts import paused_by
+from notifications.verdict.sight import paused_by
 from settings.documents import Row, describe
 from settings.layers import DEFAULTS
 from stores.sql.runs import RunFilter

@@ -13,8 +13,9 @@ from redis import RedisError
 
 from brokers.latency import COARSE, DAY_S, FINE, HOUR_S, merged
 from brokers.states import QueueState
+from notifications.verdict.facts import Facts
 from notifications.verdict.incidents import href_of
-from notifications.verdict.judge import Facts, judge
+from notifications.verdict.judge import judge
 from stores.sql.runs import RunFilter
 from sync.errors import TransientError
 from sync.ports import Progressed

@@ -13,7 +13,7 @@ import redis
 from brokers.chain import open_sender
 from brokers.operations import Operations
 from brokers.queues import Queue
-from notifications.verdict.facts import unserved, without_actor
+from notifications.verdict.sight import unserved, without_actor
 from stores.redis.registry import Registry, Service
 from stores.sql.engine import open_engine
 from stores.sql.migrate import upgrade

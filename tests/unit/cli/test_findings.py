@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cli.findings import NOTHING, Finding, fault, good, judged, worst
 from notifications.verdict.evidence import Level
-from notifications.verdict.judge import Trouble
+from notifications.verdict.facts import Trouble
 
 REFUSED = Trouble(
     key="provider:playhq",

@@ -9,7 +9,8 @@ import pytest
 from brokers.queues import Priority
 from brokers.states import Ledger, QueueState
 from notifications.verdict.evidence import Level
-from notifications.verdict.judge import Facts, Pause, Running, Slow, Trouble, Verdict, judge
+from notifications.verdict.facts import Facts, Pause, Running, Slow, Trouble
+from notifications.verdict.judge import Verdict, judge
 from settings.schema import AlertsSettings
 from sync.incident import Alert, Incident, Severity
 from sync.report import Mode, Run, RunState
