@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from simulator.app import Simulator
 from simulator.server import Listener
 
-_START_TIMEOUT_S = 10.0
+_START_TIMEOUT_S = 30.0
 
 
 @contextmanager

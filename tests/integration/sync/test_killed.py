@@ -15,21 +15,20 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 import redis
-from sqlalchemy import Engine, event, func, select
+from sqlalchemy import Engine, event
 
 from notifications.announcer import Announcer, Grouping
 from settings.schema import AlertsSettings, RouteSettings
 from simulator.app import Simulator
-from simulator.server import Answer, Request
 from stores.redis.gathers import RedisGathers
 from stores.redis.leases import RedisLeases
 from stores.sql.engine import open_engine
-from stores.sql.tables import changes, games
 from sync.by_hand.approval_run import ApprovalRun
 from sync.by_hand.run import ByHandRun
 from sync.by_hand.undo_run import UndoRun
@@ -41,6 +40,7 @@ from sync.report import Mode, Outcome, RunState
 from sync.request import SyncRequest
 from tests.fakes import FakeStopSignal
 from tests.integration.sync.conftest import Bench, open_bench
+from tests.integration.sync.kills import Asked, At, WatchedSimulator, created_twice, removed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -51,23 +51,6 @@ ENDED_WITHIN_S = 60.0
 
 def kill_self() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-@dataclass
-class At:
-    """The n-th time that `what` happens, in the child that is to be killed."""
-
-    what: str
-    count: int = 1
-    left: int = 0
-
-    def happens(self) -> bool:
-        self.left -= 1
-        return self.left == 0
-
-
-class Asked(At):
-    """When the simulator is asked for an address that matches; the answer never arrives."""
 
 
 class Mid(At):
@@ -84,24 +67,6 @@ class Shared(At):
 
 class Told(At):
     """When the run's end has been noted for the channels."""
-
-
-class WatchedSimulator(Simulator):
-    """Kills a process when it asks for something; counts what was asked for."""
-
-    victim: int | None = None
-    at: Asked | None = None
-    asked: Counter[str]
-    when_asked: Callable[[int], None] | None = None
-
-    def handle(self, request: Request) -> Answer:
-        if not request.path.startswith("/_simulator"):
-            self.asked[request.target] += 1
-            if self.when_asked:
-                self.when_asked(self.asked.total())
-            if self.at and self.victim and re.search(self.at.what, request.path) and self.at.happens():
-                os.kill(self.victim, signal.SIGKILL)
-        return super().handle(request)
 
 
 @pytest.fixture
@@ -129,7 +94,8 @@ class Drill:
         if pid == 0:
             os.read(may_begin, 1)
             os._exit(self._in_child(work, at))
-        self.simulator.victim, self.simulator.at = pid, at if isinstance(at, Asked) else None
+        self.simulator.strike = partial(os.kill, pid, signal.SIGKILL)
+        self.simulator.at = at if isinstance(at, Asked) else None
         os.write(begin, b".")
         os.close(begin)
         os.close(may_begin)
@@ -137,7 +103,7 @@ class Drill:
         while True:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
-                self.simulator.victim = None
+                self.simulator.strike = None
                 return os.waitstatus_to_exitcode(status)
             if time.monotonic() > deadline_s:
                 os.kill(pid, signal.SIGKILL)
@@ -236,22 +202,6 @@ def a_sync(bench: Bench, organisation_id: str, **changes: Any) -> SyncRequest:
     return replace(request, provider="playhq", fresh_after=datetime.now(UTC), **changes)
 
 
-def removed(bench: Bench) -> set[str]:
-    with bench.engine.connect() as connection:
-        return set(connection.scalars(select(games.c.id).where(games.c.removed_at.is_not(None))))
-
-
-def created_twice(bench: Bench) -> list[Any]:
-    query = (
-        select(changes.c.kind, changes.c.record_id)
-        .where(changes.c.is_applied, changes.c.action == "created")
-        .group_by(changes.c.kind, changes.c.record_id)
-        .having(func.count() > 1)
-    )
-    with bench.engine.connect() as connection:
-        return list(connection.execute(query))
-
-
 def drop_a_game(bench: Bench, association: str) -> str:
     """A game that the provider lists no more; so it was yesterday, and the day before it was stored."""
     bench.sync(OrganisationKind.ASSOCIATION, association)
@@ -261,7 +211,7 @@ def drop_a_game(bench: Bench, association: str) -> str:
     (game_id,) = {change["id"] for change in answer["changes"] if change["record"] == "game"}
     bench.clock.at += timedelta(days=1)
     bench.sync(OrganisationKind.ASSOCIATION, association)
-    assert removed(bench) == set()
+    assert removed(bench.engine) == set()
     bench.clock.at += timedelta(days=1)
     return str(game_id)
 
@@ -293,7 +243,7 @@ def test_a_first_sync_that_is_killed_ends_like_an_undisturbed_one(
         return bench.sync_run.perform(request)
 
     assert drill.child(sync, at) == -signal.SIGKILL
-    assert removed(drill.bench) == set()
+    assert removed(drill.bench.engine) == set()
     drill.until_done(sync)
     # And once more: a message may be delivered again after its end.
     drill.until_done(sync)
@@ -301,7 +251,7 @@ def test_a_first_sync_that_is_killed_ends_like_an_undisturbed_one(
     run = drill.bench.stores.runs.find(request.run_id)
     assert run.outcome is Outcome.SUCCEEDED, run
     drill.bench.assert_true(OrganisationKind.ASSOCIATION, association)
-    assert (removed(drill.bench), created_twice(drill.bench)) == (set(), [])
+    assert (removed(drill.bench.engine), created_twice(drill.bench.engine)) == (set(), [])
     assert [notice.event for notice in drill.bench.stores.notices.of_run(run.id)] == ["direct_succeeded"]
 
 
@@ -321,11 +271,11 @@ def test_a_removal_that_is_killed_removes_that_game_alone(drill: Drill, associat
         return bench.sync_run.perform(request)
 
     assert drill.child(sync, at) == -signal.SIGKILL
-    assert removed(drill.bench) <= {dropped}
+    assert removed(drill.bench.engine) <= {dropped}
     drill.until_done(sync)
 
     assert drill.bench.stores.runs.find(request.run_id).outcome is Outcome.SUCCEEDED
-    assert removed(drill.bench) == {dropped}
+    assert removed(drill.bench.engine) == {dropped}
     drill.bench.assert_true(OrganisationKind.ASSOCIATION, association)
 
 
@@ -404,7 +354,7 @@ def test_an_approval_that_is_killed_is_taken_up_again(drill: Drill, association:
     act = drill.bench.stores.runs.find_act(request.run_id, "approval")
     assert act is not None
     assert act.state is RunState.SUCCEEDED
-    assert created_twice(drill.bench) == []
+    assert created_twice(drill.bench.engine) == []
     drill.bench.assert_true(OrganisationKind.ASSOCIATION, association)
 
 
