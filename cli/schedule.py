@@ -16,7 +16,7 @@ from cli.tables import print_table
 from sync.errors import NotFound
 
 if TYPE_CHECKING:
-    from settings.schema import ScheduleEntry
+    from settings.scheduling import ScheduleEntry
     from stores.redis.schedule import EntryState, Schedule
 
 

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from apscheduler.triggers.cron import CronTrigger
 
 from settings.days import WEEKDAYS, IsNamed, read_days
-from settings.schema import Calendar, ScheduleEntry
+from settings.scheduling import Calendar, ScheduleEntry
 
 MICROSECOND = timedelta(microseconds=1)
 DAY = timedelta(days=1)

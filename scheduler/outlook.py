@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from settings.schema import CadenceSettings, FreshnessTarget, ProvidersSettings, Settings
+from settings.scheduling import CadenceSettings
+from settings.schema import FreshnessTarget, ProvidersSettings, Settings
 from stores.sql.stores import SqlStores
 from sync.cadence import Cadence, Phase, judge
 from sync.model import Account, OrganisationKind

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from scheduler.moments import MICROSECOND, Moments, moments_of
-from settings.schema import ScheduleEntry, SchedulerSettings
+from settings.scheduling import ScheduleEntry, SchedulerSettings
 
 # Names the ticks; any fixed UUID serves, this one is ours.
 TICKS = uuid.UUID("5d6c6f0e-7a50-4d0c-9c1e-0f3a6c1b2d4e")

@@ -23,7 +23,7 @@ from scheduler.leader import Leader, NotLeading
 from scheduler.requests import Requests
 from scheduler.schedule import Entry, table
 from scheduler.ticker import Ticker
-from settings.schema import SchedulerSettings
+from settings.scheduling import SchedulerSettings
 from sync.errors import SyncError
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from settings.layers import read_defaults
-from settings.schema import EntryName, RunPreset
+from settings.schema import RunPreset
 from settings.schema_tree import Tree
+from settings.section import EntryName
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from importlib.metadata import entry_points
 
 from settings.days import read_days
 from settings.events import EVENTS
-from settings.schema import Calendar, ScheduleEntry, Settings
+from settings.scheduling import Calendar, ScheduleEntry
+from settings.schema import Settings
 
 # Known without a look at what is installed, which takes longer than all the rest of a load.
 BUILT_IN_CHANNELS = frozenset({"slack", "mail", "webhook", "apprise", "cms"})

@@ -7,57 +7,31 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
-    ValidationInfo,
-    field_validator,
 )
 
 from settings import values
+from settings.scheduling import CadenceSettings, SchedulerSettings
+from settings.section import (
+    AccountTypes,
+    ClockTime,
+    DatabaseUrl,
+    EntryName,
+    HttpUrl,
+    Names,
+    NoticeTemplate,
+    PositiveSeconds,
+    ProxyUrl,
+    QueueName,
+    RedisUrl,
+    SecretHttpUrl,
+    Section,
+    Share,
+    Zone,
+)
 from sync.incident import Severity
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _number_is_no_bool(cls, value: object, info: ValidationInfo) -> object:
-        # Python counts True as 1; nobody who writes `greenlets = true` means one.
-        kind = cls.model_fields[info.field_name or ""].annotation
-        if isinstance(value, bool) and kind in (int, float, float | None):
-            raise ValueError("should be a number")
-        return value
-
-
-HttpUrl = Annotated[str, AfterValidator(values.http_url)]
-SecretHttpUrl = Annotated[SecretStr, AfterValidator(values.secret_http_url)]
-ProxyUrl = Annotated[SecretStr, AfterValidator(values.proxy_url)]
-RedisUrl = Annotated[SecretStr, AfterValidator(values.redis_url)]
-DatabaseUrl = Annotated[SecretStr, AfterValidator(values.database_url)]
-Zone = Annotated[str, AfterValidator(values.zone)]
-Cron = Annotated[str, AfterValidator(values.cron)]
-Names = Annotated[tuple[str, ...], BeforeValidator(values.comma_separated)]
-DayNames = Annotated[
-    tuple[Annotated[str, AfterValidator(values.days)], ...], BeforeValidator(values.comma_separated)
-]
-DayNamesOrLists = Annotated[
-    tuple[Annotated[str, AfterValidator(values.days_or_list)], ...], BeforeValidator(values.comma_separated)
-]
-ClockTimes = Annotated[
-    tuple[Annotated[str, AfterValidator(values.clock_time)], ...], BeforeValidator(values.comma_separated)
-]
-LocalMoments = Annotated[
-    tuple[Annotated[str, AfterValidator(values.local_moment)], ...], BeforeValidator(values.comma_separated)
-]
-ClockTime = Annotated[str, AfterValidator(values.clock_time)]
-NoticeTemplate = Annotated[str, AfterValidator(values.notice_template)]
-# Names become parts of dotted keys, message fields and Redis keys.
-EntryName = Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,39}$")]
 
 
 class Environment(StrEnum):
@@ -269,11 +243,6 @@ class NotificationsSettings(Section):
     templates: dict[EntryName, TemplateSettings] = {}
 
 
-QueueName = Literal["onboarding", "updates", "syncs", "direct", "grades", "notifications", "health"]
-PositiveSeconds = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(gt=0, le=1)]
-
-
 class AlertsSettings(Section):
     """When somebody should know; each look compares what is with these."""
 
@@ -319,96 +288,8 @@ class FreshnessTarget(Section):
     """
 
     target_s: float = Field(default=129600.0, gt=0)
-    types: Annotated[tuple[Literal["club", "association"], ...], BeforeValidator(values.comma_separated)] = ()
+    types: AccountTypes = ()
     tags: Names = ()
-
-
-class AccountFilter(Section):
-    """Which accounts a batch takes; an empty field takes all."""
-
-    types: Annotated[tuple[Literal["club", "association"], ...], BeforeValidator(values.comma_separated)] = ()
-    tags: Names = ()
-    plans: Names = ()
-    provider: str | None = None
-    older_than_s: float | None = Field(default=None, gt=0)
-    is_due: bool = False
-    is_near_match: bool = False
-
-
-class Calendar(Section):
-    """Moments of the wall clock: each of `times` on each of `days`, and those of `at`, once each."""
-
-    days: DayNames = ()
-    times: ClockTimes = ()
-    at: LocalMoments = ()
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.days or self.times or self.at)
-
-
-class ScheduleEntry(Section):
-    """When a batch or a message is sent; exactly one of `cron`, `every_s` and `calendar`.
-
-    Days of `except_days` have no ticks. A time that the clocks skip in spring comes once,
-    that much later; one that comes twice in autumn is one tick, the first (an entry of
-    every hour has every real hour).
-
-    A tick that is later than `catch_up_s` (nobody led, the machine slept) is not sent; of
-    several late ones only the last is sent while `coalesce` is on. `jitter_s` moves each
-    tick by the same amount on every scheduler, so that two never disagree about it.
-    """
-
-    cron: Cron | None = None
-    every_s: float | None = Field(default=None, ge=1, le=31_622_400)
-    calendar: Calendar = Calendar()
-    except_days: DayNamesOrLists = ()
-    zone: Zone = "Australia/Sydney"
-    jitter_s: float = Field(default=0.0, ge=0)
-    catch_up_s: float = Field(default=3600.0, ge=0)
-    coalesce: bool = True
-    overlap: Literal["skip", "queue", "cancel", "allow"] = "skip"
-    action: Literal[
-        "batch",
-        "check_health",
-        "delete_old_rows",
-        "expire_dead_letters",
-        "check_ledgers",
-        "sweep_orphans",
-        "forecast_quota",
-    ] = "batch"
-    preset: EntryName = "full"
-    priority: Literal["urgent", "high", "normal", "low"] = "low"
-    filter: AccountFilter = AccountFilter()
-    spread_s: float = Field(default=0.0, ge=0)
-    is_paused: bool = False
-
-    @property
-    def when(self) -> str:
-        """Its trigger in a few words."""
-        if self.every_s is not None:
-            text = f"every {self.every_s:g} s"
-        elif self.cron is not None:
-            text = self.cron
-        else:
-            named = f"{', '.join(self.calendar.days)} at {', '.join(self.calendar.times)}"
-            text = "; ".join([*([named] if self.calendar.days else []), *self.calendar.at])
-        return f"{text}, not {', '.join(self.except_days)}" if self.except_days else text
-
-
-class CadenceSettings(Section):
-    """How old an account may become near a match, in season and out of it (`filter.is_due`).
-
-    In season is who has a game within `season_days`, before or after.
-    """
-
-    match_target_s: float = Field(default=3600.0, gt=0)
-    season_target_s: float = Field(default=72000.0, gt=0)
-    off_season_target_s: float = Field(default=561600.0, gt=0)
-    match_before_s: float = Field(default=7200.0, ge=0)
-    match_after_s: float = Field(default=21600.0, ge=0)
-    season_days: int = Field(default=14, ge=1, le=120)
-    quota_share: float = Field(default=0.5, gt=0, le=1)
 
 
 class RetentionSettings(Section):
@@ -421,12 +302,6 @@ class RetentionSettings(Section):
     audit_days: float = Field(default=730.0, ge=30, le=36_500)
     dead_letters_days: float = Field(default=30.0, ge=1, le=36_500)
     recordings_days: float = Field(default=14.0, ge=1, le=36_500)
-
-
-class SchedulerSettings(Section):
-    lease_s: float = Field(default=3.0, gt=0, le=60)
-    holidays: dict[EntryName, DayNames] = {}
-    entries: dict[EntryName, ScheduleEntry] = {}
 
 
 class LoggingSettings(Section):

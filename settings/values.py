@@ -63,7 +63,7 @@ NOTICE_FIELDS = (
     "incident",
 )
 CRON_PART = re.compile(r"^(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?$")
-# As settings.schema.EntryName: a list of days that the settings name.
+# As settings.section.EntryName: a list of days that the settings name.
 LIST_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 

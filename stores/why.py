@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from settings.schema import ScheduleEntry, Settings
+from settings.scheduling import ScheduleEntry
+from settings.schema import Settings
 from stores.redis.gates import Gates
 from stores.redis.schedule import EntryState, Schedule
 from stores.sql.runs import RunFilter

@@ -16,7 +16,7 @@ class Phase(StrEnum):
 
 
 class Rules(Protocol):
-    """`settings.schema.CadenceSettings`."""
+    """`settings.scheduling.CadenceSettings`."""
 
     @property
     def match_target_s(self) -> float: ...

@@ -10,7 +10,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
-from settings.schema import ScheduleEntry
+from settings.scheduling import ScheduleEntry
 from stores.redis.schedule import EntryState, Pause, RunNow, TickOutcome
 from sync.errors import NotFound
 from web.access import Operator, Reader

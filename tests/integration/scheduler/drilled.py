@@ -31,7 +31,7 @@ from scheduler.leader import Leader, NotLeading
 from scheduler.outlook import Outlook
 from scheduler.schedule import Entry
 from scheduler.ticker import Ticker
-from settings.schema import ScheduleEntry
+from settings.scheduling import ScheduleEntry
 from stores.redis.batches import Batches as BatchStore
 from stores.redis.leadership import Leadership
 from stores.redis.schedule import Schedule

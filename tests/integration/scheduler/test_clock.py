@@ -16,7 +16,7 @@ from scheduler.requests import Requests
 from scheduler.schedule import Entry, Tick
 from scheduler.service import Service
 from scheduler.ticker import Sent, Ticker
-from settings.schema import ScheduleEntry, SchedulerSettings
+from settings.scheduling import ScheduleEntry, SchedulerSettings
 from stores.redis.batches import Batches as BatchStore
 from stores.redis.clock import RedisClock
 from stores.redis.leadership import Leadership

@@ -17,7 +17,7 @@ from scheduler.actions import Actions
 from scheduler.leader import Leader
 from scheduler.schedule import Entry
 from scheduler.ticker import Ticker
-from settings.schema import ScheduleEntry
+from settings.scheduling import ScheduleEntry
 from stores.redis.batches import Batch, BatchState, Cancellation
 from stores.redis.leadership import Leadership
 from stores.redis.schedule import Schedule

@@ -25,7 +25,7 @@ from scheduler.requests import Requests
 from scheduler.schedule import Tick
 from scheduler.service import Chore, Service
 from scheduler.ticker import Ticker
-from settings.schema import ScheduleEntry, SchedulerSettings
+from settings.scheduling import ScheduleEntry, SchedulerSettings
 from stores.redis.batches import Batch, BatchState, Cancellation, Chosen
 from stores.redis.batches import Batches as BatchStore
 from stores.redis.clock import RedisClock

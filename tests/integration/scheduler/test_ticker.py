@@ -10,7 +10,7 @@ import redis
 from scheduler.leader import Leader, NotLeading
 from scheduler.schedule import Entry, Tick
 from scheduler.ticker import MAX_FAILURES, NotYet, Sent, Ticker, TooLate
-from settings.schema import ScheduleEntry
+from settings.scheduling import ScheduleEntry
 from stores.redis.leadership import Leadership
 from stores.redis.schedule import Claim, Pause, RunNow, Schedule, TickOutcome, TickResult
 from sync.errors import InvalidRequest, StoreUnavailable

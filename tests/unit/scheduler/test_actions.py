@@ -10,7 +10,7 @@ import pytest
 from scheduler.actions import Actions
 from scheduler.schedule import Entry
 from scheduler.ticker import TooLate
-from settings.schema import ScheduleEntry
+from settings.scheduling import ScheduleEntry
 from stores.redis.batches import BatchState
 from tests.unit.scheduler.fakes import FakeClock
 from tests.unit.scheduler.test_batches import FakeOutside, account, batches, lead

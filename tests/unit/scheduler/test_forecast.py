@@ -5,7 +5,7 @@ import pytest
 from scheduler.forecast import QuotaForecast
 from scheduler.outlook import Outlook
 from scheduler.schedule import Entry, Tick
-from settings.schema import AccountFilter, ScheduleEntry
+from settings.scheduling import AccountFilter, ScheduleEntry
 from stores.redis.batches import Batch
 from sync.model import Account, Organisation, OrganisationKind
 from tests.unit.scheduler.fakes import FakeClock

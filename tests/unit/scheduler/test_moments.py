@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.schedule import Entry
-from settings.schema import ScheduleEntry
+from settings.scheduling import ScheduleEntry
 
 # The last day before the clocks go forward, or back; Lord Howe's move by half an hour, Cairo's at midnight.
 CHANGES = [

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.schedule import Entry, due, table
-from settings.schema import ScheduleEntry, SchedulerSettings
+from settings.scheduling import ScheduleEntry, SchedulerSettings
 
 SYDNEY = ZoneInfo("Australia/Sydney")
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

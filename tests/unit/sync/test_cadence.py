@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from settings.schema import CadenceSettings
+from settings.scheduling import CadenceSettings
 from sync.cadence import Phase, judge
 
 NOW = datetime(2026, 11, 28, 3, tzinfo=UTC)
