@@ -22,6 +22,11 @@ class Doubt:
     mend: str
     is_stopping: bool = False
 
+    @property
+    def said(self) -> str:
+        """`aof_enabled 0`, `95 % full`."""
+        return f"{self.value} % full" if self.unit == "percent" else f"{self.unit} {self.value}"
+
 
 def find_doubts(server: Mapping[str, Any]) -> Iterator[Doubt]:
     """What is wrong with a server, the worst first; `server` is its INFO."""

@@ -118,7 +118,7 @@ def _ask_redis(settings: Settings) -> str:
         client.ping()
         server = client.info()
     for doubt in find_doubts(server):
-        raise ConfigurationError(f"{doubt.unit} {doubt.value}: {doubt.mend}")
+        raise ConfigurationError(f"{doubt.said}: {doubt.mend}")
     return f"version {server['redis_version']} answers"
 
 

@@ -115,7 +115,7 @@ def _redis(backend: Backend) -> Seen:
     seen = Seen()
     for doubt in find_doubts(server):
         key, level = ("redis", Level.ACT) if doubt.is_stopping else ("redis settings", Level.LOOK)
-        seen += fault(key, level, f"{doubt.unit}: {doubt.value}", doubt.mend)
+        seen += fault(key, level, doubt.said, doubt.mend)
     return (
         seen if seen.faults else good("redis", "answers") + good("redis settings", "keep what they are given")
     )

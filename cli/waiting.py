@@ -21,6 +21,9 @@ from sync.errors import NotFound
 from sync.report import Outcome, Run, RunState
 
 POLL_S = 0.1
+# How long a run may wait before somebody who watches is told why, and how often then.
+WHY_AFTER_S = 3.0
+WHY_EVERY_S = 5.0
 SHOWN_CHANGES = 200
 
 
@@ -83,19 +86,31 @@ def worker_at_hand(backend: Backend, ground: Ground) -> Iterator[None]:
 
 
 def _await_verdict(backend: Backend, run_id: str, waiting: Waiting) -> Run:
-    deadline_s = time.monotonic() + waiting.timeout_s
-    shown = ""
+    began_s = time.monotonic()
+    deadline_s, next_why_s = began_s + waiting.timeout_s, began_s + WHY_AFTER_S
+    shown = held_by = ""
     while True:
         with contextlib.suppress(NotFound):  # a message from the inbox gets its run when it starts
             run = backend.stores.runs.find(run_id)
             if run.state.is_final:
                 return run
-            if not waiting.is_json and (line := _progress_line(run)) != shown:
+            is_queued = run.state is RunState.QUEUED and not waiting.is_json
+            if is_queued and time.monotonic() >= next_why_s:
+                held_by, next_why_s = _gate(backend, run), time.monotonic() + WHY_EVERY_S
+            line = f"  queued: {held_by}" if is_queued and held_by else _progress_line(run)
+            if not waiting.is_json and line != shown:
                 click.echo(line, err=True)
                 shown = line
             if time.monotonic() > deadline_s:
                 return run
         time.sleep(POLL_S)
+
+
+def _gate(backend: Backend, run: Run) -> str:
+    """What holds a queued run up."""
+    from cli.surroundings import outage
+
+    return outage(backend) or backend.why.of_run(run).text
 
 
 def _progress_line(run: Run) -> str:

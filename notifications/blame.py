@@ -26,7 +26,7 @@ WHOSE: Mapping[Party, str] = {
 STEPS: Mapping[Party, str] = {
     Party.PROVIDER: (
         "Look at the provider's status page. What used up its attempts meanwhile: "
-        "`clubsync dead retry --queue syncs`."
+        "`clubsync dead groups`, then `clubsync dead retry --error GROUP`."
     ),
     Party.PROXY: (
         "Look at the proxies of `http.proxies`: address, password, plan; "

@@ -181,10 +181,12 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
             Check(
                 name="workers",
                 ask=partial(checks.check_role, registry, "worker", consequence="nothing is carried out"),
+                through="redis",  # a full one refuses heartbeats
             ),
             Check(
                 name="scheduler",
                 ask=partial(checks.check_role, registry, "scheduler", consequence="no batch is sent"),
+                through="redis",
             ),
             Check(name="queues", ask=partial(checks.check_queues, operations)),
             Check(name="served", ask=partial(checks.check_served, registry, operations)),

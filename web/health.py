@@ -55,11 +55,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A question with an answer; the process needs what `is_required` asks for."""
+    """A question with an answer; the process needs what `is_required` asks for.
+
+    While the check that `through` names fails, the answer would only seem to tell something.
+    """
 
     name: str
     ask: Callable[[], Finding]
     is_required: bool = False
+    through: str | None = None
 
 
 class Heartbeat:
@@ -96,7 +100,12 @@ class Checkup:
         async with self._turn:
             if self._now_s() - self._asked_at_s > CHECKS_LAST_S:
                 asked = await asyncio.gather(*(self._ask(check) for check in self._checks))
-                self._report = dict(zip((check.name for check in self._checks), asked, strict=True))
+                found = dict(zip((check.name for check in self._checks), asked, strict=True))
+                self._report = found | {
+                    check.name: _unknown(found[check.name], check.through)
+                    for check in self._checks
+                    if check.through is not None and found[check.through]["status"] == Status.FAIL
+                }
                 self._asked_at_s = self._now_s()
             return self._report
 
@@ -152,6 +161,11 @@ class Checkup:
 async def _outage(request: Request) -> str | None:
     checkup: Checkup = request.app.state.checkup
     return await checkup.outage()
+
+
+def _unknown(entry: dict[str, Any], through: str) -> dict[str, Any]:
+    said = {"status": Status.FAIL.value, "output": f"Not known while {through} fails."}
+    return {**said, "time": entry["time"]}
 
 
 Outage = Annotated[str | None, Depends(_outage)]

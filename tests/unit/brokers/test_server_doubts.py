@@ -37,6 +37,12 @@ def test_what_puts_messages_at_risk_is_named_with_its_mend(
     assert mend in doubt.mend
 
 
+def test_a_doubt_reads_as_words() -> None:
+    (full,) = find_doubts({**WELL, "used_memory": 950})
+    (forgetful,) = find_doubts({**WELL, "aof_enabled": 0})
+    assert (full.said, forgetful.said) == ("95 % full", "aof_enabled 0")
+
+
 def test_a_full_server_stops_everything_and_comes_first() -> None:
     first, *_ = find_doubts({**WELL, "used_memory": 1001, "aof_enabled": 0})
     assert (first.value, first.is_stopping) == (100, True)
