@@ -13,10 +13,11 @@ from sync.by_hand.approval import digest_of, join_digests
 from sync.changes import Action, Change
 from sync.delegating_cms import DelegatingCms
 from sync.model import Game, Grade, Ladder, Organisation, Season, Team
-from sync.ports import Fence, Quarantined
+from sync.ports import Fence, FindsRecords, Quarantined
 from sync.report import Stage
 
 R = TypeVar("R", Season, Grade, Team, Game, Ladder)
+F = TypeVar("F", Season, Grade, Team)
 
 
 @dataclass(slots=True)
@@ -62,6 +63,10 @@ class PlannedCms(DelegatingCms):
     def find_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
         stored = self.cms.find_games(game_ids)
         return self._over(Game, stored, lambda game: game.id in game_ids)
+
+    def find_records(self, record_type: type[F], record_ids: Collection[str]) -> Mapping[str, F]:
+        stored = self.cms.find_records(record_type, record_ids) if isinstance(self.cms, FindsRecords) else {}
+        return self._over(record_type, stored, lambda record: record.id in record_ids)
 
     def find_game_grades(self, team_ids: Collection[str], *, since: date) -> Collection[str]:
         return self.cms.find_game_grades(team_ids, since=since)

@@ -64,6 +64,8 @@ class Season:
     association_name: str | None = None
     first_day: date | None = None
     last_day: date | None = None
+    # Whose its id is, noted when it is stored; no difference between two records.
+    provider: str | None = field(default=None, compare=False)
     # A hint for windows, never compared nor stored.
     updated_at: datetime | None = field(default=None, compare=False)
 

@@ -27,6 +27,7 @@ from sync.report import RequestCounts, Run, Stage
 
 R = TypeVar("R")
 T = TypeVar("T")
+F = TypeVar("F", Season, Grade, Team)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +198,15 @@ class Cms(StoredRecords, Protocol):
         self, grade_id: str, *, missing: Collection[str], day: date, is_doubtful: bool = False
     ) -> Mapping[str, int]:
         """What `record_absences` would answer, recording nothing (for a dry run)."""
+        ...
+
+
+@runtime_checkable
+class FindsRecords(Protocol):
+    """A CMS that finds seasons, grades and teams by id, wherever they belong."""
+
+    def find_records(self, record_type: type[F], record_ids: Collection[str]) -> Mapping[str, F]:
+        """Without it a record that several seasons list may move between them."""
         ...
 
 

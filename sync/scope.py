@@ -67,8 +67,12 @@ class Scope:
         """Take seasons and grades from the CMS, for runs that do not collect them."""
         self.associations = associations_known(self.organisation)
         stored = cms.read_seasons([association.id for association in self.associations])
+        # Another provider's association may have the same id.
+        providers = (None, self.organisation.provider)
         self.seasons = {
-            season.id: season for season in stored.values() if window.keeps(season, extra_season_ids)
+            season.id: season
+            for season in stored.values()
+            if season.provider in providers and window.keeps(season, extra_season_ids)
         }
         self.grades = dict(cms.read_grades(list(self.seasons)))
 

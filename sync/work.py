@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from threading import Lock
@@ -154,7 +154,19 @@ class StageWork:
         with self.lock:
             context.writes += 1
         refused = context.cms.apply(context.run_id, self.stage, changes, fence=context.lease.fence)
-        refusals = [f"the CMS refused {one.kind} {one.record_id}: {one.reason}" for one in refused]
+        return self._tell_refused(
+            f"the CMS refused {one.kind} {one.record_id}: {one.reason}" for one in refused
+        )
+
+    def refuse(self, refused: Collection[Quarantined]) -> Sequence[str]:
+        """Count and tell of listed records that are not stored; answers each with its reason."""
+        self.count(read=len(refused))
+        return self._tell_refused(
+            f"{one.kind} {one.record_id} is not stored: {one.reason}" for one in refused
+        )
+
+    def _tell_refused(self, told: Iterable[str]) -> Sequence[str]:
+        refusals = list(told)
         with self.lock:
             self._quarantined += len(refusals)
             self._refusals += refusals

@@ -24,12 +24,15 @@ from sync.model import (
     RecordKind,
     Season,
     Team,
+    parent_id_of,
 )
 from sync.ports import Fence, Fixture, Listing, Progressed, Quarantined
 from sync.report import RequestCounts, Run, Stage
 
 T = TypeVar("T")
 R = TypeVar("R")
+Below = TypeVar("Below", Grade, Team, Game)
+Found = TypeVar("Found", Season, Grade, Team)
 
 PROVIDER = "playhq"
 START = datetime(2031, 10, 18, 2, 0, tzinfo=UTC)
@@ -37,6 +40,12 @@ START = datetime(2031, 10, 18, 2, 0, tzinfo=UTC)
 
 def nothing_fails(operation: str) -> None:
     """The default of every `before` hook: it may raise what an outside would."""
+
+
+def _moved_below(record: Below, parent_id: str) -> Below:
+    if isinstance(record, Game):
+        return replace(record, grade_id=parent_id)
+    return replace(record, season_id=parent_id)
 
 
 @dataclass
@@ -77,6 +86,16 @@ class World:
     hidden_ids: set[str] = field(default_factory=set)
     # What a provider that marks its deletions says of them; None: this one lists, or does not.
     deleted_ids: set[str] | None = None
+    # Further seasons that list a grade or a team, and further grades that list a game, by its id.
+    listed_under: dict[str, set[str]] = field(default_factory=dict)
+
+    def below(self, records: Mapping[str, Below], parent_id: str) -> list[Below]:
+        """What the parent lists: its own records, and those that others list, too."""
+        return [
+            _moved_below(record, parent_id)
+            for record in records.values()
+            if parent_id == parent_id_of(record) or parent_id in self.listed_under.get(record.id, ())
+        ]
 
     def seasons_of(self, organisation: Organisation) -> list[Season]:
         found = [season for season in self.seasons.values() if season.association_id == organisation.id]
@@ -100,17 +119,15 @@ class FakeSource:
 
     def fetch_grades(self, season: Season) -> Listing[Grade]:
         self._ask(f"grades of {season.id}", season.id)
-        found = [grade for grade in self.world.grades.values() if grade.season_id == season.id]
-        return self._listing(f"grades:{season.id}", found)
+        return self._listing(f"grades:{season.id}", self.world.below(self.world.grades, season.id))
 
     def fetch_teams(self, season: Season) -> Listing[Team]:
         self._ask(f"teams of {season.id}", season.id)
-        found = [team for team in self.world.teams.values() if team.season_id == season.id]
-        return self._listing(f"teams:{season.id}", found)
+        return self._listing(f"teams:{season.id}", self.world.below(self.world.teams, season.id))
 
     def fetch_fixture(self, grade: Grade) -> Fixture:
         self._ask(f"fixture of {grade.id}", grade.id)
-        games = [game for game in self.world.games.values() if game.grade_id == grade.id]
+        games = self.world.below(self.world.games, grade.id)
         team_ids = {team_id for game in games for team_id in (game.home_id, game.away_id)}
         names = {i: name for i, name in self.world.fixture_names.items() if i in team_ids}
         return Fixture(
@@ -145,6 +162,8 @@ class FakeSources:
     world: World
     before: Callable[[str], None] = nothing_fails
     opened: list[FakeSource] = field(default_factory=list)
+    # What other providers publish.
+    others: dict[str, World] = field(default_factory=dict)
 
     def open(
         self,
@@ -156,8 +175,7 @@ class FakeSources:
         is_patient: bool = False,
         is_helping: bool = False,
     ) -> FakeSource:
-        assert provider == PROVIDER
-        source = FakeSource(self.world, self.before)
+        source = FakeSource({PROVIDER: self.world, **self.others}[provider], self.before)
         self.opened.append(source)
         return source
 
@@ -238,6 +256,11 @@ class FakeCms:
 
     def find_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
         return {game_id: self.games[game_id] for game_id in game_ids if game_id in self.games}
+
+    def find_records(self, record_type: type[Found], record_ids: Collection[str]) -> Mapping[str, Found]:
+        tables: Sequence[dict[str, Any]] = (self.seasons, self.grades, self.teams)
+        found = (table[record_id] for table in tables for record_id in record_ids if record_id in table)
+        return {record.id: record for record in found if isinstance(record, record_type)}
 
     def find_game_grades(self, team_ids: Collection[str], *, since: date) -> Collection[str]:
         return {

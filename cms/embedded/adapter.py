@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
+from typing import TypeVar
 
 from cms.kept_here import KeptHere
 from sync.changes import Change
 from sync.model import Game, Grade, Ladder, OrganisationKind, Season, Team
 from sync.ports import Fence, Quarantined
 from sync.report import Stage
+
+F = TypeVar("F", Season, Grade, Team)
 
 
 class EmbeddedCms(KeptHere):
@@ -33,6 +36,9 @@ class EmbeddedCms(KeptHere):
 
     def find_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
         return self._stores.mirror.find_games(game_ids)
+
+    def find_records(self, record_type: type[F], record_ids: Collection[str]) -> Mapping[str, F]:
+        return self._stores.mirror.find_records(record_type, record_ids)
 
     def find_game_grades(self, team_ids: Collection[str], *, since: date) -> Collection[str]:
         return self._stores.mirror.find_game_grades(team_ids, since=since)

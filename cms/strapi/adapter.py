@@ -40,6 +40,7 @@ from sync.ports import Clock, Fence, Quarantined
 from sync.report import Run, Stage
 
 R = TypeVar("R", bound=Record)
+F = TypeVar("F", Season, Grade, Team)
 
 
 class StrapiCms(KeptHere):
@@ -105,6 +106,10 @@ class StrapiCms(KeptHere):
 
     def find_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
         return self._as_in_cms(self._stores.mirror.find_games(game_ids))
+
+    def find_records(self, record_type: type[F], record_ids: Collection[str]) -> Mapping[str, F]:
+        """As the provider sent them, whatever has become of their rows."""
+        return self._stores.mirror.find_records(record_type, record_ids)
 
     def find_game_grades(self, team_ids: Collection[str], *, since: date) -> Collection[str]:
         return self._stores.mirror.find_game_grades(team_ids, since=since)
@@ -188,7 +193,7 @@ class StrapiCms(KeptHere):
                 by_grade[change.after.grade_id].append(change)
         if not by_grade:
             return []
-        grades = self._stores.mirror.find(Grade, by_grade)
+        grades = self._stores.mirror.find_records(Grade, by_grade)
         ladders: dict[str, dict[str, Ladder]] = defaultdict(dict)
         for ladder in self._stores.mirror.read_ladders(by_grade).values():
             ladders[ladder.grade_id][ladder.id] = ladder
@@ -196,7 +201,7 @@ class StrapiCms(KeptHere):
             if isinstance(change.after, Ladder):
                 ladders[change.after.grade_id][change.record_id] = change.after
         team_ids = {row.team_id for own in ladders.values() for ladder in own.values() for row in ladder.rows}
-        names = {team.id: team.name for team in self._stores.mirror.find(Team, team_ids).values()}
+        names = {team.id: team.name for team in self._stores.mirror.find_records(Team, team_ids).values()}
         rows = [
             self._projection.ladders(grade, list(ladders[grade_id].values()), names)
             for grade_id, grade in grades.items()
@@ -211,7 +216,7 @@ class StrapiCms(KeptHere):
         games = [record for record in records if isinstance(record, Game)]
         collections = self._game_collections({game.grade_id for game in games})
         team_ids = {team_id for game in games for team_id in (game.home_id, game.away_id)}
-        names = {team.id: team.name for team in self._stores.mirror.find(Team, team_ids).values()}
+        names = {team.id: team.name for team in self._stores.mirror.find_records(Team, team_ids).values()}
         for record in records:
             match record:
                 case Season():
@@ -229,8 +234,8 @@ class StrapiCms(KeptHere):
         return rows
 
     def _game_collections(self, grade_ids: Collection[str]) -> Mapping[str, str]:
-        grades = self._stores.mirror.find(Grade, grade_ids)
-        seasons = self._stores.mirror.find(Season, {grade.season_id for grade in grades.values()})
+        grades = self._stores.mirror.find_records(Grade, grade_ids)
+        seasons = self._stores.mirror.find_records(Season, {grade.season_id for grade in grades.values()})
         found = {}
         for grade_id in grade_ids:
             season = seasons.get(grades[grade_id].season_id) if grade_id in grades else None

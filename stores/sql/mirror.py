@@ -149,7 +149,7 @@ class Mirror:
 
         return carry_out(self._engine, write)
 
-    def find(self, record_type: type[R], record_ids: Collection[str]) -> Mapping[str, R]:
+    def find_records(self, record_type: type[R], record_ids: Collection[str]) -> Mapping[str, R]:
         """Stored records of one type by id; of games also the soft-deleted ones."""
         table = TABLES[next(kind for kind, known in RECORD_TYPES.items() if known is record_type)]
         return self._read(record_type, table.c.id, record_ids)

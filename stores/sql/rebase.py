@@ -19,7 +19,7 @@ from stores.sql.records import RECORD_TYPES, from_document
 from stores.sql.tables import grades
 from stores.sql.upserts import chunked
 from sync.changes import Action, Change
-from sync.model import RecordKind, Season
+from sync.model import Record, RecordKind, Season, parent_id_of
 from sync.plan import differing_fields
 
 _SEASON_DAYS = {"first_day", "last_day"}
@@ -49,9 +49,13 @@ def rebased(
 
 def _against(connection: Connection, change: Change, row: Mapping[str, Any]) -> Change | None:
     now = from_document(RECORD_TYPES[change.kind], row)
+    if _has_come_first(now, change):
+        return None
     target = replace(now, **_wanted_values(change))
-    if isinstance(target, Season) and change.action is Action.UPDATED:
-        target = _with_days_of_grades(connection, change, target)
+    if isinstance(target, Season) and isinstance(change.after, Season):
+        target = replace(target, provider=target.provider or change.after.provider)
+        if change.action is Action.UPDATED:
+            target = _with_days_of_grades(connection, change, target)
     if row.get("removed_at") is not None:
         return replace(
             change, action=Action.RESTORED, before=now, after=target, fields=differing_fields(now, target)
@@ -60,6 +64,17 @@ def _against(connection: Connection, change: Change, row: Mapping[str, Any]) -> 
     if not differing:
         return None
     return replace(change, action=Action.UPDATED, before=now, after=target, fields=differing)
+
+
+def _has_come_first(now: Record, change: Change) -> bool:
+    """Whether another run has put the record, since this one looked, where it comes before here.
+
+    A record that several listings name belongs to the first of them: `sync.belonging`.
+    """
+    before, after = change.before, change.after
+    if after is None or (before is not None and parent_id_of(before) in map(parent_id_of, (now, after))):
+        return False
+    return parent_id_of(now) < parent_id_of(after)
 
 
 def _wanted_values(change: Change) -> dict[str, Any]:

@@ -117,6 +117,8 @@ seasons = Table(
     Column("association_name", Text),
     Column("first_day", Day),
     Column("last_day", Day),
+    # Whose the id is; what is below has the same provider. Empty where it was never noted.
+    Column("provider", Text),
     Index(None, "association_id"),
 )
 

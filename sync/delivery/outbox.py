@@ -28,12 +28,13 @@ from sync.model import (
     Team,
     parent_id_of,
 )
-from sync.ports import Clock, Fence, Quarantined, StoredRecords
+from sync.ports import Clock, Fence, FindsRecords, Quarantined, StoredRecords
 from sync.report import Stage
 
 log = logging.getLogger(__name__)
 
 R = TypeVar("R", Season, Grade, Team, Game, Ladder)
+F = TypeVar("F", Season, Grade, Team)
 T = TypeVar("T")
 
 _KIND_OF: Mapping[type[Record], RecordKind] = {
@@ -153,6 +154,16 @@ class OutboxCms(DelegatingCms):
 
     def find_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
         return self._these(game_ids, lambda reads: reads.find_games(game_ids), lambda waiting: waiting.record)
+
+    def find_records(self, record_type: type[F], record_ids: Collection[str]) -> Mapping[str, F]:
+        def read(reads: StoredRecords) -> Mapping[str, F]:
+            return reads.find_records(record_type, record_ids) if isinstance(reads, FindsRecords) else {}
+
+        found = dict(self._ask(read))
+        for record_id, waiting in self._waiting(_KIND_OF[record_type], record_ids).items():
+            if isinstance(waiting.record, record_type):
+                found[record_id] = waiting.record
+        return found
 
     def read_removed_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
         return self._these(

@@ -12,6 +12,7 @@ from typing import Any
 
 from sync.context import Context
 from sync.errors import NotFound
+from sync.grades.elsewhere import Sorted, sort_games
 from sync.grades.seal import SealedGrade
 from sync.guard import PASSED, Verdict, judge_shrink
 from sync.model import Game, Grade, Ladder, Team
@@ -69,7 +70,7 @@ def sync_grade(
         work.write_or_hold(draft.plan.changes, intake)
         is_believed = intake.verdict.guard is Guard.SHRINK
         return {**result, "is_held": True, "listed": draft.listed if is_believed else None}
-    refusals = work.write(draft.plan.changes)
+    refusals = [*work.refuse(draft.games.refused), *work.write(draft.plan.changes)]
     if draft.team_plan.changes:
         teams = context.scope.teams
         teams[grade.season_id] = applied(teams[grade.season_id], draft.team_plan)
@@ -100,6 +101,7 @@ class _Draft:
     grade: Grade
     plan: Plan
     team_plan: Plan
+    games: Sorted
     stored: Mapping[str, Game]
     listed: Sequence[str] | None
     missing: Sequence[str]
@@ -124,20 +126,24 @@ def _fetch(context: Context, grade: Grade) -> _Fetched:
 def _draft(context: Context, sealed: SealedGrade, grade: Grade, fetched: _Fetched) -> _Draft:
     digest = sealed.digest_stored()
     stored = context.cms.read_games([grade.id])
-    team_plan = _plan_teams(context, grade, fetched)
+    games = sort_games(context, grade, fetched.games, stored)
+    team_plan = _plan_teams(context, grade, games, fetched.fixture.team_names)
     plan = (
         _plan_grade_days(grade, fetched.fixture)
         + team_plan
-        + _plan_games(context, fetched.games, stored)
+        + plan_upserts(games.own.values(), games.stored, games.removed)
         + _plan_ladders(context, grade, fetched.ladders)
     )
     is_still = digest is not None and digest == sealed.digest_stored()
     in_scope = context.scope.games_in_scope(stored).keys()
     listed = listed_ids(fetched.fixture, stored)
+    if listed is not None and (refused := {one.record_id for one in games.refused}):
+        listed = [game_id for game_id in listed if game_id not in refused]
     return _Draft(
         grade=grade,
         plan=plan,
         team_plan=team_plan,
+        games=games,
         stored=stored,
         listed=listed,
         missing=sorted(in_scope - set(listed)) if listed is not None else [],
@@ -148,8 +154,11 @@ def _draft(context: Context, sealed: SealedGrade, grade: Grade, fetched: _Fetche
 def _seal(
     context: Context, sealed: SealedGrade, draft: _Draft, fetched: _Fetched, notes: Sequence[str]
 ) -> None:
-    """Seal the grade if nothing is left to write; after writes, as they were stored."""
-    if draft.stored_digest is None:
+    """Seal the grade if nothing is left to write; after writes, as they were stored.
+
+    One that lists games of another grade is not sealed: they are its own once the other drops them.
+    """
+    if draft.stored_digest is None or draft.games.left:
         return
     if draft.plan.changes:
         grade = applied({draft.grade.id: draft.grade}, _plan_grade_days(draft.grade, fetched.fixture))
@@ -172,7 +181,7 @@ def _result_of(fetched: _Fetched, draft: _Draft, notes: Sequence[str]) -> dict[s
         "notes": list(notes),
         "listed": draft.listed,
         # For the validation, which so reads only the stored games that this listing lacks.
-        "in_scope": len(fetched.games),
+        "in_scope": len(draft.games.own),
         "missing": draft.missing,
     }
 
@@ -206,16 +215,6 @@ def listed_ids(fixture: Fixture, stored: Collection[str]) -> list[str] | None:
     return [*(game.id for game in fixture.games), *fixture.undecided_ids, *known]
 
 
-def _plan_games(context: Context, games: Mapping[str, Game], stored: Mapping[str, Game]) -> Plan:
-    known = dict(stored)
-    removed: Mapping[str, Game] = {}
-    if unknown := games.keys() - known.keys():
-        # A game keeps its id when it is moved to another grade.
-        known.update(context.cms.find_games(unknown))
-        removed = context.cms.read_removed_games(games.keys() - known.keys())
-    return plan_upserts(games.values(), known, removed)
-
-
 def _fetch_ladders(context: Context, grade: Grade) -> Listing[Ladder]:
     try:
         return context.source.fetch_ladders(grade)
@@ -241,12 +240,11 @@ def days_of(games: Collection[Game]) -> tuple[date | None, date | None]:
     return min(first_days, default=None), max(last_days, default=None)
 
 
-def _plan_teams(context: Context, grade: Grade, fetched: _Fetched) -> Plan:
+def _plan_teams(context: Context, grade: Grade, games: Sorted, names: Mapping[str, str]) -> Plan:
     """Both teams of every game, wherever they are graded now, and names that only a fixture tells."""
     stored = context.scope.teams[grade.season_id]
     listed = context.scope.listed_teams.get(grade.season_id, {})
-    names = fetched.fixture.team_names
-    needed = _teams_of(fetched.games.values())
+    needed = _teams_of(games.own.values()).difference(games.teams_elsewhere)
     teams = []
     for team_id in sorted(needed | (names.keys() & stored.keys())):
         known = listed.get(team_id) or stored.get(team_id)

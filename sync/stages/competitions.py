@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from zlib import crc32
 
+from sync.belonging import claim, find_stored, first_seasons, is_foreign, refusal
 from sync.context import Context
 from sync.errors import InvalidRequest, NotFound, ProviderUnavailable, UnexpectedResponse
 from sync.guard import judge_seasons
-from sync.model import Organisation, OrganisationKind, Season
+from sync.model import Grade, Organisation, OrganisationKind, RecordKind, Season, parent_id_of
 from sync.plan import Plan, applied, plan_upserts
 from sync.report import Guard
 from sync.scope import associations_known
@@ -26,7 +27,7 @@ def perform(context: Context, work: StageWork) -> None:
     scope = context.scope
     scope.associations = _find_associations(context)
     answers = _fetch_seasons(context, work) if scope.associations else [_nothing_to_learn(context, work)]
-    listed = {season.id: season for answer in answers for season in answer.seasons}
+    listed = _listed_in(answers)
     if not listed and (doubted := [answer.intake for answer in answers if answer.intake.verdict.is_held]):
         for intake in doubted:
             work.write_or_hold((), intake)
@@ -40,11 +41,7 @@ def perform(context: Context, work: StageWork) -> None:
         if season.id in listed and context.window.keeps(season, context.rules.extra_season_ids)
     ]
     kept += _unlisted_but_open(context, seasons, listed)
-    work.through(
-        sorted(kept, key=lambda season: season.id),
-        lambda season: _store_grades(context, work, season),
-        name=lambda season: f"season {season.name} ({season.id})",
-    )
+    _store_grades(context, work, _fetch_grades(context, work, kept))
 
 
 def _find_associations(context: Context) -> tuple[Organisation, ...]:
@@ -111,10 +108,20 @@ def _fetch_seasons(context: Context, work: StageWork) -> list[_Answer]:
             listing=where,
             doubt=judge_seasons(listed=size, usual=context.usual_sizes.get(where, ())),
         )
-        answers.append(_Answer(intake, listing.records))
+        seasons = [replace(season, provider=association.provider) for season in listing.records]
+        answers.append(_Answer(intake, seasons))
 
     work.through(context.scope.associations, fetch, name=lambda association: f"association {association.id}")
     return answers
+
+
+def _listed_in(answers: Sequence[_Answer]) -> dict[str, Season]:
+    """Each season once; one that several associations list belongs to the first of them."""
+    listed: dict[str, Season] = {}
+    for answer in answers:
+        for season in answer.seasons:
+            listed[season.id] = min(listed.get(season.id, season), season, key=parent_id_of)
+    return listed
 
 
 def _nothing_to_learn(context: Context, work: StageWork) -> _Answer:
@@ -158,10 +165,21 @@ def _store_seasons(
     """Every season known of the associations, listed or not, as it is stored now."""
     association_ids = {association.id for association in context.scope.associations}
     association_ids |= {season.association_id for season in listed.values()}
-    stored = dict(context.cms.read_seasons(sorted(association_ids)))
-    work.count(read=len(listed))
+    known = context.cms.read_seasons(sorted(association_ids))
+    stored = {season.id: season for season in known.values() if not is_foreign(context, season)}
+    own = dict(listed)
+    for held in find_stored(context, Season, listed.keys() - stored.keys()).values():
+        if is_foreign(context, held):
+            work.refuse([refusal(context, RecordKind.SEASON, held.id, held)])
+            del own[held.id]
+            continue
+        stored[held.id] = held
+        if held.association_id < listed[held.id].association_id:
+            # It stays with the association that it is stored under, which lists it, too.
+            del own[held.id]
+    work.count(read=len(own))
     for answer in answers:
-        plan = plan_upserts(answer.seasons, stored)
+        plan = plan_upserts([season for season in answer.seasons if own.get(season.id) is season], stored)
         stored = applied(stored, Plan(tuple(work.write_or_hold(plan.changes, answer.intake))))
     # The hint about a season's age is not stored; it comes from the listing alone.
     return {
@@ -187,19 +205,49 @@ def _unlisted_but_open(
     ]
 
 
-def _store_grades(context: Context, work: StageWork, season: Season) -> None:
-    try:
-        listing = context.source.fetch_grades(season)
-    except NotFound:
-        work.note(f"season {season.name} ({season.id}) is not published any more")
-        return
-    where = f"grades of season {season.id}"
-    intake = work.take_in(listing.quarantined, readable=len(listing.records), where=where, listing=where)
-    stored = context.cms.read_grades([season.id])
-    plan = plan_upserts(listing.records, stored)
-    work.count(read=len({grade.id for grade in listing.records}))
-    grades = applied(stored, Plan(tuple(work.write_or_hold(plan.changes, intake))))
-    # Without the seasons that failed: what is not known completely is not worked on.
-    context.scope.seasons[season.id] = season
-    listed_ids = {grade.id for grade in listing.records}
-    context.scope.grades.update({grade.id: grade for grade in grades.values() if grade.id in listed_ids})
+@dataclass(frozen=True, slots=True)
+class _Grades:
+    """One season's grades, and what the guards say of them."""
+
+    season: Season
+    intake: Intake
+    records: Sequence[Grade]
+
+
+def _fetch_grades(context: Context, work: StageWork, seasons: Sequence[Season]) -> Sequence[_Grades]:
+    """Of each season that still answers; what is not known completely is not worked on."""
+    answers: list[_Grades] = []
+
+    def fetch(season: Season) -> None:
+        try:
+            listing = context.source.fetch_grades(season)
+        except NotFound:
+            work.note(f"season {season.name} ({season.id}) is not published any more")
+            return
+        where = f"grades of season {season.id}"
+        intake = work.take_in(listing.quarantined, readable=len(listing.records), where=where, listing=where)
+        answers.append(_Grades(season, intake, listing.records))
+
+    work.through(
+        sorted(seasons, key=lambda season: season.id),
+        fetch,
+        name=lambda season: f"season {season.name} ({season.id})",
+    )
+    return sorted(answers, key=lambda answer: answer.season.id)
+
+
+def _store_grades(context: Context, work: StageWork, answers: Sequence[_Grades]) -> None:
+    scope = context.scope
+    first = first_seasons((answer.season, answer.records) for answer in answers)
+    for answer in answers:
+        season = answer.season
+        claims = claim(context, season, answer.records, context.cms.read_grades([season.id]), first)
+        plan = plan_upserts(claims.own, claims.stored)
+        work.count(read=len({grade.id for grade in claims.own}))
+        work.refuse(claims.refused)
+        stored = applied(claims.stored, Plan(tuple(work.write_or_hold(plan.changes, answer.intake))))
+        scope.seasons[season.id] = season
+        scope.grades.update({grade.id: stored[grade.id] for grade in claims.own if grade.id in stored})
+        # Stored in a season of others, their games are this season's all the same.
+        elsewhere = claims.left_elsewhere.values()
+        scope.grades.update({grade.id: replace(grade, season_id=season.id) for grade in elsewhere})

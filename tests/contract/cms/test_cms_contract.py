@@ -10,8 +10,8 @@ import pytest
 
 from sync.changes import Action, Change
 from sync.errors import LeaseLost, NotFound
-from sync.model import Organisation, OrganisationKind, Record
-from sync.ports import Cms, Fence, Quarantined
+from sync.model import Grade, Organisation, OrganisationKind, Record, Season, Team
+from sync.ports import Cms, Fence, FindsRecords, Quarantined
 from sync.report import Stage
 from tests.contract.cms.conftest import Bench
 from tests.records import created, game, grade, ladder, removed, restored, season, team, updated
@@ -45,6 +45,21 @@ def test_account_is_found_with_its_organisation(bench: Bench) -> None:
     assert account.organisation.kind is OrganisationKind.CLUB
     assert account.organisation.association_ids == ("association-1",)
     assert not account.is_setup
+
+
+def test_records_are_found_wherever_they_belong(filled: Cms) -> None:
+    assert isinstance(filled, FindsRecords)
+    assert filled.find_records(Season, ["season-1", "season-2"]) == {"season-1": season()}
+    assert filled.find_records(Grade, ["grade-1"]) == {"grade-1": grade()}
+    assert filled.find_records(Team, ["home", "grade-1"]) == {"home": team("home")}
+
+
+def test_whose_a_season_is_stays_noted(cms: Cms) -> None:
+    assert isinstance(cms, FindsRecords)
+    apply(cms, created(season(provider="playhq")))
+    apply(cms, updated(season(provider="playhq"), season(name="Summer", provider="playhq")))
+    (stored,) = cms.find_records(Season, ["season-1"]).values()
+    assert (stored.name, stored.provider) == ("Summer", "playhq")
 
 
 def test_unknown_account_is_not_found(cms: Cms) -> None:

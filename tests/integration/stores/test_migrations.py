@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, inspect, text
 
 from stores.sql import migrate
-from stores.sql.engine import reading
-from stores.sql.tables import metadata
+from stores.sql.engine import reading, writing
+from stores.sql.tables import metadata, organisations, seasons
 
 UPGRADE = """
 import sys
@@ -79,3 +82,26 @@ def test_two_processes_may_upgrade_at_once(database_url: str, empty_engine: Engi
 
     assert [process.returncode for process in processes] == [0, 0, 0], errors
     assert migrate.pending(empty_engine) == ()
+
+
+def test_seasons_stored_before_are_those_of_their_association_or_of_the_run_that_wrote_them(
+    empty_engine: Engine,
+) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).with_name("migrations")))
+    columns = {"name": "", "status": ""}
+    with writing(empty_engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "v0010")
+        connection.execute(
+            organisations.insert(),
+            {"provider": "tennis", "id": "a", "kind": "association", "association_ids": []},
+        )
+        for season_id, association_id in (("1", "a"), ("2", "b")):
+            of = {"id": season_id, "association_id": association_id, **columns}
+            connection.execute(seasons.insert().values(**of))
+    migrate.upgrade(empty_engine)
+    with reading(empty_engine) as connection:
+        rows = connection.execute(text("SELECT id, provider FROM seasons ORDER BY id")).all()
+
+    assert [tuple(row) for row in rows] == [("1", "tennis"), ("2", None)]

@@ -14,7 +14,7 @@ from sync.clock import SystemClock
 from sync.plan import plan_upserts
 from sync.ports import Fence
 from sync.report import Mode, Run, RunState, Stage
-from tests.records import grade, season, team
+from tests.records import game, grade, season, team
 
 CLUB, OTHER = "1" * 32, "2" * 32
 
@@ -57,6 +57,22 @@ def test_a_second_creation_adds_what_the_first_did_not_know(stores: SqlStores) -
     write(stores, OTHER, season(association_name="Harbour Cricket"))
     assert stores.mirror.read_seasons(["association-1"])["season-1"].association_name == "Harbour Cricket"
     assert counted(stores, OTHER) == {Action.UPDATED: 1}
+
+
+@pytest.mark.parametrize("grades", [("grade-1", "grade-2"), ("grade-2", "grade-1")])
+def test_a_game_that_two_runs_create_in_two_grades_ends_in_the_first_of_them(
+    stores: SqlStores, grades: tuple[str, str]
+) -> None:
+    write(stores, CLUB, season(), grade("grade-1"), grade("grade-2"), team("home"), team("away"))
+    for run_id, grade_id in zip((CLUB, OTHER), grades, strict=True):
+        write(stores, run_id, game(grade_id=grade_id))
+    assert stores.mirror.find_games(["game-1"])["game-1"].grade_id == "grade-1"
+
+
+def test_a_planned_move_of_a_game_is_written(stores: SqlStores) -> None:
+    write(stores, CLUB, season(), grade("grade-1"), grade("grade-2"), team("home"), team("away"), game())
+    write(stores, OTHER, game(grade_id="grade-2"), stored=[game()])
+    assert stores.mirror.find_games(["game-1"])["game-1"].grade_id == "grade-2"
 
 
 def test_an_update_leaves_fields_alone_that_another_run_has_changed(stores: SqlStores) -> None:

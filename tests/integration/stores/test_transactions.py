@@ -115,7 +115,7 @@ def test_runs_that_write_the_same_records_in_any_order_do_not_block_each_other(e
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(4)))
 
-    assert len(stores.mirror.find(Team, [one.id for one in teams])) == 30
+    assert len(stores.mirror.find_records(Team, [one.id for one in teams])) == 30
 
 
 @pytest.mark.postgres

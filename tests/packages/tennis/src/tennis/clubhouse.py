@@ -32,6 +32,7 @@ from sync.ports import Fence, Quarantined
 from sync.report import Stage
 
 R = TypeVar("R", Season, Grade, Team, Game, Ladder)
+F = TypeVar("F", Season, Grade, Team)
 
 _KINDS: Mapping[type[Record], str] = {
     Season: "season",
@@ -64,6 +65,9 @@ class Clubhouse(KeptHere):
 
     def find_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
         return self._read(Game, lambda game: game.id in game_ids)
+
+    def find_records(self, record_type: type[F], record_ids: Collection[str]) -> Mapping[str, F]:
+        return self._read(record_type, lambda record: record.id in record_ids)
 
     def read_removed_games(self, game_ids: Collection[str]) -> Mapping[str, Game]:
         return self._read(Game, lambda game: game.id in game_ids, shelf="removed")
