@@ -132,16 +132,13 @@ def _roles(backend: Backend) -> Seen:
 
 
 def _config(backend: Backend) -> Seen:
-    """Every process has taken over the newest settings, and none waits for a restart."""
+    """Every living process has taken over the newest settings, and none waits for a restart."""
     versions = RedisVersions(backend.redis, backend.settings.redis.namespace)
     newest, seen = versions.in_force_number(), Seen()
-    for said in versions.acknowledgements(backend.clock.now()):
-        if not said.is_accepted and said.version == newest:
-            hint = f"{said.reason}; mend it with clubsync config set, or clubsync config rollback"
-            seen += fault("config", Level.LOOK, f"{said.process} refuses version {newest}", hint)
-        elif said.restart_for:
-            value = f"{said.process} runs with older {', '.join(said.restart_for)}"
-            seen += fault("config", Level.LOOK, value, "restart that process")
+    registry = Registry(backend.redis, backend.settings.redis.namespace, backend.clock)
+    for said in versions.acknowledgements(backend.clock.now(), living=registry.living()):
+        if said.trouble and (said.is_accepted or said.version == newest):
+            seen += fault("config", Level.LOOK, *said.trouble)
     return seen if seen.faults else good("config", f"version {newest} everywhere")
 
 

@@ -256,7 +256,7 @@ def _wait_for_answers(
     """What each of the processes says of the version, given a moment to say it."""
     end = time.monotonic() + ACKNOWLEDGED_WITHIN_S
     while True:
-        said = [one for one in versions.acknowledgements(backend.clock.now()) if one.process in processes]
+        said = versions.acknowledgements(backend.clock.now(), living=processes)
         if all(one.version >= number for one in said) or time.monotonic() > end:
             break
         time.sleep(POLL_S)

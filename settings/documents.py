@@ -27,8 +27,11 @@ reaches what the settings name: Redis, SQL, the CMS, each provider (with its key
 named with what would be right, and the command exits with 1.
 
 A running process takes over a changed file, and what `clubsync config set` changes, within about a
-second; SIGHUP makes it look at once. What is refused changes nothing, and the process says why. What it
-reads only when it starts is marked below (*Restart worker.*), and the process says that it waits for it.
+second; SIGHUP makes it look at once. What is refused changes nothing, and the process says why:
+`clubsync status`, `/health` and the dashboard tell a bad file (mend it there; the version in force is good)
+from a version that a process refuses (`config set`, or `config rollback`). What it reads only when it starts
+is marked below (*Restart worker.*), and the process says that it waits for it, until it is started anew or
+the value is again the one that it started with.
 Every accepted set of settings is a numbered version with author, time, reason and difference, and can be
 restored as a new one; settings that a later release has no more are then left out, and it says which.
 Secrets, and what differs from process to process (`home`, `redis.url`, `database.url`, `web.host`,

@@ -22,6 +22,8 @@ HERE = Path(__file__).parent
 DEFAULTS = "defaults.toml"
 PREFIX = "CLUBSYNC_"
 CONFIG_VARIABLE = "CLUBSYNC_CONFIG"
+# Where a live override comes from.
+SET_LIVE = "config set"
 
 # Variables with names of their own; `CLUBSYNC_<SECTION>__<KEY>` for the same key wins.
 PLATFORM_VARIABLES: Mapping[str, str] = {
@@ -112,7 +114,7 @@ def read_overrides(overrides: Mapping[str, Any]) -> Layer:
     target = Layered()
     for key, value in overrides.items():
         target.lay(key, _parsed(key, value) if isinstance(value, str) else value)
-    return Layer("config set", target.tree(), {})
+    return Layer(SET_LIVE, target.tree(), {})
 
 
 def merge(layers: list[Layer]) -> tuple[Tree, dict[str, str]]:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from settings import live, schema_tree
 from settings.canary import Trial
+from settings.layers import SET_LIVE
 from settings.live import ProcessRole
 from settings.loader import InvalidSettings, Loaded
 from settings.schema import Settings
@@ -31,7 +32,8 @@ POLL_EVERY_S = 1.0
 class Acknowledgement:
     """What a process says about a version: taken over or, with the reason, refused.
 
-    `restart_for` names changed settings that this process reads only when it starts.
+    `is_local` says that its file or its variables are refused, and the version is not.
+    `restart_for` names settings that differ from those it started with, and that it reads only then.
     """
 
     process: str
@@ -40,6 +42,19 @@ class Acknowledgement:
     at: datetime
     reason: str | None = None
     restart_for: tuple[str, ...] = ()
+    is_local: bool = False
+
+    @property
+    def trouble(self) -> tuple[str, str] | None:
+        """What is wrong, in a few words, and what mends it."""
+        if not self.is_accepted and self.is_local:
+            return f"{self.process} keeps its last good settings", f"{self.reason}; mend that place"
+        if not self.is_accepted:
+            mend = "mend it with `clubsync config set`, or go back with `clubsync config rollback`"
+            return f"{self.process} refuses version {self.version}", f"{self.reason}; {mend}"
+        if self.restart_for:
+            return f"{self.process} runs with older {', '.join(self.restart_for)}", "restart that process"
+        return None
 
 
 class Store(Protocol):
@@ -110,6 +125,7 @@ class Reloader:
             except VersionConflict:
                 continue  # somebody changed them in between
             break
+        self._started_with = loaded
         self.in_force = InForce(loaded, version.number, overrides, history.alike(loaded))
         self._seen_number = max(version.number, wanted.number if wanted else 0)
         self._acknowledge(version.number)
@@ -166,7 +182,8 @@ class Reloader:
             loaded = self._history.load(overrides)
         except InvalidSettings as error:
             log.error("settings_refused", extra={"reason": str(error)})  # noqa: TRY400  the text says it all
-            self._acknowledge(number, reason=str(error))
+            is_local = all(problem.place != SET_LIVE for problem in error.problems)
+            self._acknowledge(number, reason=str(error), is_local=is_local)
             return
         if overrides == before.overrides and not self._is_on_trial(number):
             reason = "its file changed" if loaded.fingerprint != before.loaded.fingerprint else "reloaded"
@@ -176,9 +193,8 @@ class Reloader:
         for follower in self._followers:
             follower(self.in_force)
         failures = self._apply(changed)
-        restart_for = tuple(key for key in changed if self._role in live.restarted_by(key))
         log.info("settings_reloaded", extra={"version": number, "changed": list(changed)})
-        self._acknowledge(number, reason="; ".join(failures) or None, restart_for=restart_for)
+        self._acknowledge(number, reason="; ".join(failures) or None)
 
     def _apply(self, changed: Collection[str]) -> list[str]:
         failures = []
@@ -198,9 +214,8 @@ class Reloader:
         trial = self._store.trial()
         return trial is not None and trial.number == number
 
-    def _acknowledge(
-        self, number: int, *, reason: str | None = None, restart_for: tuple[str, ...] = ()
-    ) -> None:
+    def _acknowledge(self, number: int, *, reason: str | None = None, is_local: bool = False) -> None:
+        differing = _changed_keys(self._started_with, self.in_force.loaded)
         self._store.acknowledge(
             Acknowledgement(
                 process=self._process,
@@ -208,7 +223,8 @@ class Reloader:
                 is_accepted=reason is None,
                 at=self._now(),
                 reason=reason,
-                restart_for=restart_for,
+                restart_for=tuple(key for key in differing if self._role in live.restarted_by(key)),
+                is_local=is_local,
             )
         )
 

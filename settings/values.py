@@ -78,7 +78,9 @@ def secret_http_url(value: SecretStr) -> SecretStr:
 
 
 def proxy_url(value: SecretStr) -> SecretStr:
-    _check_url(value.get_secret_value(), HTTP_SCHEMES, "http://user:password@host:port")
+    _check_url(
+        value.get_secret_value(), HTTP_SCHEMES, "http://host:port, or with user:password@ before the host"
+    )
     return value
 
 
@@ -88,7 +90,11 @@ def redis_url(value: SecretStr) -> SecretStr:
 
 
 def database_url(value: SecretStr) -> SecretStr:
-    _check_url(value.get_secret_value(), DATABASE_SCHEMES, "postgresql://user:password@host/name")
+    _check_url(
+        value.get_secret_value(),
+        DATABASE_SCHEMES,
+        "postgresql://host/name, or with user:password@ before the host",
+    )
     return value
 
 

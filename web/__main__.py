@@ -190,7 +190,7 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
             ),
             Check(name="queues", ask=partial(checks.check_queues, operations)),
             Check(name="served", ask=partial(checks.check_served, registry, operations)),
-            Check(name="config", ask=partial(checks.check_config, versions, clock)),
+            Check(name="config", ask=partial(checks.check_config, versions, registry, clock)),
             Check(name="syncs", ask=partial(checks.check_syncs, stores.outcomes, clock)),
             *(
                 Check(name=f"provider:{name}", ask=partial(checks.check_provider, gates, name, host))

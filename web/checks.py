@@ -136,18 +136,14 @@ def check_served(registry: Registry, operations: Operations) -> Finding:
     return Finding(value=sum(bool(service.queues) for service in services), unit="workers")
 
 
-def check_config(versions: RedisVersions, clock: Clock) -> Finding:
-    """Every process has taken over the newest settings."""
+def check_config(versions: RedisVersions, registry: Registry, clock: Clock) -> Finding:
+    """Every living process has taken over the newest settings, and none waits for a restart."""
     newest = versions.in_force_number()
-    said = versions.acknowledgements(clock.now())
-    refused = [one for one in said if one.version == newest and not one.is_accepted]
-    if refused:
-        return Finding(
-            status=Status.WARN,
-            value=newest,
-            unit="version",
-            hint=f"{refused[0].process} refuses it: {refused[0].reason}; `clubsync config rollback` helps.",
-        )
+    said = versions.acknowledgements(clock.now(), living=registry.living())
+    troubles = [one.trouble for one in said if one.trouble and (one.is_accepted or one.version == newest)]
+    if troubles:
+        what, mend = troubles[0]
+        return Finding(status=Status.WARN, value=newest, unit="version", hint=f"{what}: {mend}.")
     return Finding(value=newest, unit="version")
 
 

@@ -109,6 +109,10 @@ class Registry:
         living = [msgspec.json.decode(entry, type=Service) for entry in entries if entry is not None]
         return sorted(living, key=lambda service: (service.role, service.started_at, service.id))
 
+    def living(self) -> frozenset[str]:
+        """The ids of the living processes. Raises StoreUnavailable."""
+        return frozenset(service.id for service in self.list())
+
     def silent(self, within_s: float) -> Mapping[str, datetime]:
         """What stopped to beat in the last `within_s` without saying so, and when `list` saw it."""
         since_s = self._clock.now().timestamp() - within_s

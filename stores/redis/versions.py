@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -235,8 +235,8 @@ class RedisVersions:
             text = msgspec.json.encode(acknowledgement)
             self._client.hset(self._acknowledgements, acknowledgement.process, text)
 
-    def acknowledgements(self, now: datetime) -> Sequence[Acknowledgement]:
-        """What each process said last, by its name; those of long gone ones are dropped."""
+    def acknowledgements(self, now: datetime, *, living: Collection[str]) -> Sequence[Acknowledgement]:
+        """What each of the living processes said last, by its name; words of long gone ones are dropped."""
         with answering():
             texts: Any = self._client.hgetall(self._acknowledgements)
         said = [msgspec.json.decode(text, type=Acknowledgement) for text in texts.values()]
@@ -244,7 +244,7 @@ class RedisVersions:
         if gone:
             with answering():
                 self._client.hdel(self._acknowledgements, *gone)
-        return sorted((one for one in said if one.process not in gone), key=lambda one: one.process)
+        return sorted((one for one in said if one.process in living), key=lambda one: one.process)
 
     def _standing(self) -> tuple[int, Trial | None]:
         """The version in force, and the trial beside it."""

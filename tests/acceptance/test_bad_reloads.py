@@ -18,9 +18,11 @@ from brokers.chain import open_sender
 from brokers.messages import CheckHealth
 from brokers.operations import Operations
 from settings.reload import Acknowledgement
+from stores.redis.registry import Registry
 from stores.redis.versions import RedisVersions
 from stores.sql.engine import open_engine
 from stores.sql.migrate import upgrade
+from sync.clock import SystemClock
 from tests.acceptance.conftest import clean_environ
 from tests.conftest import Eventually
 from tests.unit.settings.bad_files import BAD_FILES, GOOD, BadFile, mend
@@ -37,12 +39,13 @@ class Worker:
     process: subprocess.Popen[bytes]
     file: Path
     versions: RedisVersions
+    registry: Registry
     operations: Operations
     send: Callable[[], object]
     mends: int = 0
 
     def said(self) -> Acknowledgement | None:
-        found = self.versions.acknowledgements(datetime.now(UTC))
+        found = self.versions.acknowledgements(datetime.now(UTC), living=self.registry.living())
         return found[0] if found else None
 
     def mend(self) -> None:
@@ -84,7 +87,8 @@ def worker(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator
 
     command = [str(Path(sys.executable).with_name("clubsync")), "worker"]
     with subprocess.Popen(command, env=environ, start_new_session=True) as process:
-        yield Worker(process, file, RedisVersions(client, NAMESPACE), Operations(sender), send)
+        registry = Registry(client, NAMESPACE, SystemClock())
+        yield Worker(process, file, RedisVersions(client, NAMESPACE), registry, Operations(sender), send)
         process.terminate()
     assert process.returncode == 0
     sender.close()

@@ -73,7 +73,10 @@ class AcknowledgementBody(BaseModel):
     is_accepted: bool
     at: datetime
     reason: str | None
-    restart_for: list[str] = Field(description="changed settings that it reads only when it starts")
+    restart_for: list[str] = Field(
+        description="settings that differ from those it started with, and that it reads only then"
+    )
+    is_local: bool = Field(description="its file or its variables are refused, not the version")
 
 
 class ConfigChange(Body):
@@ -142,7 +145,7 @@ def show_version(
 @router.get("/acknowledgements", summary="What the processes say")
 def list_acknowledgements(_caller: Reader, services: Has) -> Paged[AcknowledgementBody]:
     """The last word of each process about the settings."""
-    found = services.versions.acknowledgements(services.clock.now())
+    found = services.versions.acknowledgements(services.clock.now(), living=services.registry.living())
     return Paged(items=[_acknowledgement_body(one) for one in found], next_cursor=None)
 
 
@@ -295,6 +298,7 @@ def _acknowledgement_body(one: Acknowledgement) -> AcknowledgementBody:
         at=one.at,
         reason=one.reason,
         restart_for=list(one.restart_for),
+        is_local=one.is_local,
     )
 
 

@@ -98,7 +98,9 @@ def show_config(request: Request, caller: Reader, services: Has) -> Response:
         trial=trial_body(services),
         endings=services.versions.endings(),
         versions=version_bodies(services.versions.history(VERSIONS_SHOWN)),
-        acknowledged=services.versions.acknowledgements(services.clock.now()),
+        acknowledged=services.versions.acknowledgements(
+            services.clock.now(), living=services.registry.living()
+        ),
         plugins=installed_plugins(),
     )
 

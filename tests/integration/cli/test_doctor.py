@@ -123,11 +123,11 @@ def test_two_releases_side_by_side_are_found(client: redis.Redis) -> None:
 
 
 def test_a_process_that_refuses_the_settings_is_found(client: redis.Redis) -> None:
-    register_all(client)
+    worker = next(iter(register_all(client).living()))
     versions = RedisVersions(client, "clubsync")
     versions.acknowledge(
         Acknowledgement(
-            process="worker:here:1",
+            process=worker,
             version=versions.in_force_number(),
             is_accepted=False,
             at=datetime.now(UTC),
@@ -135,7 +135,7 @@ def test_a_process_that_refuses_the_settings_is_found(client: redis.Redis) -> No
         )
     )
     config = examine()[1]["config"]
-    assert config["value"].startswith("worker:here:1 refuses version")
+    assert config["value"].startswith(f"{worker} refuses version")
     assert "http.attempts" in config["hint"]
 
 

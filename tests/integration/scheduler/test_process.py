@@ -14,9 +14,11 @@ import pytest
 import redis
 
 from settings.reload import Acknowledgement
+from stores.redis.registry import Registry
 from stores.redis.versions import RedisVersions, open_history
 from stores.sql.engine import open_engine
 from stores.sql.migrate import upgrade
+from sync.clock import SystemClock
 from tests.conftest import Eventually
 
 START_S = 60.0
@@ -60,7 +62,8 @@ def said(
 
     def of(wanted: Callable[[Acknowledgement], bool]) -> Callable[[], Acknowledgement | None]:
         def find() -> Acknowledgement | None:
-            found = RedisVersions(redis_client, namespace).acknowledgements(datetime.now(UTC))
+            now, living = datetime.now(UTC), Registry(redis_client, namespace, SystemClock()).living()
+            found = RedisVersions(redis_client, namespace).acknowledgements(now, living=living)
             return found[0] if found and wanted(found[0]) else None
 
         return find

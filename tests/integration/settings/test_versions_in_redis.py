@@ -65,10 +65,13 @@ def test_processes_that_start_together_agree_on_one_version(versions: RedisVersi
         assert set(pool.map(start, range(8))) == {1}
 
 
-def test_what_processes_say_is_kept_while_they_live(versions: RedisVersions) -> None:
+def test_what_processes_say_counts_while_they_live(versions: RedisVersions) -> None:
     old = AT - ACKNOWLEDGEMENT_LIFETIME - timedelta(seconds=1)
-    for process, at in (("web", AT), ("gone", old), ("worker", AT)):
+    for process, at in (("web", AT), ("gone", old), ("restarted", AT), ("worker", AT)):
         said = Acknowledgement(process=process, version=1, is_accepted=True, at=at, restart_for=("web.port",))
         versions.acknowledge(said)
-    assert [said.process for said in versions.acknowledgements(AT)] == ["web", "worker"]
-    assert versions.acknowledgements(AT)[0].restart_for == ("web.port",)
+    found = versions.acknowledgements(AT, living={"web", "worker"})
+    assert [said.process for said in found] == ["web", "worker"]
+    assert found[0].restart_for == ("web.port",)
+    everybody = versions.acknowledgements(AT, living={"web", "worker", "restarted", "gone"})
+    assert [said.process for said in everybody] == ["restarted", "web", "worker"]

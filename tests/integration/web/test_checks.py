@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import redis
@@ -76,20 +78,32 @@ def test_a_paused_queue_is_told(site: Site) -> None:
 
 
 def test_a_process_that_refuses_the_newest_settings_is_told(site: Site) -> None:
-    versions = site.services.versions
-    assert checks.check_config(versions, SystemClock()).status is Status.PASS
-    versions.acknowledge(
-        Acknowledgement(
-            process="worker:a",
-            version=versions.in_force_number(),
-            is_accepted=False,
-            at=SystemClock().now() - timedelta(seconds=1),
-            reason="its file is wrong",
-        )
+    versions, registry = site.services.versions, site.services.registry
+    worker = describe_process("worker", SystemClock())
+    said = Acknowledgement(
+        process=worker.id,
+        version=versions.in_force_number(),
+        is_accepted=False,
+        at=SystemClock().now() - timedelta(seconds=1),
+        reason="http: no way out",
     )
-    finding = checks.check_config(versions, SystemClock())
-    assert finding.status is Status.WARN
-    assert "worker:a refuses it: its file is wrong" in (finding.hint or "")
+    versions.acknowledge(said)
+    assert checks.check_config(versions, registry, SystemClock()).status is Status.PASS  # it does not live
+    registry.beat(worker)
+
+    def hint(**changes: Any) -> str:
+        versions.acknowledge(replace(said, **changes))
+        finding = checks.check_config(versions, registry, SystemClock())
+        assert finding.status is Status.WARN
+        return finding.hint or ""
+
+    assert f"{worker.id} refuses version 1: http: no way out; mend it with `clubsync config set`" in hint()
+    local = hint(is_local=True, reason="c.toml: is empty")
+    assert local == f"{worker.id} keeps its last good settings: c.toml: is empty; mend that place."
+    late = hint(is_accepted=True, reason=None, restart_for=("redis.url",))
+    assert late == f"{worker.id} runs with older redis.url: restart that process."
+    versions.acknowledge(replace(said, is_accepted=True))
+    assert checks.check_config(versions, registry, SystemClock()).status is Status.PASS
 
 
 def test_an_open_breaker_is_told_until_the_next_try(redis_client: redis.Redis, namespace: str) -> None:

@@ -66,7 +66,7 @@ def checkup(site: Site, cms: Cms, redis_client: redis.Redis, tmp_path: Path) -> 
         "scheduler": partial(role, "scheduler"),
         "queues": partial(checks.check_queues, services.operations),
         "served": partial(checks.check_served, services.registry, services.operations),
-        "config": partial(checks.check_config, services.versions, clock),
+        "config": partial(checks.check_config, services.versions, services.registry, clock),
         "syncs": partial(checks.check_syncs, site.stores.outcomes, clock),
         "provider:playhq": partial(checks.check_provider, services.gates, "playhq", HOST),
         "disk": partial(checks.check_disk, tmp_path),
@@ -264,15 +264,17 @@ def test_a_full_redis(redis_client: redis.Redis, judge: Judge) -> None:
 
 
 def test_a_process_that_refuses_the_newest_settings(site: Site, judge: Judge) -> None:
+    worker = describe_process("worker", SystemClock())
+    site.services.registry.beat(worker)
     said = Acknowledgement(
-        process="worker:a",
+        process=worker.id,
         version=site.services.versions.in_force_number(),
         is_accepted=False,
         at=SystemClock().now(),
         reason="its file is wrong",
     )
     site.services.versions.acknowledge(said)
-    assert "worker:a refuses it: its file is wrong; `clubsync config rollback` helps." in the_item(judge)
+    assert f"{worker.id} refuses version {said.version}: its file is wrong; mend it with" in the_item(judge)
     site.services.versions.acknowledge(replace(said, is_accepted=True))
     assert judge() == []
 

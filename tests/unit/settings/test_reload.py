@@ -90,7 +90,7 @@ def test_a_bad_file_is_refused_with_the_reason_and_the_last_good_one_stays(
     assert worker.level == "warning"
     assert worker.applied == []
     said = versions.said["worker"]
-    assert not said.is_accepted
+    assert (said.is_accepted, said.is_local) == (False, True)
     for told in (str(file), *bad.told):
         assert told in (said.reason or "")
     assert "hunter2" not in (said.reason or "")
@@ -184,6 +184,13 @@ def test_values_that_nobody_takes_over_are_named_for_a_restart(
     assert versions.said["worker"].restart_for == ("worker.grace_s",)
     assert versions.said["worker"].is_accepted
     assert worker.applied[0].sync.look_back_days == 7
+    # It waits for its restart whatever changes next, and until the value is the old one again.
+    worker.history.change({"sync.look_back_days": 8}, author="ann", reason="")
+    worker.reloader.look()
+    assert versions.said["worker"].restart_for == ("worker.grace_s",)
+    worker.history.change({}, unset=["worker.grace_s"], author="ann", reason="")
+    worker.reloader.look()
+    assert not versions.said["worker"].restart_for
 
 
 def test_a_part_that_cannot_take_over_is_a_nack_that_names_it(
@@ -195,6 +202,29 @@ def test_a_part_that_cannot_take_over_is_a_nack_that_names_it(
     worker.reloader.look()
     assert versions.said["worker"].reason == "logging, sync: RuntimeError: no disk"
     assert not versions.said["worker"].is_accepted
+
+
+def test_a_version_that_a_process_refuses_is_told_from_a_file_that_it_refuses(
+    start: Callable[[str], Process], file: Path, versions: FakeVersions, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere.toml"
+    elsewhere.write_text("[http]\nretry_cap_s = 30\n")
+    file.write_text("[http]\nretry_cap_s = 2\n")
+    worker, web = start("worker"), Process("web", elsewhere, versions)
+    file.write_text("[http]\nretry_cap_s = 0\n")
+    worker.reloader.look()
+    what, mend_by = versions.said["worker"].trouble or ("", "")
+    assert what == "worker keeps its last good settings"
+    assert mend_by.startswith(f"{file}: http.retry_cap_s = 0")
+    assert mend_by.endswith("; mend that place")
+
+    file.write_text("[http]\nretry_cap_s = 2\n")
+    number = web.history.change({"http.retry_base_s": 9.0}, author="ann", reason="").number
+    worker.reloader.look()
+    what, mend_by = versions.said["worker"].trouble or ("", "")
+    assert what == f"worker refuses version {number}"
+    assert "config set: http.retry_base_s = 9.0: should be at most http.retry_cap_s (2.0)" in mend_by
+    assert "`clubsync config rollback`" in mend_by
 
 
 def test_asking_reloads_although_nothing_changed(
