@@ -22,6 +22,11 @@ from cli.supervisor import POLL_S, STOP_MARGIN_S, Supervisor, python_module, sto
 if TYPE_CHECKING:
     from settings.schema import Settings
 
+# dramatiq's master hears no signal before its workers have started, by default for 30 s: a stop of one
+# that waits for its database would not be heard within the grace period. Not much shorter, because
+# it then looks for a second, busily, for what it forks; with us that is nothing.
+DEAF_FOR_S = 5.0
+
 
 @click.command()
 def web() -> None:
@@ -73,6 +78,8 @@ def worker_argv(settings: Settings) -> list[str]:
         str(settings.worker.greenlets),
         "--worker-shutdown-timeout",
         str(round(settings.worker.grace_s * 1000)),
+        "--worker-fork-timeout",
+        str(round(DEAF_FOR_S * 1000)),
         "--skip-logging",
     ]
 

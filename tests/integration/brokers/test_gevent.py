@@ -14,9 +14,11 @@ PATCHED_PYTEST = (
 )
 
 
+MODULES = ("test_delivery.py", "test_priority.py", "test_recovery.py")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["test_delivery.py", "test_priority.py", "test_recovery.py"])
-def test_a_patched_process_keeps_the_same_promises(module: str) -> None:
+def test_a_patched_process_keeps_the_same_promises() -> None:
     finished = subprocess.run(
         [
             sys.executable,
@@ -26,12 +28,12 @@ def test_a_patched_process_keeps_the_same_promises(module: str) -> None:
             "-p",
             "no:cacheprovider",
             "--tb=short",
-            str(HERE / module),
+            *(str(HERE / module) for module in MODULES),
         ],
         cwd=HERE.parents[2],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=110,
         check=False,
     )
     assert finished.returncode == 0, finished.stdout[-5000:]

@@ -411,7 +411,7 @@ class BrokerModel(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize(
-    "examples", [40, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
+    "examples", [40, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
 )
 def test_no_message_is_lost_or_in_two_places(redis_url: str, examples: int) -> None:
     model = type("Model", (BrokerModel,), {"url": redis_url})

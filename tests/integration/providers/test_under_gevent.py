@@ -11,17 +11,19 @@ import pytest
 HERE = Path(__file__).parent
 
 
+MODULES = ("test_fetcher.py", "test_quota.py")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["test_fetcher.py", "test_quota.py"])
-def test_way_out_holds_its_promises_under_gevent(module: str) -> None:
+def test_way_out_holds_its_promises_under_gevent() -> None:
     finished = subprocess.run(
         [
             *(sys.executable, "-m", "gevent.monkey", "--module", "pytest"),
-            *("-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(HERE / module)),
+            *("-q", "-p", "no:cacheprovider", "-p", "no:xdist", *(str(HERE / module) for module in MODULES)),
         ],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=110,
         check=False,
     )
     assert finished.returncode == 0, finished.stdout[-3000:] + finished.stderr[-3000:]
