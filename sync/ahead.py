@@ -86,7 +86,7 @@ class _Ahead:
             self._is_over = True
         # Waits for what was begun, and not for the pools' threads: of those one may never wake
         # up under gevent when its pool is shut down in the moment in which it starts.
-        asked: list[Future[Any]] = [*self._asked, *self._context.digests.values()]
+        asked: list[Future[Any]] = [*self._asked, *self._context.sealing.asked_ahead.values()]
         wait([each for each in asked if not each.cancel()], timeout=ENDS_WITHIN_S)
         for pool in (self._listings, self._answers_of_grades):
             pool.shutdown(wait=False, cancel_futures=True)
@@ -174,7 +174,7 @@ class _Ahead:
             self._go_on_with(grades)
 
     def _go_on_with(self, grades: Iterable[Grade]) -> None:
-        digests = self._context.digests
+        digests = self._context.sealing.asked_ahead
         for grade in grades:
             with self._lock:
                 if not self._is_over and grade.id not in digests and unit_of(grade.id) not in self._done:

@@ -55,6 +55,32 @@ class FanOut:
 Extra = Callable[["Context", Any], None]
 
 
+@dataclass(slots=True)
+class Sealing:
+    """What the run knows of its grades' seals, by grade; see `sync.grades.seal`."""
+
+    # Found once, when first looked for.
+    seals: Mapping[str, Seal] | None = None
+    # Digests of the provider's answers that `sync.ahead` asks for; None where it met trouble.
+    asked_ahead: dict[str, Future[str | None]] = field(default_factory=dict)
+    # Those that this run was given.
+    digests: dict[str, str] = field(default_factory=dict)
+    # Grades found not to be as they were sealed, with a digest of what is stored of them.
+    changed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Missing:
+    """From validation to cleanup: games that were missing on enough days, of how many checked.
+
+    A person decides about the `doubtful` ones, whose listings a guard doubts.
+    """
+
+    certain: list[Game] = field(default_factory=list)
+    doubtful: list[Game] = field(default_factory=list)
+    checked_count: int = 0
+
+
 @dataclass(slots=True, kw_only=True)
 class Context:
     """One run's ports, window and scope, and what its stages hand on to each other."""
@@ -83,25 +109,14 @@ class Context:
     seals: Seals | None = None
     # Asks what the stages will ask; None when nothing is asked ahead of them.
     ahead: Source | None = None
-    # What that finds, by grade: a digest of the provider's answers; None where it met trouble.
-    digests: dict[str, Future[str | None]] = field(default_factory=dict)
-    # Found once, when first looked for.
-    found_seals: Mapping[str, Seal] | None = None
-    # Digests of the provider's answers for a grade, as this run was given them.
-    told: dict[str, str] = field(default_factory=dict)
-    # Grades that were found not to be as they were sealed, with a digest of what is stored of them.
-    unsealed: dict[str, str] = field(default_factory=dict)
+    sealing: Sealing = field(default_factory=Sealing)
     # How often anything was written, by this run or by other workers for it.
     writes: int = 0
     # What other workers' requests for this run came to.
     shared_requests: RequestCounts = field(default_factory=RequestCounts)
     # Then validation takes its listings from the checkpoints instead of fetching them.
     has_collected_games: bool = False
-    # From validation to cleanup: games that were missing on enough days, of how many checked.
-    removable: list[Game] = field(default_factory=list)
-    checked_count: int = 0
-    # The same of listings that a guard doubts: a person decides about them.
-    doubtful: list[Game] = field(default_factory=list)
+    missing: Missing = field(default_factory=Missing)
     # Grades whose fixture lacks so much that they are looked at again after all others.
     shrunken: list[Grade] = field(default_factory=list)
     # How many records each listing had in the last runs, and has in this one.

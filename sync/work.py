@@ -65,7 +65,7 @@ class StageWork:
         self._held_changes: list[Change] = []
         self.lock = Lock()
 
-    def through(
+    def for_each(
         self,
         units: Sequence[T],
         work: Callable[[T], None],
@@ -90,7 +90,7 @@ class StageWork:
             self._read += read
             self._quarantined += quarantined
 
-    def recall(self, done: Mapping[str, Any]) -> None:
+    def count_done(self, done: Mapping[str, Any]) -> None:
         """Add what a unit's checkpoint tells of the work of an earlier attempt or another worker."""
         self.count(read=done["read"], quarantined=done["quarantined"])
         with self.lock:

@@ -126,7 +126,7 @@ class _Gathering:
     def perform(self) -> None:
         left = list(reversed(self._grades))
         while left:
-            self._work.through(
+            self._work.for_each(
                 [self._grades[unit] for unit in left],
                 self._take,
                 name=name_of,
@@ -149,7 +149,7 @@ class _Gathering:
         for unit in self._grades.keys() - self._done:
             result = done.get(unit)
             if result is not None and not result.get("is_held"):
-                self._work.recall(result)
+                self._work.count_done(result)
                 self._context.shared_requests += RequestCounts(**result.get("requests", {}))
 
     def _take(self, grade: Grade) -> None:

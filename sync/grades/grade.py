@@ -28,7 +28,7 @@ def unit_of(grade_id: str) -> str:
 
 
 def name_of(grade: Grade) -> str:
-    """What people call the grade where it is told of."""
+    """What people call the grade."""
     return f"grade {grade.name} ({grade.id})"
 
 
@@ -52,7 +52,7 @@ def sync_grade(
     sealed = SealedGrade(context, grade)
     try:
         if (known := sealed.find_result()) is not None:
-            work.recall(known)
+            work.count_done(known)
             return dict(known)
         fetched = _fetch(context, grade)
     except NotFound:

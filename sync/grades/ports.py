@@ -1,4 +1,4 @@
-"""What grades need from the outside: to be shared out among workers, and to be told unchanged."""
+"""What grades need from the outside: to be shared out among workers, and to be found unchanged."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class DigestsAnswers(Source, Protocol):
     def fetch_digest(self, grade: Grade) -> str | None:
         """A digest of all that `fetch_fixture` and `fetch_ladders` make their records from.
 
-        That is the answers and the adapter's own settings. None: this grade cannot be told.
+        That is the answers and the adapter's own settings. None where it cannot tell.
         """
         ...
 

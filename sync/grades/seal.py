@@ -1,4 +1,4 @@
-"""Seals: how a grade is told to be as it was when nothing was left to write.
+"""Seals: how a run sees that a grade is as it was when nothing was left to write.
 
 Most grades of most nights are. A seal holds digests of all that decides what a sync of the
 grade writes: the provider's answers, the stored rows, the teams, the scope, the rules and
@@ -40,23 +40,23 @@ def find_unchanged(
     seals = find_seals(context)
     sealed = [grade for grade in grades if grade.id in seals]
     if sealed and isinstance(context.source, RecallsDigests):
-        unasked = [grade for grade in sealed if grade.id not in context.digests]
-        context.told.update(context.source.recall_digests(unasked))
+        unasked = [grade for grade in sealed if grade.id not in context.sealing.asked_ahead]
+        context.sealing.digests.update(context.source.recall_digests(unasked))
     known: list[Grade] = []
-    for grade, is_told in _ask_digests(context, sealed):
-        if is_told:
+    for grade, is_known in _ask_digests(context, sealed):
+        if is_known:
             known.append(grade)
         else:
             yield grade, None
         if len(known) == _LOOKED_AT_TOGETHER:
-            yield from _look_at(context, known, seals)
+            yield from _compare_stored(context, known, seals)
             known = []
-    yield from _look_at(context, known, seals)
+    yield from _compare_stored(context, known, seals)
 
 
 def _ask_digests(context: Context, grades: Sequence[Grade]) -> Iterator[tuple[Grade, bool]]:
-    """The grades as the digests of their answers are known; False for one that cannot be told."""
-    at_hand = [grade for grade in grades if grade.id in context.told]
+    """The grades as the digests of their answers are known; False where the source cannot tell."""
+    at_hand = [grade for grade in grades if grade.id in context.sealing.digests]
     yield from ((grade, True) for grade in at_hand)
     troubles: list[SyncError] = []
 
@@ -73,14 +73,14 @@ def _ask_digests(context: Context, grades: Sequence[Grade]) -> Iterator[tuple[Gr
             troubles.append(trouble)
             return grade, False
         if digest is not None:
-            context.told[grade.id] = digest
+            context.sealing.digests[grade.id] = digest
         return grade, digest is not None
 
     known = {grade.id for grade in at_hand}
     yield from context.map_concurrently(ask, [grade for grade in grades if grade.id not in known])
 
 
-def _look_at(
+def _compare_stored(
     context: Context, grades: Sequence[Grade], seals: Mapping[str, Seal]
 ) -> Iterator[tuple[Grade, Mapping[str, Any] | None]]:
     """As `find_unchanged`, of grades whose digests are known."""
@@ -99,7 +99,7 @@ def _look_at(
         if seal.stored == stored[grade.id] and SealedGrade(context, grade).is_on_same_ground(seal):
             yield grade, seal.result
         else:
-            context.unsealed[grade.id] = stored[grade.id]
+            context.sealing.changed[grade.id] = stored[grade.id]
             yield grade, None
 
 
@@ -107,13 +107,13 @@ def find_seals(context: Context) -> Mapping[str, Seal]:
     """The organisation's seals by grade, whether they still hold or not, but for those too old."""
     if context.seals is None or context.rules.code is None:
         return {}
-    if context.found_seals is None:
+    if context.sealing.seals is None:
         found = context.seals.find_all(_key_of(context))
         now = context.clock.now()
-        context.found_seals = {
+        context.sealing.seals = {
             grade_id: seal for grade_id, seal in found.items() if now - seal.sealed_at <= LASTS
         }
-    return context.found_seals
+    return context.sealing.seals
 
 
 def forget_seal(context: Context, grade: Grade) -> None:
@@ -140,7 +140,7 @@ class SealedGrade:
             return None
         if not isinstance(context.source, DigestsAnswers) or not isinstance(context.cms, DigestsRecords):
             return None
-        if grade.id not in context.unsealed:
+        if grade.id not in context.sealing.changed:
             seal = context.seals.find(self._key, grade.id)
             if seal is not None and (result := self.result_by(seal)) is not None:
                 return result
@@ -173,7 +173,11 @@ class SealedGrade:
 
     def _digest_answers(self, source: DigestsAnswers) -> str | None:
         context, grade = self._context, self._grade
-        return context.told.get(grade.id) or _digest_asked_ahead(context, grade) or source.fetch_digest(grade)
+        return (
+            context.sealing.digests.get(grade.id)
+            or _digest_asked_ahead(context, grade)
+            or source.fetch_digest(grade)
+        )
 
     def digest_stored(self) -> str | None:
         """To be taken before and after the stored records are read; None when sealing is no use.
@@ -183,7 +187,7 @@ class SealedGrade:
         cms = self._context.cms
         if self._answers is None or not isinstance(cms, DigestsRecords):
             return None
-        return self._context.unsealed.pop(self._grade.id, None) or cms.digest_grade(self._grade.id)
+        return self._context.sealing.changed.pop(self._grade.id, None) or cms.digest_grade(self._grade.id)
 
     def seal(
         self, grade: Grade, team_ids: Collection[str], *, stored: str, result: Mapping[str, Any]
@@ -219,7 +223,7 @@ class SealedGrade:
 
 def _digest_asked_ahead(context: Context, grade: Grade) -> str | None:
     """Of the answers that are asked for beside this stage; None if nobody does, or in vain."""
-    asked = context.digests.get(grade.id)
+    asked = context.sealing.asked_ahead.get(grade.id)
     ends_at_s = time.monotonic() + _WAITS_FOR_S
     while asked is not None and time.monotonic() < ends_at_s:
         context.stop.raise_if_stopping()

@@ -111,7 +111,7 @@ def _fetch_seasons(context: Context, work: StageWork) -> list[_Answer]:
         seasons = [replace(season, provider=association.provider) for season in listing.records]
         answers.append(_Answer(intake, seasons))
 
-    work.through(context.scope.associations, fetch, name=lambda association: f"association {association.id}")
+    work.for_each(context.scope.associations, fetch, name=lambda association: f"association {association.id}")
     return answers
 
 
@@ -228,7 +228,7 @@ def _fetch_grades(context: Context, work: StageWork, seasons: Sequence[Season]) 
         intake = work.take_in(listing.quarantined, readable=len(listing.records), where=where, listing=where)
         answers.append(_Grades(season, intake, listing.records))
 
-    work.through(
+    work.for_each(
         sorted(seasons, key=lambda season: season.id),
         fetch,
         name=lambda season: f"season {season.name} ({season.id})",

@@ -16,11 +16,13 @@ def perform(context: Context, work: StageWork) -> None:
     """
     days = context.rules.removal_confirmations
     cause = f"missing from the fixture on {days} days"
-    certain = plan_removals(sorted(context.removable, key=lambda game: game.id), cause=cause)
-    doubtful = plan_removals(sorted(context.doubtful, key=lambda game: game.id), cause=cause)
+    certain = plan_removals(sorted(context.missing.certain, key=lambda game: game.id), cause=cause)
+    doubtful = plan_removals(sorted(context.missing.doubtful, key=lambda game: game.id), cause=cause)
     count = len(certain.changes) + len(doubtful.changes)
     work.count(read=count)
-    ceiling = judge_removals(removals=count, stored=context.checked_count, limits=context.rules.limits)
+    ceiling = judge_removals(
+        removals=count, stored=context.missing.checked_count, limits=context.rules.limits
+    )
     if ceiling.is_held:
         work.hold(ceiling, where="removals", changes=(certain + doubtful).changes)
         return

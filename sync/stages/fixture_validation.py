@@ -33,7 +33,7 @@ def perform(context: Context, work: StageWork) -> None:
         listings.take_from_checkpoints(grades)
         grades = [grade for grade in grades if listings.of(grade.id) is not None]
     absences = _Absences(context)
-    work.through(
+    work.for_each(
         grades,
         lambda grade: _validate(context, work, grade, listings, absences),
         name=name_of,
@@ -119,8 +119,8 @@ def _validate(
         and _is_nowhere(context, game_id, grade.season_id, listings)
     ]
     with work.lock:
-        (context.doubtful if shrink.is_held else context.removable).extend(confirmed)
-        context.checked_count += stored_count
+        (context.missing.doubtful if shrink.is_held else context.missing.certain).extend(confirmed)
+        context.missing.checked_count += stored_count
     if shrink.is_held:
         work.hold(shrink, where=name_of(grade))
     if unconfirmed := len(gone) - len(confirmed):

@@ -26,7 +26,7 @@ def perform(context: Context, work: StageWork) -> None:
     }
     for grade in grades:
         if result := done.get(unit_of(grade.id)):
-            work.recall(result)
+            work.count_done(result)
     left = [grade for grade in grades if unit_of(grade.id) not in done]
     remaining = _leave_unchanged(context, work, left, done_before=len(grades) - len(left))
     done_before = len(grades) - len(remaining)
@@ -46,7 +46,7 @@ def _leave_unchanged(
     for grade, result in find_unchanged(context, grades):
         if result is None:
             continue
-        work.recall(result)
+        work.count_done(result)
         unchanged[unit_of(grade.id)] = result
         work.progressed(done_before + len(unchanged), done_before + len(grades))
     if unchanged:
@@ -64,7 +64,7 @@ def _sync_alone(context: Context, work: StageWork, grades: Sequence[Grade], *, d
             return
         context.checkpoints.mark_done(context.run_id, unit_of(grade.id), result)
 
-    work.through(grades, perform, name=name_of, done_before=done_before)
+    work.for_each(grades, perform, name=name_of, done_before=done_before)
 
 
 def _look_again(context: Context, work: StageWork, *, total: int) -> None:
@@ -74,7 +74,7 @@ def _look_again(context: Context, work: StageWork, *, total: int) -> None:
         result = sync_grade(context, work, grade, is_last_look=True)
         context.checkpoints.mark_done(context.run_id, unit_of(grade.id), result)
 
-    work.through(context.shrunken, perform, name=name_of, done_before=total - len(context.shrunken))
+    work.for_each(context.shrunken, perform, name=name_of, done_before=total - len(context.shrunken))
 
 
 def _store_season_days(context: Context, work: StageWork) -> None:

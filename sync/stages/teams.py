@@ -49,7 +49,7 @@ def _fetch_teams(context: Context, work: StageWork) -> Sequence[_Teams]:
         listed = _one_each(listing.records, stored)
         answers.append(_Teams(season, intake, listing.records, stored, listed))
 
-    work.through(
+    work.for_each(
         list(context.scope.seasons.values()),
         fetch,
         name=lambda season: f"season {season.name} ({season.id})",
