@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 from cms.local import LocalStores
 from settings.schema import CmsSettings
 from sync.delivery.outbox import Outbox, OutboxCms
-from sync.errors import ConfigurationError
+from sync.errors import ConfigurationError, SyncError
 from sync.ports import Clock, Cms, Runs
 from sync.report import Run
 
@@ -53,15 +53,23 @@ OpenCms = Callable[[CmsContext], Cms]
 
 
 def open_cms(context: CmsContext) -> Cms:
-    """Raises ConfigurationError for a kind that no installed package offers."""
+    """Raises ConfigurationError for a kind that no installed package offers, or one that cannot be opened."""
     installed = {entry.name: entry for entry in entry_points(group=GROUP)}
     entry = installed.get(context.settings.kind)
     if entry is None:
         raise ConfigurationError(
             f"cms.kind: {context.settings.kind!r} is not installed; one of {', '.join(sorted(installed))}"
         )
-    adapter: OpenCms = entry.load()
-    return adapter(context)
+    try:
+        adapter: OpenCms = entry.load()
+        return adapter(context)
+    except (SyncError, ConfigurationError):
+        raise
+    except (Exception, SystemExit) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigurationError(
+            f"cms.kind: {entry.name!r} ({entry.value}) does not work: {reason}"
+        ) from error
 
 
 def behind_outbox(cms: Cms, context: CmsContext, outbox: Outbox) -> Cms:

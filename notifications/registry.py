@@ -37,7 +37,7 @@ def open_channels(
     for entry_point in installed if installed is not None else tuple(entry_points(group=GROUP)):
         try:
             channel: Channel | None = entry_point.load()(settings)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a stranger's module may raise anything, or end
             broken[entry_point.name] = f"{type(error).__name__}: {error}"
             log.exception(
                 "channel_broken", extra={"channel": entry_point.name, "reason": broken[entry_point.name]}

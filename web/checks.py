@@ -194,7 +194,7 @@ def plugged_in(settings: Settings) -> list[Check]:
     for name, open_check in loaded.working.items():
         try:
             found.append(Check(name=name, ask=open_check(settings)))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.exception("plugin_broken", extra={"kind": Kind.CHECKS.value, "plugin": name})
             found.append(Check(name=name, ask=partial(_fail, f"broken: {type(error).__name__}: {error}")))
     return found

@@ -144,8 +144,8 @@ class Checkup:
                 status=Status.FAIL,
                 hint=f"It did not answer within {CHECK_TIMEOUT_S:.0f} s; look at its own log.",
             )
-        except Exception as error:  # noqa: BLE001 a check that breaks is a finding, whatever broke it
-            finding = Finding(status=Status.FAIL, hint=str(error))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 a check that breaks is a finding, whatever broke it
+            finding = Finding(status=Status.FAIL, hint=str(error) or type(error).__name__)
         took_ms = round((self._now_s() - began_s) * 1000, 1)
         value, unit = (took_ms, "ms") if finding.value is None else (finding.value, finding.unit)
         entry = {

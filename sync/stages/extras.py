@@ -14,5 +14,5 @@ def perform(context: Context, work: StageWork) -> None:
             extra(context, work)
         except DeferredError:
             raise
-        except Exception as error:  # noqa: BLE001 - a stranger's stage may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's stage may raise anything, or end
             work.fail(f"stage {name}", PermanentError(f"{type(error).__name__}: {error}"))

@@ -51,6 +51,7 @@ class Slack:
     """The simulated Slack and the channel that talks to it."""
 
     http: httpx.Client
+    settings: SlackSettings
     channel: Channel
 
     def messages(self) -> list[dict[str, Any]]:
@@ -157,5 +158,5 @@ def slack_api(simulator: Simulator) -> Iterator[Slack]:
         settings = SlackSettings(token=SecretStr("xoxb-secret"), base_url=f"{address}/slack/api")
         channel = slack.open_channel(NotificationsSettings(slack=settings, timeout_s=30))
         assert isinstance(channel, slack.SlackApi)
-        yield Slack(http, channel)
+        yield Slack(http, settings, channel)
         channel._client.close()

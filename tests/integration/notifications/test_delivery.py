@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
+from notifications import slack
 from notifications.cms_callback import CmsCallback
 from settings.schema import NotificationsSettings, TemplateSettings, WebhookSettings
 from simulator.app import Simulator
@@ -120,6 +121,17 @@ def test_other_settings_of_a_channel_switch_it_on_and_those_of_another_do_not(de
     desk.drain("webhook")
     assert len(chat.notices) == 1
     assert desk.turns.switched_off() == {}
+
+
+def test_what_a_strangers_channel_raises_costs_one_notice(desk: Desk, chat: Chat) -> None:
+    chat.fails_with = [KeyError("room")]
+    desk.finish(1)
+    with pytest.raises(KeyError):
+        desk.deliver(1)
+    desk.finish(2)
+    assert desk.deliver(2) is None
+    assert [entry.state for entry in desk.stores.notices.of_run("r1")] == [NoticeState.REFUSED]
+    assert [notice.key for notice in chat.notices] == ["r2:sync_succeeded"]
 
 
 def test_what_a_channel_asks_to_wait_is_waited_by_everybody(desk: Desk, chat: Chat) -> None:
@@ -408,6 +420,23 @@ def test_where_there_are_no_threads_only_changes_are_told(desk: Desk, chat: Chat
     assert set(desk.states().values()) == {NoticeState.SENT, NoticeState.MERGED}
 
 
+def test_a_slack_that_is_too_slow_is_asked_again(desk: Desk, slack_api: Slack) -> None:
+    impatient = slack.open_channel(NotificationsSettings(slack=slack_api.settings, timeout_s=0.2))
+    assert isinstance(impatient, slack.SlackApi)
+    desk.channels["slack"] = impatient
+    slack_api.fail("latency", latency_s=3)
+    desk.finish()
+    assert isinstance(desk.deliver(channel="slack"), DeferredError)
+    impatient._client.close()
+    slack_api.recover()
+    desk.channels["slack"] = slack_api.channel
+    desk.turns.pause("slack", 0.001)
+    assert desk.deliver(channel="slack") is None
+    assert {message["text"].splitlines()[0] for message in slack_api.messages()} == {
+        "Sync of club 1 succeeded"
+    }
+
+
 @pytest.mark.parametrize(
     ("fault", "options", "kind"),
     [
@@ -415,7 +444,6 @@ def test_where_there_are_no_threads_only_changes_are_told(desk: Desk, chat: Chat
         ("error", {"status": 500}, DeferredError),
         ("reset", {}, DeferredError),
         ("html", {}, DeferredError),
-        ("latency", {"latency_s": 3}, DeferredError),
         ("reject", {"status": 403}, CredentialsRejected),
         ("missing", {}, PermanentError),
     ],

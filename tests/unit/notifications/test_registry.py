@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from importlib.metadata import EntryPoint
 
 from pydantic import SecretStr
@@ -13,6 +14,10 @@ def open_nothing(settings: NotificationsSettings) -> Channel | None:
     raise RuntimeError("no licence")
 
 
+def leave(settings: NotificationsSettings) -> Channel | None:
+    sys.exit("this is no library")
+
+
 def test_without_configuration_all_built_in_channels_are_unconfigured() -> None:
     channels = open_channels(NotificationsSettings())
     assert channels.opened == {}
@@ -22,6 +27,7 @@ def test_without_configuration_all_built_in_channels_are_unconfigured() -> None:
 def test_a_broken_channel_is_reported_and_the_others_open() -> None:
     installed = (
         EntryPoint("pager", "tests.unit.notifications.test_registry:open_nothing", GROUP),
+        EntryPoint("leaver", "tests.unit.notifications.test_registry:leave", GROUP),
         EntryPoint("absent", "no_such_package:open_channel", GROUP),
         EntryPoint("slack", "notifications.slack:open_channel", GROUP),
     )
@@ -29,4 +35,5 @@ def test_a_broken_channel_is_reported_and_the_others_open() -> None:
     channels = open_channels(settings, installed)
     assert list(channels.opened) == ["slack"]
     assert channels.broken["pager"] == "RuntimeError: no licence"
+    assert channels.broken["leaver"] == "SystemExit: this is no library"
     assert channels.broken["absent"].startswith("ModuleNotFoundError")

@@ -1,28 +1,37 @@
-"""A check that is answered through something that fails tells nothing."""
+"""The health checks, some of them a stranger's, which may do anything."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 
-from web.health import Check, Checkup, Finding, Status
+import pytest
 
-
-def found(redis: Status) -> dict[str, object]:
-    checks = (
-        Check(name="redis", ask=lambda: Finding(status=redis), is_required=True),
-        Check(
-            name="workers", ask=lambda: Finding(status=Status.WARN, hint="No worker runs."), through="redis"
-        ),
-    )
-    checkup = Checkup(checks)
-    workers = asyncio.run(checkup.report())["workers"]
-    checkup.close()
-    return {name: workers[name] for name in ("status", "output")}
+from web.health import Check, Checkup, Finding
 
 
-def test_nobody_is_said_to_be_gone_while_nobody_can_be_heard() -> None:
-    assert found(Status.FAIL) == {"status": "fail", "output": "Not known while redis fails."}
+@pytest.mark.parametrize(
+    ("fault", "said"), [(KeyError("room"), "'room'"), (SystemExit(), "SystemExit"), (OSError(), "OSError")]
+)
+def test_a_check_that_breaks_is_a_finding_and_the_others_count(fault: BaseException, said: str) -> None:
+    def break_off() -> Finding:
+        raise fault
+
+    checkup = Checkup([Check(name="theirs", ask=break_off), Check(name="ours", ask=Finding)])
+    try:
+        report = asyncio.run(checkup.report())
+    finally:
+        checkup.close()
+    assert (report["theirs"]["status"], report["theirs"]["output"]) == ("fail", said)
+    assert report["ours"]["status"] == "pass"
 
 
-def test_what_is_heard_counts() -> None:
-    assert found(Status.PASS) == {"status": "warn", "output": "No worker runs."}
+def test_a_check_that_ends_its_process_does_not_end_ours() -> None:
+    def leave() -> Finding:
+        sys.exit("this is no library")
+
+    checkup = Checkup([Check(name="theirs", ask=leave)])
+    try:
+        assert asyncio.run(checkup.report())["theirs"]["output"] == "this is no library"
+    finally:
+        checkup.close()
