@@ -143,7 +143,16 @@ def _running(
     migrate_database(settings)
     backend = Backend(settings, ground.redis_url)
     backdrop = Supervisor(environ, say=show_nothing, log_dir=logs)
-    processes = Supervisor(environ, say=show_nothing, log_dir=logs)
+
+    def say(name: str, line: str) -> None:
+        show.say(f"{name}: {line}")
+
+    def mind_redis() -> None:
+        if ground.revive_redis():
+            say("redis", "ended by itself; started again with its data")
+
+    # Their own words are in their logs; that one crashed and was started again is told here.
+    processes = Supervisor(environ, say=say, log_dir=logs, meanwhile=mind_redis)
     try:
         show.say(f"starting Valkey, SQLite, simulator, web, worker and scheduler (logs: {logs})")
         simulator = start_simulator(backdrop)
@@ -279,6 +288,7 @@ def _keep_running(stage: DemoStage, show: Show, should_stop: Callable[[], bool])
     show.say(f"  simulated chat      {stage.world.address}/_simulator/chat")
     show.say(f"  command line        CLUBSYNC_HOME={home} .venv/bin/clubsync sync club 3 --wait")
     stage.processes.watch(should_stop)
+    show.say("stopping: nothing new is taken, running work finishes or is handed back")
 
 
 def _web_port(settings: Settings) -> int:

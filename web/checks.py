@@ -17,7 +17,7 @@ from brokers.queues import Queue
 from brokers.server_doubts import find_doubts
 from notifications.blame import step_of
 from notifications.verdict.judge import THROTTLED_LEAST_S
-from notifications.verdict.sight import role_trouble, unserved, without_actor
+from notifications.verdict.sight import quiet_ones, role_trouble, unserved, without_actor
 from settings.plugins import Kind, load_kind
 from settings.schema import Settings
 from stores.redis.errors import answering
@@ -125,7 +125,10 @@ def check_queues(operations: Operations) -> Finding:
 
 
 def check_served(registry: Registry, operations: Operations) -> Finding:
-    """Every queue has a worker, and every worker an actor for each of its queues."""
+    """Every queue has a worker that takes messages, and every worker an actor for each of its queues."""
+    if quiet := quiet_ones(operations.workers()):
+        hint = f"All workers are quiet: nothing is started; `clubsync workers quiet {quiet[0]} --off`."
+        return Finding(status=Status.WARN, value=len(quiet), unit="quiet workers", hint=hint)
     services = registry.list()
     for worker, names in without_actor(services).items():
         hint = f"{worker} serves {', '.join(names)} but has no actor for it: its messages would die there."

@@ -70,7 +70,8 @@ class Facts:
     """`checks` is the health report; `paused_by` tells who paused a queue, where it is known.
 
     `succeeded_count` is of the last hour, as far as it matters beside the troubles. `silent` are
-    processes that stopped to beat a short while ago without saying so. `unserved` are queues without
+    processes that stopped to beat a short while ago without saying so, `quiet` the workers when not one
+    of them takes anything new. `unserved` are queues without
     a worker, `without_actor` what workers serve but cannot carry out. `throttled_s` says for how long
     providers are left alone yet. `held` are syncs of which a guard held something back, newest first.
     `names` are those of accounts, as far as they are kept here.
@@ -86,6 +87,7 @@ class Facts:
     troubles: Sequence[Trouble] = ()
     succeeded_count: int = 0
     silent: Sequence[str] = ()
+    quiet: Sequence[str] = ()
     slow: Sequence[Slow] = ()
     unserved: Collection[str] = ()
     without_actor: Mapping[str, Sequence[str]] = field(default_factory=dict)

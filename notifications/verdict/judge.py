@@ -89,6 +89,17 @@ def _checks(facts: Facts) -> Iterator[Evidence]:
 
 
 def _workers(facts: Facts) -> Iterator[Evidence]:
+    if facts.quiet:
+        waiting = sum(queue.depth for queue in facts.queues)
+        yield Evidence(
+            key="workers",
+            level=Level.ACT if waiting else Level.LOOK,
+            what=f"{', '.join(facts.quiet)} {'is' if len(facts.quiet) == 1 else 'are'} quiet, and no other "
+            f"worker lives: nothing is started; {waiting:,} {'waits' if waiting == 1 else 'wait'}.",
+            step="Wake it",
+            href="/workers",
+            command=f"clubsync workers quiet {facts.quiet[0]} --off",
+        )
     for worker, names in facts.without_actor.items():
         yield Evidence(
             key=f"worker:{worker}",

@@ -112,8 +112,23 @@ class Held(Protocol):
     def since_s(self) -> float: ...
 
 
+class Worker(Protocol):
+    """A worker as the broker knows it."""
+
+    @property
+    def process(self) -> str: ...
+    @property
+    def lease_left_s(self) -> float: ...
+    @property
+    def is_quiet(self) -> bool: ...
+    @property
+    def is_stopping(self) -> bool: ...
+
+
 class Operations(Protocol):
     """`brokers.operations.Operations`."""
+
+    def workers(self) -> Sequence[Worker]: ...
 
     def in_flight(self) -> Iterable[Held]: ...
 
@@ -163,6 +178,7 @@ class Sight:
                 since=self.clock.now() - TROUBLE_WITHIN, most=MOST_COUNTED
             ),
             silent=self._silent(processes),
+            quiet=quiet_ones(self.operations.workers()),
             slow=self._slow(),
             unserved=unserved(processes, [queue.name for queue in queues]),
             without_actor=without_actor(processes),
@@ -277,6 +293,12 @@ def unserved(processes: Iterable[Process], queues: Iterable[str]) -> list[str]:
     """The queues that no running worker serves, although workers run."""
     served = [set(process.queues) for process in processes if process.queues]
     return sorted(set(queues) - set().union(*served)) if served else []
+
+
+def quiet_ones(workers: Iterable[Worker]) -> list[str]:
+    """The workers when somebody has quieted all of them; else none."""
+    staying = [one for one in workers if one.lease_left_s > 0 and not one.is_stopping]
+    return [one.process for one in staying] if all(one.is_quiet for one in staying) else []
 
 
 def without_actor(processes: Iterable[Process]) -> dict[str, tuple[str, ...]]:

@@ -137,6 +137,14 @@ def test_the_only_worker_stuck(site: Site, redis_client: redis.Redis, namespace:
     assert judge() == []
 
 
+def test_the_only_worker_quieted_by_hand(site: Site, worker: str, judge: Judge) -> None:
+    assert judge() == []
+    site.operations.quiet(worker)
+    assert f"{worker} is quiet, and no other worker lives" in the_item(judge)
+    site.operations.quiet(worker, is_quiet=False)
+    assert judge() == []
+
+
 def test_a_dead_scheduler(site: Site, redis_client: redis.Redis, namespace: str, judge: Judge) -> None:
     silence(redis_client, namespace, SCHEDULER.id)
     assert f"{SCHEDULER.id} is registered but silent, so nothing goes on" in the_item(judge)

@@ -172,6 +172,15 @@ def test_a_process_that_fell_silent_is_named() -> None:
     assert "worker:host-1:417 fell silent" in told.what
 
 
+@pytest.mark.parametrize(("count", "level"), [(0, Level.LOOK), (2, Level.ACT)])
+def test_workers_that_are_all_quiet_are_told_with_the_way_back(count: int, level: Level) -> None:
+    queue = replace(QUIET, waiting=waiting(count))
+    (told,) = judge(replace(WELL, queues=[queue], quiet=["host-1:7:a"])).evidence
+    assert (told.key, told.level) == ("workers", level)
+    assert told.what == f"host-1:7:a is quiet, and no other worker lives: nothing is started; {count} wait."
+    assert told.command == "clubsync workers quiet host-1:7:a --off"
+
+
 def test_a_machine_whose_workers_keep_dying_is_one_item() -> None:
     (told,) = judge(replace(WELL, silent=["worker:host-1:417", "worker:host-1:431"])).evidence
     assert "A worker on host-1 fell silent 2 times" in told.what
