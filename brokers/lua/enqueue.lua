@@ -125,13 +125,12 @@ local function upgrade(queue, id, value, header)
     return 0
 end
 
-local function put_back(queue, id, delay_ms, value, header)
-    set_value(queue, id, value)
-    if not other_holder(header.unique, id) then
-        local _, _, _, flags, held_id = parse_holder(redis.call("HGET", ns .. ":unique", header.unique))
-        hold_unique(queue, id, header, delay_ms > 0, held_id == id and is_shared(flags))
+-- One that has let go of its key (its run has come to a verdict) does not take it again.
+local function keep_unique(queue, id, delay_ms, header)
+    local _, _, _, flags, held_id = parse_holder(redis.call("HGET", ns .. ":unique", header.unique))
+    if held_id == id then
+        hold_unique(queue, id, header, delay_ms > 0, is_shared(flags))
     end
-    place(queue, id, delay_ms, header)
 end
 
 local function send_again(queue, id, delay_ms, claim, value, header)
@@ -141,7 +140,9 @@ local function send_again(queue, id, delay_ms, claim, value, header)
         count(queue, "repeated")
         return 1
     end
-    put_back(queue, id, delay_ms, value, header)
+    set_value(queue, id, value)
+    keep_unique(queue, id, delay_ms, header)
+    place(queue, id, delay_ms, header)
     count(queue, "retried")
     wake_if_limited(queue)
     return 0
@@ -152,7 +153,11 @@ local function revive(queue, id, delay_ms, value, header)
         return false
     end
     redis.call("HDEL", key(queue, "reasons"), id)
-    put_back(queue, id, delay_ms, value, header)
+    set_value(queue, id, value)
+    if not other_holder(header.unique, id) then
+        hold_unique(queue, id, header, delay_ms > 0)
+    end
+    place(queue, id, delay_ms, header)
     return true
 end
 

@@ -18,7 +18,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from brokers.connection import Link, dialler
-from brokers.scripts import DELETE, ENQUEUE, PURGE, RECOVER, RETURN, WORK, Script
+from brokers.scripts import DELETE, ENQUEUE, PURGE, RECOVER, RELEASE, RETURN, WORK, Script
 
 LEASE_MS = 10_000
 MOST_DEATHS = 3
@@ -109,11 +109,11 @@ class BrokerModel(RuleBasedStateMachine):
 
     # -- the model of what the scripts promise
 
-    def enter(self, key: tuple[str, str], entry: Entry, delay: int) -> None:
+    def enter(self, key: tuple[str, str], entry: Entry, delay: int, *, is_new: bool = True) -> None:
         entry.place = "delayed" if delay else "waiting"
         entry.due_ms = self.now + delay
         self.entries[key] = entry
-        if entry.unique != "-" and self.holder_of(entry.unique) is None:
+        if is_new and entry.unique != "-" and self.holder_of(entry.unique) is None:
             self.held[entry.unique] = key
 
     def hurry(self, key: tuple[str, str], level: int, delay: int | None) -> bool:
@@ -196,7 +196,16 @@ class BrokerModel(RuleBasedStateMachine):
         answer = self.run_numbered(ENQUEUE, "sender", queue, message_id, delay, claim, value)
         assert answer == [0 if entry else 1]
         if entry:
-            self.enter((queue, message_id), Entry("", level, unique, 0, backs_off=delay > 0), delay)
+            again = Entry("", level, unique, 0, backs_off=delay > 0)
+            # What has let others in stands for them no more.
+            self.enter((queue, message_id), again, delay, is_new=False)
+
+    @rule(unique=uniques)
+    def release(self, unique: str) -> None:
+        """The run of the message that holds the key has come to its verdict."""
+        holder = self.holder_of(unique)
+        assert self.run(RELEASE, unique, "-") == int(holder is not None)
+        self.held.pop(unique, None)
 
     @rule(queue=queues, message_id=ids, level=levels, unique=uniques, strength=st.integers(0, 2))
     def upgrade(self, queue: str, message_id: str, level: int, unique: str, strength: int) -> None:

@@ -13,6 +13,7 @@ from dramatiq import Message
 
 from brokers.operations import Operations
 from brokers.redis import PriorityRedisBroker
+from brokers.scripts import RELEASE
 from brokers.states import Withdrawal, Withdrawn
 from tests.conftest import Eventually
 from tests.integration.brokers.conftest import Working, declare
@@ -93,6 +94,23 @@ def test_the_key_is_held_between_attempts_and_free_when_dead(
         broker.join("default", timeout=30_000)
     assert operations.ledger("default").dead == 1
     assert "coalesced_with" not in broker.enqueue(ask("run-3")).options
+
+
+def test_what_has_let_others_in_does_not_take_the_key_again_when_it_is_sent_again(
+    broker: PriorityRedisBroker, working: Working, operations: Operations, eventually: Eventually
+) -> None:
+    """As a sync whose verdict is saved, and whose CMS did not hear of it."""
+
+    @dramatiq.actor(actor_name="sync", max_retries=1, min_backoff=60_000, max_backoff=60_000)
+    def sync(run_id: str, preset: str) -> None:
+        broker.ask(RELEASE, ("account:7", run_id))
+        raise RuntimeError(run_id)
+
+    with working():
+        broker.enqueue(ask("run-1"))
+        eventually(lambda: operations.ledger("default").delayed == 1)
+    assert "coalesced_with" not in broker.enqueue(ask("run-2")).options
+    assert "coalesced_with" in broker.enqueue(ask("run-3")).options
 
 
 def test_a_more_urgent_duplicate_hurries_the_waiting_one(
