@@ -7,6 +7,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 
 from tests.acceptance.conftest import Installation
 from tests.conftest import Eventually
@@ -45,8 +46,8 @@ class Load:
             try:
                 with urllib.request.urlopen(request, timeout=30) as answer:
                     self.run_ids.add(json.load(answer)["run_id"])
-            except OSError:
-                continue  # the web process was killed; the next one answers
+            except (OSError, HTTPException):
+                continue  # the web process was killed, before its answer or amid it; the next one answers
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def wait_until_it_answers(url: str) -> None:
         while time.monotonic() < deadline:
             try:
                 client.ping()
-            except redis.ConnectionError:
+            except (redis.ConnectionError, redis.TimeoutError):
                 time.sleep(0.02)
             else:
                 return

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import dramatiq
 import pytest
 import redis
 from dramatiq import Message
-from dramatiq.errors import ConnectionClosed
+from dramatiq.errors import BrokerConnectionError, ConnectionClosed
 
 from brokers.errors import BrokerFull
 from brokers.operations import Operations
@@ -309,11 +310,18 @@ def test_a_worker_outlives_a_read_only_primary(
     """What a failover looks like to clients of the old primary."""
     done: list[int] = []
     declare(lone, done.append, actor_name="note")
+
+    def send_until_it_is_taken(message: Message[Any]) -> None:
+        while True:
+            with suppress(BrokerConnectionError):
+                lone.enqueue(message)
+                return
+
     with working(on=lone):
         lone.enqueue(note(0))
         eventually(lambda: done == [0])
         lone.client.replicaof("127.0.0.1", 1)
-        sender = threading.Thread(target=lone.enqueue, args=(note(1),))
+        sender = threading.Thread(target=send_until_it_is_taken, args=(note(1),))
         sender.start()
         time.sleep(0.4)  # the failover itself
         lone.client.replicaof("NO", "ONE")

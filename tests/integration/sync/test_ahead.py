@@ -96,7 +96,7 @@ def test_what_was_there_last_time_is_asked_about_before_the_listings_answer(
     know_associations(bench, kind, organisation_id)
     bench.sync(kind, organisation_id)
     bench.http.post(
-        "/_simulator/faults", json={"kind": "latency", "path": "*/seasons", "latency_s": 1.0}
+        "/_simulator/faults", json={"kind": "latency", "path": "*/seasons", "latency_s": 2.0}
     ).raise_for_status()
     bench.http.delete("/_simulator/stats")
     run = bench.sync(kind, organisation_id)
