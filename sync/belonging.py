@@ -1,4 +1,4 @@
-"""Where a record belongs that several listings name, and whose it is if another provider uses its id.
+"""Which one a record belongs to when several listings name it, and which provider when two use its id.
 
 A season has one association, a grade and a team one season, a game one grade. What is listed
 in several belongs to the first of them, by an order that is the same for every run: whoever
@@ -35,6 +35,7 @@ def is_foreign(context: Context, season: Season) -> bool:
 
 
 def refusal(context: Context, kind: RecordKind, record_id: str, season: Season) -> Quarantined:
+    """Of a record whose id is that of one stored below `season`, another provider's."""
     own = context.scope.organisation.provider
     reason = f"its id is taken by one of {season.provider}, so it cannot be stored as {own}'s"
     return Quarantined(kind=kind, record_id=record_id, reason=reason)
@@ -65,7 +66,7 @@ class Claims(Generic[C]):
 def claim(
     context: Context, season: Season, listed: Sequence[C], stored: Mapping[str, C], first: Mapping[str, str]
 ) -> Claims[C]:
-    """Sort the season's listing; `first` is what `first_seasons` says of all listings of this run."""
+    """Part the season's listing; `first` is what `first_seasons` says of all listings of this run."""
     claims: Claims[C] = Claims(stored=dict(stored))
     unknown = {record.id for record in listed} - stored.keys()
     found = find_stored(context, type(listed[0]), unknown) if unknown else {}

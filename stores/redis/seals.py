@@ -16,7 +16,7 @@ _KEPT_S = 8 * 24 * 3600
 
 
 class RedisSeals:
-    """Satisfies `sync.ports.Seals`; a hash for each organisation, a field for each grade.
+    """Satisfies `sync.grades.ports.Seals`; a hash for each organisation, a field for each grade.
 
     Raises StoreUnavailable.
     """

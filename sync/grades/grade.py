@@ -12,7 +12,7 @@ from typing import Any
 
 from sync.context import Context
 from sync.errors import NotFound
-from sync.grades.elsewhere import Sorted, sort_games
+from sync.grades.assignment import Assigned, assign_games
 from sync.grades.seal import SealedGrade
 from sync.guard import PASSED, Verdict, judge_shrink
 from sync.model import Game, Grade, Ladder, Team
@@ -101,7 +101,7 @@ class _Draft:
     grade: Grade
     plan: Plan
     team_plan: Plan
-    games: Sorted
+    games: Assigned
     stored: Mapping[str, Game]
     listed: Sequence[str] | None
     missing: Sequence[str]
@@ -126,7 +126,7 @@ def _fetch(context: Context, grade: Grade) -> _Fetched:
 def _draft(context: Context, sealed: SealedGrade, grade: Grade, fetched: _Fetched) -> _Draft:
     digest = sealed.digest_stored()
     stored = context.cms.read_games([grade.id])
-    games = sort_games(context, grade, fetched.games, stored)
+    games = assign_games(context, grade, fetched.games, stored)
     team_plan = _plan_teams(context, grade, games, fetched.fixture.team_names)
     plan = (
         _plan_grade_days(grade, fetched.fixture)
@@ -240,7 +240,7 @@ def days_of(games: Collection[Game]) -> tuple[date | None, date | None]:
     return min(first_days, default=None), max(last_days, default=None)
 
 
-def _plan_teams(context: Context, grade: Grade, games: Sorted, names: Mapping[str, str]) -> Plan:
+def _plan_teams(context: Context, grade: Grade, games: Assigned, names: Mapping[str, str]) -> Plan:
     """Both teams of every game, wherever they are graded now, and names that only a fixture tells."""
     stored = context.scope.teams[grade.season_id]
     listed = context.scope.listed_teams.get(grade.season_id, {})

@@ -1,7 +1,8 @@
-"""A grade's games that are stored in another grade: moved here, listed in both, or another provider's.
+"""Which games of a grade's fixture belong to this grade, where some are stored in another one.
 
-A game that two grades list belongs to the one with the smaller id. So a game is taken over
-when this grade comes first, or when the other one does not list it any more.
+They may have moved here, be listed in both, or be another provider's. A game that two grades
+list belongs to the one with the smaller id. So a game is taken over when this grade comes
+first, or when the other one does not list it any more.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sync.ports import Quarantined
 
 
 @dataclass(frozen=True, slots=True)
-class Sorted:
+class Assigned:
     """What of a fixture's games is stored in their grade, and what is not."""
 
     own: dict[str, Game]
@@ -30,14 +31,14 @@ class Sorted:
     refused: list[Quarantined] = field(default_factory=list)
 
 
-def sort_games(
+def assign_games(
     context: Context, grade: Grade, games: Mapping[str, Game], stored: Mapping[str, Game]
-) -> Sorted:
-    """Sort a grade's fetched games; `stored` are those that are stored in it.
+) -> Assigned:
+    """Part a grade's fetched games; `stored` are those that are stored in it.
 
     Raises what defers a run.
     """
-    found = Sorted(own=dict(games), stored=dict(stored))
+    found = Assigned(own=dict(games), stored=dict(stored))
     found = _without_foreign_teams(context, grade, found)
     unknown = found.own.keys() - stored.keys()
     if not unknown:
@@ -54,10 +55,10 @@ def sort_games(
             found.left.add(game_id)
         elif game_id in held:
             found.stored[game_id] = game
-    return Sorted(found.own, found.stored, removed, found.left, found.teams_elsewhere, found.refused)
+    return Assigned(found.own, found.stored, removed, found.left, found.teams_elsewhere, found.refused)
 
 
-def _without_foreign_teams(context: Context, grade: Grade, games: Sorted) -> Sorted:
+def _without_foreign_teams(context: Context, grade: Grade, games: Assigned) -> Assigned:
     known = context.scope.teams[grade.season_id]
     needed = {team_id for game in games.own.values() for team_id in (game.home_id, game.away_id)}
     elsewhere = find_stored(context, Team, needed - known.keys())
@@ -78,7 +79,7 @@ def _without_foreign_teams(context: Context, grade: Grade, games: Sorted) -> Sor
             told = refusal(context, RecordKind.TEAM, team_id, foreign[team_id])
             reason = f"team {team_id}: {told.reason}"
             refused.append(Quarantined(kind=RecordKind.GAME, record_id=game.id, reason=reason))
-    return Sorted(own, games.stored, teams_elsewhere=elsewhere.keys(), refused=refused)
+    return Assigned(own, games.stored, teams_elsewhere=elsewhere.keys(), refused=refused)
 
 
 class _Others:
