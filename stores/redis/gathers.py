@@ -54,7 +54,7 @@ return redis.call('HLEN', KEYS[1])
 
 
 class RedisGathers:
-    """Satisfies `sync.grades.ports.Gathers`; a claim lapses `claim_s` after it was made, which may be changed.
+    """Satisfies `sync.grades.ports.Gathers`; a claim lapses `claim_s` after it was made, which may change.
 
     Raises StoreUnavailable.
     """
