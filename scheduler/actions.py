@@ -70,6 +70,16 @@ class Actions:
         said = f"{batch.total} accounts"
         return Sent(batch_id=batch.id, message=f"{said}; the last batch: {last.message}" if last else said)
 
+    def take_back(self, batch_id: str, reason: str) -> bool:
+        """Cancel a batch that is not due yet; False while it is still being sent."""
+        by = f"{SCHEDULER}, because {reason}"
+        cancelled = self.batches.cancel(Cancellation(batch_id=batch_id, by=by, at=self.clock.now()))
+        if cancelled is None:
+            return False
+        detail = {"reason": cancelled.message, "entry": cancelled.entry_id}
+        self.note(action="batch_cancelled", subject=f"batch:{batch_id}", detail=detail)
+        return True
+
     def planned(self, entry: Entry, tick: Tick) -> Batch:
         """The batch that the tick starts."""
         settings, wanted = entry.settings, entry.settings.filter

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 SWEEP_EVERY_S = 1.0
 FINISH_EVERY_S = 5.0
+TAKE_BACK_EVERY_S = 0.5
 MOST_THREADS = 16
 # The machine's clock was set when it moved by so much more or less than time went on.
 CLOCK_STEP_S = 2.0
@@ -92,6 +93,7 @@ class Service:
         # Beside the others: a batch that is being sent must hear of its end.
         self._repeat("cancellations", SWEEP_EVERY_S, self._requests.cancel)
         self._repeat("begun batches", FINISH_EVERY_S, self._requests.finish)
+        self._repeat("sent ahead", TAKE_BACK_EVERY_S, lambda: self._ticker.take_back(self._table))
         for chore in self._chores:
             self._repeat(f"chore:{chore.name}", chore.every_s, chore.perform)
         self.apply(settings)

@@ -2,13 +2,14 @@
 
 Ticks are sent a little ahead, with a delay: the broker holds them until they are due. A
 scheduler that takes over within that time sends the pending ones again under the same ids,
-and the broker, which has them, changes nothing.
+and the broker, which has them, changes nothing. A tick whose entry was removed, paused or
+given other times meanwhile is taken back just before it is due.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 # A takeover takes one lease, and one renewal of the one who waits.
 AHEAD_LEASES = 2.0
 AHEAD_S = 2.0
+# So long before a tick is due it is decided whether it still is one: until then a pause may be ended.
+LAST_CALL_S = 1.5
 # An entry whose ticks fail this often in a row needs a person.
 MAX_FAILURES = 3
 # The trigger of an entry that was taken out of the settings.
@@ -66,6 +69,10 @@ class Send(Protocol):
         """
         ...
 
+    def take_back(self, batch_id: str, reason: str) -> bool:
+        """Cancel a batch that is not due yet; False while it is still being sent."""
+        ...
+
 
 class OnPaused(Protocol):
     def __call__(self, entry_id: str, reason: str) -> None:
@@ -97,6 +104,8 @@ class Ticker:
         self._clock = clock
         self._on_paused = on_paused
         self._positions: dict[str, _Position] = {}
+        # The ticks that this process sent and that are not due yet, by their batches.
+        self._sent_ahead: dict[str, Tick] = {}
 
     def sweep(self, entry: Entry) -> None:
         """Send the entry's due ticks, if this process leads. Raises StoreUnavailable."""
@@ -140,6 +149,44 @@ class Ticker:
             if entry_id not in table and state.cursor_at is not None and state.definition != REMOVED:
                 self._schedule.begin(entry_id, REMOVED, now, owner=self._leader.owner)
                 self._positions.pop(entry_id, None)
+
+    def take_back(self, table: Mapping[str, Entry]) -> None:
+        """Cancel what was sent for ticks that are none any more, just before they are due.
+
+        Raises StoreUnavailable, NotLeading.
+        """
+        for batch_id, tick in list(self._sent_ahead.items()):
+            left_s = (tick.due_at - self._clock.now()).total_seconds()
+            if left_s <= 0:
+                del self._sent_ahead[batch_id]
+            elif left_s <= LAST_CALL_S and (reason := self._why_not(tick, table)):
+                self._leader.raise_if_not_leading()
+                if self._send.take_back(batch_id, reason):
+                    del self._sent_ahead[batch_id]
+                    log.info("tick_taken_back", extra={"entry": tick.entry_id, "reason": reason})
+                    self._schedule.settle(
+                        tick.entry_id,
+                        TickResult(
+                            tick_at=tick.at,
+                            settled_at=self._clock.now(),
+                            outcome=TickOutcome.SKIPPED,
+                            batch_id=batch_id,
+                            message=f"taken back: {reason}",
+                        ),
+                        owner=self._leader.owner,
+                    )
+
+    def _why_not(self, tick: Tick, table: Mapping[str, Entry]) -> str | None:
+        """Why the tick is none any more; None while it is one."""
+        entry = table.get(tick.entry_id)
+        if entry is None:
+            return f"the settings have no entry {tick.entry_id} any more, or pause it"
+        state = self._schedule.states().get(tick.entry_id)
+        if state is not None and state.pause is not None:
+            return f"{state.pause.by} paused {tick.entry_id}"
+        if next(entry.ticks(tick.at - timedelta(milliseconds=1), tick.at), None) is None:
+            return f"{tick.entry_id} has other times now"
+        return None
 
     def _position(self, entry: Entry, term: int) -> _Position:
         known = self._positions.get(entry.id)
@@ -228,6 +275,8 @@ class Ticker:
             self._fail(tick, position, f"{type(error).__name__}: {error}")
         else:
             log.info("tick_sent", extra={"entry": entry.id, "tick_at": tick.at, "batch_id": sent.batch_id})
+            if sent.batch_id is not None and tick.due_at > self._clock.now():
+                self._sent_ahead[sent.batch_id] = tick
             result = TickResult(
                 tick_at=tick.at,
                 settled_at=self._clock.now(),

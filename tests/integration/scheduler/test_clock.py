@@ -34,6 +34,9 @@ class Ticks:
         self.sent.append(tick)
         return Sent()
 
+    def take_back(self, batch_id: str, reason: str) -> bool:
+        raise AssertionError(f"{batch_id} is taken back, because {reason}")
+
 
 def test_redis_tells_the_time_whatever_the_machine_says(redis_client: redis.Redis) -> None:
     clock = RedisClock(redis_client, time.monotonic)

@@ -26,12 +26,18 @@ class Recorder:
         self.sent: list[datetime] = []
         self.pauses: list[str] = []
         self.errors: list[Exception] = []
+        self.taken_back: list[tuple[str, str]] = []
+        self.is_sending = False
 
     def __call__(self, entry: Entry, tick: Tick, *, raise_if_not_leading: Callable[[], None]) -> Sent:
         if self.errors:
             raise self.errors.pop(0)
         self.sent.append(tick.at)
-        return Sent(batch_id="b1")
+        return Sent(batch_id=f"b{len(self.sent)}")
+
+    def take_back(self, batch_id: str, reason: str) -> bool:
+        self.taken_back.append((batch_id, reason))
+        return not self.is_sending
 
     def hear_of_pause(self, entry_id: str, reason: str) -> None:
         self.pauses.append(reason)
@@ -372,3 +378,74 @@ def test_an_action_that_was_asked_for_runs_beside_the_ticks(
     schedule.answer(request.id)
     assert schedule.asked() == []
     assert recorder.sent == [clock.now()]
+
+
+class TestSentAhead:
+    """The tick of 12:01, sent at 12:00:30."""
+
+    @pytest.fixture
+    def ticker(self, start: Start, recorder: Recorder) -> Ticker:
+        _, ticker = start("a", recorder)
+        ticker.sweep(entry())
+        assert minutes(recorder) == [1]
+        return ticker
+
+    @pytest.mark.parametrize(
+        ("table", "reason"),
+        [
+            ({}, "the settings have no entry checks any more, or pause it"),
+            ({"checks": entry(every_s=3600)}, "checks has other times now"),
+        ],
+    )
+    def test_what_is_no_tick_any_more_is_taken_back_just_before_it_is_due(
+        self,
+        ticker: Ticker,
+        recorder: Recorder,
+        clock: FakeClock,
+        schedule: Schedule,
+        *,
+        table: dict[str, Entry],
+        reason: str,
+    ) -> None:
+        clock.advance(28.4)
+        ticker.take_back(table)
+        assert recorder.taken_back == []
+        clock.advance(0.2)
+        ticker.take_back(table)
+        ticker.take_back(table)
+        assert recorder.taken_back == [("b1", reason)]
+        last = schedule.states()["checks"].last
+        assert last is not None
+        assert (last.outcome, last.message) == (TickOutcome.SKIPPED, f"taken back: {reason}")
+
+    def test_a_pause_counts_if_it_lasts(
+        self, ticker: Ticker, recorder: Recorder, clock: FakeClock, schedule: Schedule
+    ) -> None:
+        schedule.pause("checks", Pause(by="ann", at=clock.now()))
+        clock.advance(28)
+        ticker.take_back({"checks": entry()})
+        schedule.resume("checks")
+        clock.advance(1)
+        ticker.take_back({"checks": entry()})
+        assert recorder.taken_back == []
+        schedule.pause("checks", Pause(by="ann", at=clock.now()))
+        ticker.take_back({"checks": entry()})
+        assert recorder.taken_back == [("b1", "ann paused checks")]
+
+    def test_what_stays_a_tick_stays_sent(self, ticker: Ticker, recorder: Recorder, clock: FakeClock) -> None:
+        clock.advance(29)
+        ticker.take_back({"checks": entry(preset="quick", every_s=30)})
+        clock.advance(2)
+        ticker.take_back({})
+        assert recorder.taken_back == []
+
+    def test_what_is_still_being_sent_is_tried_again(
+        self, ticker: Ticker, recorder: Recorder, clock: FakeClock
+    ) -> None:
+        recorder.is_sending = True
+        clock.advance(29)
+        ticker.take_back({})
+        recorder.is_sending = False
+        ticker.take_back({})
+        ticker.take_back({})
+        assert [batch_id for batch_id, _ in recorder.taken_back] == ["b1", "b1"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from scheduler.actions import Actions
@@ -12,8 +14,9 @@ from scheduler.schedule import Entry
 from scheduler.ticker import TooLate
 from settings.scheduling import ScheduleEntry
 from stores.redis.batches import BatchState
+from sync.report import RunState
 from tests.unit.scheduler.fakes import FakeClock
-from tests.unit.scheduler.test_batches import FakeOutside, account, batches, lead
+from tests.unit.scheduler.test_batches import BATCH_ID, FakeOutside, account, batches, lead
 
 HOURLY = Entry("hourly", ScheduleEntry(every_s=3600, catch_up_s=60, overlap="allow"))
 
@@ -51,3 +54,21 @@ def test_a_batch_that_was_begun_goes_on_however_late_it_is() -> None:
     assert len(outside.sent) == 3
     assert sent.batch_id is not None
     assert outside.batches[sent.batch_id].state is BatchState.SENT
+
+
+def test_a_batch_that_is_taken_back_says_why_and_is_noted() -> None:
+    outside, clock = FakeOutside(), FakeClock()
+    noted: list[dict[str, Any]] = []
+    begin = replace(actions(outside, clock), note=lambda **line: noted.append(line))
+    tick = HOURLY.next_tick(clock.now())
+    assert tick is not None
+    clock.at = tick.due_at - timedelta(seconds=5)
+    sender = begin.batches
+    planned = msgspec.structs.replace(begin.planned(HOURLY, tick), id=BATCH_ID)
+    sender.start(planned, raise_if_not_leading=lead)
+    assert begin.take_back(BATCH_ID, "ann paused hourly")
+    assert (
+        outside.batches[BATCH_ID].message == "cancelled by scheduler, because ann paused hourly: 3 withdrawn"
+    )
+    assert set(outside.runs.values()) == {RunState.CANCELLED}
+    assert [(line["action"], line["subject"]) for line in noted] == [("batch_cancelled", f"batch:{BATCH_ID}")]
