@@ -1,4 +1,4 @@
-"""What an HTTP answer of a provider means, after providers.md §4."""
+"""What an HTTP answer of a provider means: records, nothing new, a throttle, a fault, an error."""
 
 from __future__ import annotations
 

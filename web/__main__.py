@@ -18,7 +18,7 @@ from stores.redis.registry import BEAT_EVERY_S, Heartbeat
 from sync.errors import ConfigurationError, SyncError
 from web.app import create_app
 from web.assembly import build_services
-from web.driving import Driving
+from web.background import Background
 from web.foundation import lay_foundation
 from web.recording import Recorder
 from web.server import bind, serve
@@ -79,12 +79,12 @@ def _serve(loaded: Loaded, redis_url: str, listener: socket.socket) -> None:
     recorder = Recorder(
         services.operations, services.trends, services.registry, lambda: services.clock.now().timestamp()
     )
-    driving = Driving(services.mass_retries, services.dead, recorder)
-    driving.start()
+    background = Background(services.mass_retries, services.dead, recorder)
+    background.start()
     try:
         serve(create_app(services), listener, services.stopping)
     finally:
-        driving.stop()
+        background.stop()
         following.stop()
         heartbeat.stop()
         foundation.close()

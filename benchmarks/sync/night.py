@@ -86,7 +86,7 @@ def _add(plant: Plant, chosen: list[dict[str, Any]]) -> None:
 
 
 def _naive_requests(plant: Plant, entry: dict[str, Any]) -> int:
-    """What the account would ask for if it shared nothing: domain.md's count of a sync by itself."""
+    """What the account would ask for if it shared nothing with the others of its night."""
     truth = plant.truth(entry["type"], entry["organisation"])
     associations = max(1, len(entry["associations"]))
     return associations + GRADES_AND_TEAMS * len(truth["seasons"]) + FIXTURE_AND_LADDER * len(truth["grades"])

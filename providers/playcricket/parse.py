@@ -5,7 +5,7 @@ Nearly everything is text: numbers, dates as dd/mm/yyyy, times as HH:MM of Londo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -88,35 +88,49 @@ def parse_fixture(matches: Iterable[Any], results: Iterable[Any], competition: C
     """
     # A result repeats its match, with more; so it comes first and wins.
     told = [*results, *matches]
-    deleted_ids = {
-        match_id
-        for entry in told
-        if isinstance(entry, dict)
-        and (text(entry, "status") or "").upper() == DELETED
-        and (match_id := optional_identifier(entry, "id")) is not None
-    }
-    entries = [
-        entry
-        for entry in told
-        if not isinstance(entry, dict) or optional_identifier(entry, "id") not in deleted_ids
-    ]
-    undecided_ids = {
-        match_id
-        for entry in entries
-        if isinstance(entry, dict)
-        and (match_id := optional_identifier(entry, "id")) is not None
-        and _lacks_a_team(entry)
-    }
-    decided = [
-        entry
-        for entry in entries
-        if not isinstance(entry, dict) or optional_identifier(entry, "id") not in undecided_ids
-    ]
+    deleted_ids = _ids_where(told, _is_deleted)
+    entries = _without(told, deleted_ids)
+    undecided_ids = _ids_where(entries, _lacks_a_team)
+    decided = _without(entries, undecided_ids)
     quarantined: list[Quarantined] = []
     games = read_records(
         decided, RecordKind.GAME, lambda entry: _game(entry, competition), quarantined=quarantined
     )
-    names = {
+    return Fixture(
+        games=games,
+        team_names=_team_names(entries, competition),
+        quarantined=quarantined,
+        undecided_ids=sorted(undecided_ids),
+        proves_absence=False,
+        deleted_ids=sorted(deleted_ids),
+    )
+
+
+def _ids_where(entries: Iterable[Any], is_wanted: Callable[[JsonObject], bool]) -> set[str]:
+    return {
+        match_id
+        for entry in entries
+        if isinstance(entry, dict)
+        and is_wanted(entry)
+        and (match_id := optional_identifier(entry, "id")) is not None
+    }
+
+
+def _without(entries: Iterable[Any], match_ids: Collection[str]) -> list[Any]:
+    """What is no entry at all stays, and is quarantined where it is read."""
+    return [
+        entry
+        for entry in entries
+        if not isinstance(entry, dict) or optional_identifier(entry, "id") not in match_ids
+    ]
+
+
+def _is_deleted(entry: JsonObject) -> bool:
+    return (text(entry, "status") or "").upper() == DELETED
+
+
+def _team_names(entries: Iterable[Any], competition: Competition) -> Mapping[str, str]:
+    return {
         team_record_id(team_id, competition): name
         for entry in entries
         if isinstance(entry, dict)
@@ -124,14 +138,6 @@ def parse_fixture(matches: Iterable[Any], results: Iterable[Any], competition: C
         if (team_id := optional_identifier(entry, f"{side}_team_id")) is not None
         and (name := _display_name(text(entry, f"{side}_club_name"), text(entry, f"{side}_team_name")))
     }
-    return Fixture(
-        games=games,
-        team_names=names,
-        quarantined=quarantined,
-        undecided_ids=sorted(undecided_ids),
-        proves_absence=False,
-        deleted_ids=sorted(deleted_ids),
-    )
 
 
 def parse_tables(items: Iterable[Any], grade_id: str) -> Listing[Ladder]:

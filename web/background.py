@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0
 
 
-class Driving:
+class Background:
     """A thread that drives mass retries, whichever process began them, and records for the charts."""
 
     def __init__(self, retries: MassRetries, dead: DeadIndex, recorder: Recorder) -> None:
@@ -28,7 +28,7 @@ class Driving:
         self._dead = dead
         self._name = uuid.uuid4().hex
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="driving", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="background", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
