@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
@@ -19,14 +18,14 @@ from sync.errors import (
     TransientError,
 )
 from sync.guard import PASSED, Verdict, are_too_many, judge_quarantine, judge_size
-from sync.ports import Progressed, Quarantined
+from sync.ports import Quarantined
 from sync.report import Hold, Outcome, Stage, StageReport
+from sync.stage_progress import StageProgress
 
 T = TypeVar("T")
 
 # So many units failing one after another mean that the other side is down, not the units.
 _DOWN_AFTER = 3
-_TOLD_EVERY = timedelta(seconds=0.1)
 
 
 class TakenElsewhere(Exception):
@@ -54,9 +53,7 @@ class StageWork:
         self.first_transient: TransientError | None = None
         self._read = 0
         self._quarantined = 0
-        # Units that this attempt found done, and the most that were told of.
-        self._done_before = self._furthest = 0
-        self._told_at = self.started_at - _TOLD_EVERY
+        self._progress = StageProgress(context, stage, self.started_at)
         self._failures: list[tuple[str, SyncError]] = []
         # What the CMS did not take, each told with its reason.
         self._refusals: list[str] = []
@@ -78,8 +75,7 @@ class StageWork:
         One unit's failure is contained. Raises what stops all: a deferral, a refused key,
         a provider that is down, or the failure itself when no unit succeeded.
         """
-        if not done_before or not self._furthest:
-            self._done_before = self._furthest = done_before
+        self._progress.begin(done_before)
         attempts = _Attempts(self, work, name, total=len(units) + done_before, done=done_before)
         for _ in self.context.map_concurrently(attempts.attempt, units):
             pass
@@ -173,35 +169,8 @@ class StageWork:
         return refusals
 
     def progressed(self, done: int, total: int) -> None:
-        """Tell who watches how many of the stage's units are done, some times a second at most.
-
-        What is not further than before is no news.
-        """
-        now = self.context.clock.now()
-        with self.lock:
-            if done <= self._furthest:
-                return
-            self._furthest = done
-            if done < total and now - self._told_at < _TOLD_EVERY:
-                return
-            self._told_at = now
-        self.context.progress.publish(
-            Progressed(
-                run_id=self.context.run_id,
-                stage=self.stage,
-                done=done,
-                total=total,
-                records=self._read,
-                eta_s=self._eta_s(done, total),
-            )
-        )
-
-    def _eta_s(self, done: int, total: int) -> float | None:
-        done_here = done - self._done_before
-        if done_here <= 0:
-            return None
-        for_s = (self.context.clock.now() - self.started_at).total_seconds()
-        return round(for_s / done_here * (total - done), 1)
+        """Tell who watches how many of the stage's units are done."""
+        self._progress.tell(done, total, records=self._read)
 
     def note(self, message: str) -> None:
         with self.lock:
