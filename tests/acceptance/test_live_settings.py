@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,11 +17,12 @@ from tests.conftest import Eventually
 NOWHERE = "http://127.0.0.1:9"
 
 
-@pytest.fixture
-def system(tmp_path: Path, simulator: Simulator) -> Iterator[Installation]:
-    home = tmp_path / "home"
-    more = {"CLUBSYNC_SYNC__ATTEMPTS": "9", "CLUBSYNC_CONFIG": str(tmp_path / "clubsync.toml")}
-    (tmp_path / "clubsync.toml").write_text("# Nothing but the defaults.\n")
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("live")
+    home, config = folder / "home", folder / "clubsync.toml"
+    more = {"CLUBSYNC_SYNC__ATTEMPTS": "9", "CLUBSYNC_CONFIG": str(config)}
+    config.write_text("# Nothing but the defaults.\n")
     installation = Installation(home, clean_environ(home, simulator, **more))
     import_accounts(installation, simulator.accounts()[:8])
     installation.start()
@@ -34,7 +34,7 @@ def system(tmp_path: Path, simulator: Simulator) -> Iterator[Installation]:
 @pytest.fixture
 def second_worker(system: Installation, eventually: Eventually) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen([CLUBSYNC, "worker"], env=system.environ, start_new_session=True) as process:
-        eventually(lambda: len(processes(system, "worker")) == 2, deadline_s=40)
+        eventually(lambda: len(processes(system, "worker")) == 2, deadline_s=90)
         yield process
         os.killpg(process.pid, signal.SIGTERM)
 
@@ -73,7 +73,7 @@ def test_a_canary_survives_the_death_of_its_worker_of_the_web_and_of_the_schedul
     system: Installation, second_worker: subprocess.Popen[bytes], eventually: Eventually
 ) -> None:
     with asking(system, accounts=8) as load:
-        begun = system.run("config", "set", "http.read_timeout_s=19", "--canary", "14s", "--json").json()
+        begun = system.run("config", "set", "http.read_timeout_s=17", "--canary", "14s", "--json").json()
         (said,) = begun["processes"]
         assert (said["process"], said["accepted"]) == (begun["worker"], True)
         os.kill(processes(system, "worker")[begun["worker"]], signal.SIGKILL)
@@ -81,7 +81,7 @@ def test_a_canary_survives_the_death_of_its_worker_of_the_web_and_of_the_schedul
             for pid in processes(system, role).values():
                 os.kill(pid, signal.SIGKILL)
 
-        moved = eventually(lambda: (found := trial(system)) and found["moves"] == 1 and found, deadline_s=60)
+        moved = eventually(lambda: (found := trial(system)) and found["moves"] == 1 and found, deadline_s=90)
         assert moved["worker"] != begun["worker"]
         eventually(lambda: trial(system) is None, deadline_s=SETTLED_WITHIN_S)
         assert standing(system, begun["version"]) == "in force"
@@ -95,7 +95,7 @@ def test_a_canary_that_fails_is_taken_back_by_itself_and_its_runs_end_well_elsew
 ) -> None:
     with asking(system, accounts=8) as load:
         a_rollback_ends_a_trial_that_no_other_change_may_disturb(system)
-        eventually(lambda: len(load.run_ids) > 8, deadline_s=40)
+        eventually(lambda: len(load.run_ids) > 8, deadline_s=60)
         begun = system.run(
             "config", "set", f"providers.playhq.base_url={NOWHERE}", "--canary", "5m", "--json"
         ).json()
