@@ -25,7 +25,7 @@ from cli.sockets import is_listening
 from tests.ports import free_port
 
 CLUBSYNC = str(Path(sys.executable).with_name("clubsync"))
-COMMAND_WITHIN_S = 110.0
+COMMAND_WITHIN_S = 200.0
 STARTED_WITHIN_S = 90.0
 ENDED_WITHIN_S = 60.0
 POLL_S = 0.05

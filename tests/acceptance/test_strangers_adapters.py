@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "tests" / "packages" / "tennis"
 UV = Path(sys.executable).with_name("uv")
-_TIMEOUT_S = 110
+_TIMEOUT_S = 200
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not UV.exists(), reason="no uv: ./test installs it")]
 

@@ -33,7 +33,7 @@ def test_a_patched_process_keeps_the_same_promises() -> None:
         cwd=HERE.parents[2],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=220,
         check=False,
     )
     assert finished.returncode == 0, finished.stdout[-5000:]

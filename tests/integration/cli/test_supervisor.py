@@ -63,7 +63,7 @@ def test_stop_sends_each_child_exactly_one_sigterm(lines: Lines) -> None:
     supervisor = Supervisor(os.environ, say=lines)
     supervisor.start("counter", python(COUNT_TERMS))
     lines.wait_for("ready")
-    assert supervisor.stop(grace_s=10)
+    assert supervisor.stop(grace_s=30)
     assert lines.wait_for("terms=") == "terms=1"
 
 
@@ -83,7 +83,7 @@ while not pathlib.Path({str(needed)!r}).exists():
     supervisor.watch(needed.exists)
     needed.unlink()
     assert child.is_alive
-    assert supervisor.stop(grace_s=10)
+    assert supervisor.stop(grace_s=30)
 
 
 def test_a_child_that_ignores_sigterm_is_killed_with_its_own_children(
@@ -145,7 +145,7 @@ def test_a_child_that_dies_while_starting_is_named_with_its_last_words(tmp_path:
     supervisor = Supervisor(os.environ, say=lambda *_: None, log_dir=tmp_path)
     supervisor.start("web", python("import sys; sys.exit('port 8000 is taken')"))
     with pytest.raises(ConfigurationError, match="web ended while starting: port 8000 is taken"):
-        supervisor.wait_until(lambda: False, what="web", timeout_s=10)
+        supervisor.wait_until(lambda: False, what="web", timeout_s=30)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties children to their parent's life")

@@ -23,7 +23,7 @@ def test_way_out_holds_its_promises_under_gevent() -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=220,
         check=False,
     )
     assert finished.returncode == 0, finished.stdout[-3000:] + finished.stderr[-3000:]

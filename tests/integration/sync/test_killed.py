@@ -42,7 +42,7 @@ from tests.fakes import FakeStopSignal
 from tests.integration.sync.conftest import Bench, open_bench
 from tests.integration.sync.kills import Asked, At, WatchedSimulator, created_twice, removed
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 # A killed person's act holds its organisation until its lease has run out, and a question its turn.
 LEASE_S = 1.0
