@@ -42,7 +42,7 @@ from web.api.bodies import schemas
 from web.api.config import ConfigChange, Restore
 from web.api.dead import DeadFilter, DeadMatch, Retry
 from web.api.deciding import Decide
-from web.api.desk import Desks
+from web.api.grouped_orders import GroupedOrders
 from web.api.orders import SyncOrder
 from web.api.queues import QueueLimit
 from web.dashboard import acts, charts, operating, overview, session, subjects
@@ -111,7 +111,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     rate_limit = RateLimit(services.request_limits, lambda: services.settings().web.requests_per_s)
     app.state.gate = Gate(services.tokens, rate_limit)
-    app.state.desks = Desks(services)
+    app.state.grouped_orders = GroupedOrders(services)
     app.state.heartbeat = Heartbeat()
     app.state.checkup = Checkup(services.checks)
     app.state.overview = Shared(
@@ -155,7 +155,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         with contextlib.suppress(asyncio.CancelledError):
             await beating
         app.state.checkup.close()
-        app.state.desks.close()
+        app.state.grouped_orders.close()
         app.state.gate.close()
 
 

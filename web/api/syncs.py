@@ -16,7 +16,7 @@ from sync.errors import StoreUnavailable
 from sync.report import Run, Stage
 from web.access import Bearer, Reader, admit
 from web.api.bodies import documented_body, read_json
-from web.api.desk import Asked, Desks, SyncAccepted
+from web.api.grouped_orders import Asked, GroupedOrders, SyncAccepted
 from web.api.orders import SYNC_EXAMPLES, SyncOrder
 from web.api.shapes import SyncBody
 from web.problems import Mistake, documented, mistakes
@@ -71,8 +71,8 @@ async def take_order(request: Request) -> Response:
     services: Services = request.app.state.services
     context = {"presets": services.settings().presets, "providers": services.providers}
     order = await read_json(request, SyncOrder, context)
-    desks: Desks = request.app.state.desks
-    accepted = await desks.order(Asked(order, caller.name, _read_key(request)))
+    grouped_orders: GroupedOrders = request.app.state.grouped_orders
+    accepted = await grouped_orders.order(Asked(order, caller.name, _read_key(request)))
     return Response(
         accepted.model_dump_json(),
         status_code=HTTPStatus.ACCEPTED,

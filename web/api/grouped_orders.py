@@ -59,7 +59,7 @@ class Asked:
 Answer = SyncAccepted | Exception
 
 
-class Desk:
+class OrderHandler:
     """Over the services of the web process; its work is done in one thread."""
 
     def __init__(self, services: Services) -> None:
@@ -133,18 +133,18 @@ class Desk:
             self._services.answers.release([one.key for one in refused])
 
 
-class Desks:
-    """Two desks, so that a CMS that hangs holds up no order that needs no account."""
+class GroupedOrders:
+    """Two groups, so that a CMS that hangs holds up no order that needs no account."""
 
     def __init__(self, services: Services) -> None:
-        desk = Desk(services)
-        self._of_accounts = Grouped("orders", desk.take)
-        self._direct = Grouped("direct-orders", desk.take)
+        handler = OrderHandler(services)
+        self._of_accounts = Grouped("orders", handler.take)
+        self._direct = Grouped("direct-orders", handler.take)
 
     async def order(self, asked: Asked) -> SyncAccepted:
         """Raises the refusals of the order, and StoreUnavailable."""
-        desk = self._of_accounts if _has_account(asked) else self._direct
-        return await desk.submit(asked)
+        group = self._of_accounts if _has_account(asked) else self._direct
+        return await group.submit(asked)
 
     def close(self) -> None:
         self._of_accounts.close()
