@@ -21,6 +21,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
 from web.access import Reader
+from web.problems import documented
 
 MEDIA_TYPE = "application/health+json"
 # Longer than any request may hold the loop; a platform's probe waits about as long.
@@ -168,12 +169,26 @@ def _unknown(entry: dict[str, Any], through: str) -> dict[str, Any]:
     return {**said, "time": entry["time"]}
 
 
+class HealthResponse(JSONResponse):
+    media_type = MEDIA_TYPE
+
+
 Outage = Annotated[str | None, Depends(_outage)]
+REFUSALS = documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
+
+
+def _failing(description: str) -> dict[int | str, dict[str, Any]]:
+    return {503: {"description": description, "content": {MEDIA_TYPE: {}}}}
+
+
 router = APIRouter(prefix="/health", tags=["health"])
 
 
 @router.get(
-    "/live", summary="Is the process alive", responses={503: {"description": "The event loop is stuck"}}
+    "/live",
+    summary="Is the process alive",
+    response_class=HealthResponse,
+    responses=_failing("The event loop is stuck"),
 )
 async def live(request: Request) -> JSONResponse:
     """200 unless the event loop is stuck; needs no token and asks nobody else."""
@@ -186,7 +201,10 @@ async def live(request: Request) -> JSONResponse:
 
 
 @router.get(
-    "/ready", summary="Can requests be served", responses={503: {"description": "A dependency is missing"}}
+    "/ready",
+    summary="Can requests be served",
+    response_class=HealthResponse,
+    responses=_failing("A dependency is missing"),
 )
 async def ready(request: Request) -> JSONResponse:
     """200 when Redis, SQL and the CMS answer, else 503 that names those that do not."""
@@ -199,7 +217,10 @@ async def ready(request: Request) -> JSONResponse:
 
 
 @router.get(
-    "", summary="Everything that is checked", responses={503: {"description": "A dependency is missing"}}
+    "",
+    summary="Everything that is checked",
+    response_class=HealthResponse,
+    responses={**_failing("A dependency is missing"), **REFUSALS},
 )
 async def full(request: Request, _caller: Reader) -> JSONResponse:
     """Every check with value, unit, time and what to do; the worst one is the status."""
@@ -221,4 +242,4 @@ def _worst_serving(report: Report) -> Status:
 
 
 def _answer(status: HTTPStatus, body: dict[str, Any]) -> JSONResponse:
-    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE)
+    return HealthResponse(body, status_code=status)

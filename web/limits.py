@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ LAPSES_AFTER_S = 1.0
 MOST_PURSES = 10_000
 # So much of a body that is too long is thrown away unread: many clients send all of it before they listen.
 MAX_DRAINED_BYTES = 4 * MAX_IMPORT_BYTES
+# One that stops in the middle is told after so long, instead of being waited for.
+MAX_DRAINED_S = 10.0
 IMPORT_PATH = "/api/v1/accounts/import"
 
 
@@ -77,9 +80,11 @@ class BodyLimit:
 async def _drain(receive: Receive, message: Message) -> None:
     """Throw away what is left of a body after the message, within bounds."""
     drained_bytes = 0
-    while message.get("more_body", False) and drained_bytes <= MAX_DRAINED_BYTES:
-        message = await receive()
-        drained_bytes += len(message.get("body", b""))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(MAX_DRAINED_S):
+            while message.get("more_body", False) and drained_bytes <= MAX_DRAINED_BYTES:
+                message = await receive()
+                drained_bytes += len(message.get("body", b""))
 
 
 def _announced_bytes(scope: Scope) -> int:

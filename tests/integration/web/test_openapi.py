@@ -73,6 +73,16 @@ def test_every_route_says_what_it_is_and_shows_an_example_of_its_body(client: ht
                     assert content.get("examples") or content.get("example"), where
 
 
+def test_health_is_described_in_the_form_that_it_has(client: httpx.Client) -> None:
+    paths = client.get("/api/v1/openapi.json").json()["paths"]
+    for path in ("/health", "/health/live", "/health/ready"):
+        described = paths[path]["get"]["responses"]
+        answered = client.get(path)
+        assert list(described["200"]["content"]) == [answered.headers["content-type"]]
+        assert list(described["503"]["content"]) == ["application/health+json"]
+    assert {"401", "403", "429"} <= set(paths["/health"]["get"]["responses"])
+
+
 def test_the_page_loads_nothing_from_elsewhere(client: httpx.Client) -> None:
     page = client.get("/docs").text
     assert "http" not in page.replace("http-equiv", "")

@@ -233,6 +233,18 @@ def add_clubs(site: Site, count: int) -> None:
     )
 
 
+def test_a_client_that_stops_in_the_middle_of_a_long_body_hears_why_it_is_refused(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.limits.MAX_DRAINED_S", 0.2)
+    address = urlsplit(site.base_url)
+    fields = f"Host: {address.netloc}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked"
+    head = f"POST {SYNCS} HTTP/1.1\r\n{fields}\r\n\r\n"
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(head.encode() + b"%x\r\n%s\r\n" % (2_000_000, b"x" * 2_000_000))
+        assert connection.recv(12) == b"HTTP/1.1 413"
+
+
 @pytest.mark.parametrize("is_announced", [True, False])
 def test_a_client_that_sends_all_of_a_long_body_first_hears_why_it_is_refused(
     site: Site, *, is_announced: bool
