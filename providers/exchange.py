@@ -42,6 +42,7 @@ class Question(Generic[T]):
     shape: type[T]
     operation: str
     attempts: int
+    is_hint: bool
     fresh_after: datetime
     asker: str
 
@@ -160,7 +161,7 @@ class Exchange:
                 raise _Failure(
                     ProviderUnavailable(f"{operation}: no usable answer ({_what_failed(error)})")
                 ) from error
-        verdict = self._judge(response, operation)
+        verdict = self._judge(response, question)
         if isinstance(verdict, NotModified) and stored is not None and stored.body is not None:
             self._tally.count(not_modified=1)
             return Fetched(body=stored.body, fetched_at=asked_at, is_confirmed=True)
@@ -192,8 +193,8 @@ class Exchange:
         # Not all of a night should come back at the same moment.
         return ProviderResting(text, retry_after_s=wait_s * (1 + self._timing.random_share() / 2))
 
-    def _judge(self, response: httpx.Response, operation: str) -> Received | NotModified:
-        breaker = self._door.breaker
+    def _judge(self, response: httpx.Response, question: Question[Any]) -> Received | NotModified:
+        operation, breaker = question.operation, self._door.breaker
         try:
             verdict = judge(response, operation, self._door.upstream, now=self._timing.now())
         except SyncError:
@@ -207,6 +208,9 @@ class Exchange:
             )
         breaker.succeeded()
         if isinstance(verdict, Throttled):
+            if verdict.is_block and question.is_hint:
+                # Were all of our requests blocked, what is insisted on would tell.
+                raise UnexpectedResponse(f"{operation}: a page for people instead of data ({verdict.status})")
             self._tally.count(throttled=1)
             raise _Throttling(verdict)
         return verdict

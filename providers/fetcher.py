@@ -72,7 +72,7 @@ class Fetcher:
         *,
         operation: str,
         params: Params = (),
-        attempts: int | None = None,
+        is_hint: bool = False,
         lasts_s: float = 0.0,
     ) -> T:
         """GET a path below the upstream's address and decode it into `shape`.
@@ -81,12 +81,13 @@ class Fetcher:
         An answer that is not JSON or not of this shape is asked for again, then refused.
         That a record does not exist is an answer too, and stored like one. `lasts_s` is for
         what costs the provider much: an answer is used for so long, whenever it was stored.
-        So is a stored answer within `http.stale_if_error_s` while the provider fails.
+        So is a stored answer within `http.stale_if_error_s` while the provider fails. A hint is asked
+        for once, and a page for people in its place is no block of all that we ask.
 
         Raises ProviderUnavailable, RateLimited, CredentialsRejected, NotFound and
         UnexpectedResponse.
         """
-        question = self._question(path, shape, operation, params=params, attempts=attempts, lasts_s=lasts_s)
+        question = self._question(path, shape, operation, params=params, is_hint=is_hint, lasts_s=lasts_s)
         obtained = self._obtain(question)
         # What is stored, an earlier release may have been content with.
         return decode(obtained.body, question) if obtained.decoded is None else obtained.decoded
@@ -136,7 +137,7 @@ class Fetcher:
         operation: str,
         *,
         params: Params = (),
-        attempts: int | None = None,
+        is_hint: bool = False,
         lasts_s: float = 0.0,
     ) -> Question[T]:
         return Question(
@@ -144,7 +145,8 @@ class Fetcher:
             url=self._door.upstream.address(path, params),
             shape=shape,
             operation=operation,
-            attempts=attempts or self._door.settings.attempts,
+            attempts=1 if is_hint else self._door.settings.attempts,
+            is_hint=is_hint,
             fresh_after=self._fresh_after_unless(lasts_s),
             asker=uuid.uuid4().hex,
         )

@@ -174,7 +174,7 @@ class Fetches(Protocol):
         *,
         operation: str,
         params: Params = (),
-        attempts: int | None = None,
+        is_hint: bool = False,
         lasts_s: float = 0.0,
     ) -> T:
         """GET a path below the upstream's address and decode it into `shape`; see `Fetcher`."""

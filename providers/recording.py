@@ -157,7 +157,7 @@ class ReplayedFetcher:
         *,
         operation: str,
         params: Params = (),
-        attempts: int | None = None,  # noqa: ARG002
+        is_hint: bool = False,  # noqa: ARG002
         lasts_s: float = 0.0,  # noqa: ARG002
     ) -> T:
         """Raises NotFound and UnexpectedResponse as the run met them; the rest as unavailable."""

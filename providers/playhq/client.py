@@ -44,7 +44,7 @@ class PlayHQClient:
             f"/v1/organisations/{quote(organisation_id, safe='')}/registrations",
             UnpagedList,
             operation=f"fetch registrations of organisation {organisation_id}",
-            attempts=1,
+            is_hint=True,
         ).data
 
     def fetch_grades(self, season_id: str) -> list[Any]:

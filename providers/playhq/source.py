@@ -11,7 +11,7 @@ from providers.playhq.client import PlayHQClient
 from providers.playhq.fixtures import add_scores, lacks_scores, parse_fixture, parse_flat_fixture
 from providers.playhq.ladders import parse_ladders, parse_old_ladders, parse_standing_names
 from providers.playhq.parse import parse_grades, parse_registered_seasons, parse_seasons, parse_teams
-from sync.errors import CredentialsRejected, NotFound, ProviderUnavailable, UnexpectedResponse
+from sync.errors import CredentialsRejected, NotFound, ProviderUnavailable, RateLimited, UnexpectedResponse
 from sync.model import Grade, Ladder, Organisation, OrganisationKind, Season, Team
 from sync.ports import Fixture, Listing
 from sync.report import RequestCounts
@@ -124,7 +124,8 @@ class PlayHQSource:
             registered = parse_registered_seasons(
                 self._client.fetch_registrations(association.id), association
             )
-        except (NotFound, UnexpectedResponse, CredentialsRejected, ProviderUnavailable):
+        except (NotFound, UnexpectedResponse, CredentialsRejected, ProviderUnavailable, RateLimited):
+            # A pause that a 429 asked for holds for what is insisted on all the same.
             registered = []
         known = {season.id for season in registered}
         extra = [

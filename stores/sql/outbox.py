@@ -163,9 +163,11 @@ class SqlOutbox:
             return list(connection.scalars(select(outbox_runs.c.run_id)))
 
     def forget_run(self, run_id: str) -> None:
+        """What was refused stays shared: whoever has it tried again, all are judged anew."""
+        is_refused = select(refusals.c.record_id).where(shares(refusals)).correlate(outbox_shares).exists()
         with writing(self._engine) as connection:
-            for table in (outbox_runs, outbox_shares):
-                connection.execute(delete(table).where(table.c.run_id == run_id))
+            connection.execute(delete(outbox_runs).where(outbox_runs.c.run_id == run_id))
+            connection.execute(delete(outbox_shares).where(outbox_shares.c.run_id == run_id, ~is_refused))
 
 
 def _share_replaced(connection: Connection, run_id: str, keys: Collection[tuple[RecordKind, str]]) -> None:

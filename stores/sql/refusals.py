@@ -14,6 +14,7 @@ from sqlalchemy import (
     Row,
     Select,
     Table,
+    Tuple,
     delete,
     func,
     insert,
@@ -72,14 +73,17 @@ class Refusals:
         return None if row is None else Refused(count, _refusal(row))
 
     def retry(self, run_id: str) -> int:
-        """Let what was refused of the run's changes wait for the CMS again; answers how many changes."""
+        """Let what was refused of the changes that the run waited for wait again; answers how many."""
         now = literal(self._clock.now(), outbox.c.queued_at.type)
+        shared = select(outbox_shares.c.run_id).where(outbox_shares.c.run_id == run_id, shares(refusals))
+        is_its = (refusals.c.run_id == run_id) | shared.correlate(refusals).exists()
         with writing(self._engine) as connection:
-            count = move(connection, refusals, outbox, refusals.c.run_id == run_id, queued_at=now)
-            if count:
-                # So that the run comes to its verdict once they are delivered.
-                insert_new(connection, outbox_runs, [{"run_id": run_id}])
-        return count
+            owners = connection.scalars(select(refusals.c.run_id).where(is_its))
+            sharers = connection.scalars(select(outbox_shares.c.run_id).where(shares(refusals), is_its))
+            # So that each of them comes to its verdict once they are delivered.
+            concerned = [{"run_id": one} for one in {*owners, *sharers}]
+            insert_new(connection, outbox_runs, concerned)
+            return move(connection, refusals, outbox, is_its, queued_at=now)
 
     def _list(self, query: Select[Any]) -> Sequence[Refusal]:
         with reading(self._engine) as connection:
@@ -110,12 +114,18 @@ def move(
 
 
 def forget_refusals(connection: Connection, keys: Sequence[tuple[RecordKind, str]]) -> None:
-    """Forget what was refused of these records."""
+    """Forget what was refused of these records, and who shared it and waits for nothing any more."""
+    waits = select(outbox_runs.c.run_id)
     rest = iter(keys)
     while chunk := list(itertools.islice(rest, _KEYS_AT_ONCE)):
-        key = tuple_(refusals.c.kind, refusals.c.record_id)
         asked = [(kind.value, record_id) for kind, record_id in chunk]
-        connection.execute(delete(refusals).where(key.in_(asked)))
+        connection.execute(delete(refusals).where(_key_of(refusals).in_(asked)))
+        is_over = _key_of(outbox_shares).in_(asked) & outbox_shares.c.run_id.not_in(waits)
+        connection.execute(delete(outbox_shares).where(is_over))
+
+
+def _key_of(table: Table) -> Tuple:
+    return tuple_(table.c.kind, table.c.record_id)
 
 
 def change_of(row: Row[Any]) -> Change:

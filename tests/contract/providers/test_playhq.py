@@ -189,8 +189,15 @@ def test_registered_season_that_does_not_answer_is_left_out(
 
 @pytest.mark.parametrize(
     "reply",
-    [Reply(b"", 404), Reply({"error": "no"}, 403), Reply(b"", 500), Reply(b"<html>"), Reply({"data": None})],
-    ids=["404", "403", "500", "html", "null"],
+    [
+        Reply(b"", 404),
+        Reply({"error": "no"}, 403),
+        Reply(b"<html>Request blocked</html>", 403, {"Content-Type": "text/html"}),
+        Reply(b"", 500),
+        Reply(b"<html>"),
+        Reply({"data": None}),
+    ],
+    ids=["404", "403", "403 page", "500", "html", "null"],
 )
 def test_registrations_that_fail_harm_nothing(
     server: ProviderServer, open_source: OpenSource, reply: Reply

@@ -224,6 +224,26 @@ def test_who_waited_along_learns_of_the_refusal(bench: Bench, strapi: StrapiServ
     assert all("game-4: 400: no such round" in str(run.message) for run in settled)
 
 
+@pytest.mark.parametrize("retried", [0, 1])
+def test_who_shared_a_refusal_is_judged_anew_whoever_has_it_tried_again(
+    bench: Bench, strapi: StrapiServer, retried: int
+) -> None:
+    bench.sync()
+    bench.world.games["game-4"] = replace(bench.world.games["game-4"], round="new")
+    go_away(strapi)
+    runs = [bench.sync(), bench.sync()]
+    refuse(strapi, "round", "new")
+    bench.deliver()
+    come_back(strapi)
+
+    assert bench.stores.refusals.retry(runs[retried].id) == 1
+    bench.deliver()
+    settled = [bench.stores.runs.find(run.id) for run in runs]
+    assert [run.outcome for run in settled] == [Outcome.SUCCEEDED] * 2
+    assert [run.stages[Stage.GAMES].refused for run in settled] == [0, 0]
+    assert [bench.stores.refusals.retry(run.id) for run in runs] == [0, 0]
+
+
 def test_record_that_is_refused_at_once_is_told_like_one_refused_late(
     bench: Bench, strapi: StrapiServer
 ) -> None:

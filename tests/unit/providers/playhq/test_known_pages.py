@@ -45,7 +45,7 @@ class Provider:
         *,
         operation: str,
         params: Params = (),
-        attempts: int | None = None,
+        is_hint: bool = False,
         lasts_s: float = 0.0,
     ) -> Any:
         cursor = dict(params).get("cursor", "")
